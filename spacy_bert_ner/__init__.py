@@ -1,0 +1,15 @@
+"""Named entity recognition with fine-tuned transformers, for spaCy."""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Imported on first use: spaCy imports torch, where it is installed.
+_EXPORTS = {"BertNER": "component", "install_extensions": "scores"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(import_module(f".{_EXPORTS[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,7 @@
+"""Adds the command group to spaCy's command line, which loads this module by its entry point."""
+
+from spacy.cli._util import app as spacy_app
+
+from . import app
+
+spacy_app.add_typer(app, name="bert-ner")

@@ -1,0 +1,380 @@
+"""The component `bert_ner`: a softmax tag classifier over token vectors."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union
+
+import numpy
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc, Span
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import logger
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d
+
+from .chars import visible_tokens
+from .decode import decode
+from .gold import MISSING, GoldReport, get_gold_tags, get_labels
+from .listeners import check_output, check_upstream
+from .schemes import SCHEMES, TagSet
+from .scorer import bert_ner_score
+from .scores import install_extensions, make_span_group
+
+DEFAULT_MODEL = """
+[model]
+@architectures = "spacy-bert-ner.LinearSoftmax.v1"
+dropout = null
+nO = null
+
+[model.tok2vec]
+@architectures = "spacy-transformers.TransformerListener.v1"
+grad_factor = 1.0
+upstream = "*"
+
+[model.tok2vec.pooling]
+@layers = "spacy-bert-ner.reduce_first.v1"
+"""
+
+# Values of token.ent_iob.
+MISSING_IOB, OUTSIDE_IOB, BEGIN_IOB = 0, 2, 3
+
+
+@Language.factory(
+    "bert_ner",
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans"],
+    default_config={
+        "model": Config().from_str(DEFAULT_MODEL)["model"],
+        "scheme": "BIO",
+        "decoder": "constrained",
+        "decode_scope": "doc",
+        "overwrite_ents": False,
+        "spans_key": "bert_ner",
+        "scorer": {"@scorers": "spacy-bert-ner.bert_ner_scorer.v1"},
+    },
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+)
+def make_bert_ner(
+    nlp: Language,
+    name: str,
+    model: Model[List[Doc], List[Floats2d]],
+    scheme: Literal["BIO", "BILUO"],
+    decoder: Literal["constrained", "greedy"],
+    decode_scope: Literal["doc", "sentence"],
+    overwrite_ents: bool,
+    spans_key: str,
+    scorer: Optional[Callable],
+) -> "BertNER":
+    """Construct a BertNER component, see its `__init__` for the settings."""
+    return BertNER(
+        nlp.vocab,
+        model,
+        name,
+        scheme=scheme,
+        decoder=decoder,
+        decode_scope=decode_scope,
+        overwrite_ents=overwrite_ents,
+        spans_key=spans_key,
+        scorer=scorer,
+    )
+
+
+class BertNER(TrainablePipe):
+    """Recognize named entities by a tag for each token: the token classifier that is fine-tuned
+    on BERT (Devlin et al. 2019, section 5.3), on any token vectors.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[List[Doc], List[Floats2d]],
+        name: str = "bert_ner",
+        *,
+        scheme: str = "BIO",
+        decoder: str = "constrained",
+        decode_scope: str = "doc",
+        overwrite_ents: bool = False,
+        spans_key: str = "bert_ner",
+        scorer: Optional[Callable] = bert_ner_score,
+    ):
+        """Initialize an entity recognizer.
+
+        vocab (Vocab): The shared vocabulary.
+        model (Model[List[Doc], List[Floats2d]]): Gives tag probabilities, (n_tokens, n_tags).
+        name (str): The component instance name, under which losses are recorded.
+        scheme (str): Tag scheme, "BIO" or "BILUO".
+        decoder (str): "constrained" for the most probable valid tag sequence, "greedy" for the
+            most probable tag of each token, repaired as conlleval reads it.
+        decode_scope (str): "doc" to let entities go across sentence starts, which a sentence
+            splitter sets wrongly at times; "sentence" to end them there.
+        overwrite_ents (bool): Replace entities that other components have set, instead of keeping
+            them and predicting around them.
+        spans_key (str): Key of `doc.spans` for the predicted entities with their scores.
+        scorer (Optional[Callable]): The scoring method.
+        """
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.cfg: Dict[str, Any] = {
+            "labels": [],
+            "scheme": scheme,
+            "decoder": decoder,
+            "decode_scope": decode_scope,
+            "overwrite_ents": overwrite_ents,
+            "spans_key": spans_key,
+        }
+        install_extensions()
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """RETURNS (Tuple[str, ...]): The labels, in the order of their tags."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> List[str]:
+        """RETURNS (List[str]): The labels, for `spacy init labels` and `initialize`."""
+        return list(self.cfg["labels"])
+
+    @property
+    def tag_set(self) -> TagSet:
+        """RETURNS (TagSet): The tags that the model predicts, in its order."""
+        return TagSet(self.cfg["scheme"], self.labels)
+
+    def add_label(self, label: str) -> int:
+        """Add a label. A model that is initialized gets its tags behind the others; these keep
+        what they have learned.
+
+        RETURNS (int): 0 if the label is already there, otherwise 1.
+        RAISES (ValueError): If the model can't take more tags.
+        """
+        if not isinstance(label, str):
+            raise ValueError(Errors.E187)
+        if label in self.labels:
+            return 0
+        n_tags = self._n_outputs()
+        if n_tags is not None and n_tags == len(self.tag_set) and not self.is_resizable:
+            raise ValueError(Errors.E922.format(name=self.name, nO=n_tags))
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        if n_tags is not None and n_tags < len(self.tag_set) and self.is_resizable:
+            self.set_output(len(self.tag_set))
+        return 1
+
+    def predict(self, docs: Iterable[Doc]) -> List[Floats2d]:
+        """Apply the model to documents, without changing them.
+
+        RETURNS (List[Floats2d]): Tag probabilities, float32, (n_tokens, n_tags).
+        RAISES (ValueError): If the model is not initialized, or has no transformer output.
+        """
+        docs = list(docs)
+        n_tags = self._n_outputs()
+        if n_tags is None or n_tags != len(self.tag_set):
+            raise ValueError(Errors.E109.format(name=self.name))
+        if not any(len(doc) for doc in docs):
+            return [numpy.zeros((0, n_tags), dtype="float32") for _ in docs]
+        check_output(docs, self.name, self.model)
+        return [self.model.ops.to_numpy(probs) for probs in self.model.predict(docs)]
+
+    def set_annotations(self, docs: Iterable[Doc], scores: List[Floats2d]) -> None:
+        """Decode tag probabilities and write entities: to `doc.ents`, beside those that are there
+        unless `overwrite_ents`, and with their scores to `doc.spans`.
+
+        scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
+        RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences.
+        """
+        for doc, probs in zip(docs, scores):
+            free, breaks, blocked = self._get_constraints(doc)
+            rows = numpy.nonzero(free)[0]
+            entities = decode(probs[rows], breaks[rows], self.tag_set, self.cfg["decoder"])
+            spans = [
+                Span(doc, int(start), int(end), label=self.labels[label])
+                for start, end, label in zip(
+                    rows[entities.starts], rows[entities.ends - 1] + 1, entities.labels
+                )
+            ]
+            kept = [] if self.cfg["overwrite_ents"] else list(doc.ents)
+            doc.set_ents(kept + spans, blocked=blocked, default="outside")
+            key = self.cfg["spans_key"]
+            doc.spans[key] = make_span_group(doc, key, spans, entities)
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from a batch of examples.
+
+        drop (float): Rate of dropout before the linear layer, where its own is null.
+        sgd (Optional[Optimizer]): Steps the model's weights, if given.
+        losses (Optional[Dict[str, float]]): Losses by component name, added to.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "BertNER.update")
+        docs = [example.predicted for example in examples]
+        if not any(len(doc) for doc in docs):
+            return losses
+        set_dropout_rate(self.model, drop)
+        scores, backprop = self.model.begin_update(docs)
+        loss, d_scores = self.get_loss(examples, scores)
+        # A batch without annotation goes back too: other listeners' gradients wait for ours.
+        backprop(d_scores)
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(
+        self, examples: Iterable[Example], scores: List[Floats2d]
+    ) -> Tuple[float, List[Floats2d]]:
+        """Mean cross-entropy of the tokens that have a gold tag, and its gradient.
+
+        scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
+            inputs of the softmax: zero for tokens without a gold tag.
+        RAISES (ValueError): If the loss is not a finite number.
+        """
+        examples = list(examples)
+        validate_examples(examples, "BertNER.get_loss")
+        tag_set = self.tag_set
+        label_ids = {label: i for i, label in enumerate(self.labels)}
+        xp = self.model.ops.xp
+        gold = [get_gold_tags(example, tag_set, label_ids) for example in examples]
+        n_gold = max(1, sum(int((tags != MISSING).sum()) for tags in gold))
+        loss = 0.0
+        d_scores: List[Floats2d] = []
+        for probs, tags in zip(scores, gold):
+            rows = numpy.nonzero(tags != MISSING)[0]
+            gradient = xp.zeros_like(probs)
+            gradient[rows] = probs[rows]
+            gradient[rows, tags[rows]] -= 1.0
+            d_scores.append(gradient / float(n_gold))
+            chosen = xp.maximum(probs[rows, tags[rows]], numpy.finfo("float32").tiny)
+            loss -= float(xp.log(chosen).sum()) / n_gold
+        if not numpy.isfinite(loss):
+            raise ValueError(Errors.E910.format(name=self.name))
+        return loss, d_scores
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        labels: Optional[Sequence[str]] = None,
+    ) -> None:
+        """Initialize the component for training, and report gold entities that don't fit: one
+        message for the corpus.
+
+        get_examples (Callable[[], Iterable[Example]]): Gives a representative sample.
+        nlp (Optional[Language]): The pipeline that the component is part of.
+        labels (Optional[Sequence[str]]): The labels, else those found in the examples.
+        RAISES (ValueError): If there are no labels, or no transformer to listen to.
+        """
+        validate_get_examples(get_examples, "BertNER.initialize")
+        if nlp is not None:
+            check_upstream(nlp, self.name, self.model)
+        for label in get_labels(get_examples()) if labels is None else labels:
+            self.add_label(label)
+        if not self.labels:
+            raise ValueError(
+                f"'{self.name}' found no entities to learn in the examples. Check that their "
+                f"doc.ents are set, or name the labels in [initialize.components.{self.name}] "
+                "labels."
+            )
+        message = self.report_gold(get_examples(), nlp).message()
+        if message:
+            logger.warning("[%s] %s", self.name, message)
+        sample = [example.x for example in islice(get_examples(), 10) if len(example.x)]
+        n_tags = len(self.tag_set)
+        Y = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]
+        self.model.initialize(X=sample or None, Y=Y or None)
+
+    def report_gold(self, examples: Iterable[Example], nlp: Optional[Language]) -> GoldReport:
+        """Count the gold entities that the component can't learn as they stand.
+
+        nlp (Optional[Language]): The pipeline, whose annotating components set the sentences.
+        RETURNS (GoldReport): The counts.
+        """
+        by_sentence = self.cfg["decode_scope"] == "sentence"
+        report = GoldReport(self.labels, by_sentence=by_sentence)
+        pipes = [] if nlp is None else _get_sentence_setters(nlp)
+        for example in examples:
+            doc = example.predicted.copy()
+            for pipe in pipes:
+                doc = pipe(doc)
+            report.add(Example(doc, example.reference))
+        return report
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "BertNER":
+        super().from_bytes(bytes_data, exclude=exclude)
+        self._intern_labels()
+        return self
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "BertNER":
+        super().from_disk(path, exclude=exclude)
+        self._intern_labels()
+        return self
+
+    def _intern_labels(self) -> None:
+        # A string that the vocabulary first sees in a memory zone is gone after it.
+        for label in self.labels:
+            self.vocab.strings.add(label)
+
+    def _n_outputs(self) -> Optional[int]:
+        layer = self.model.maybe_get_ref("output_layer")
+        return layer.maybe_get_dim("nO") if layer is not None else None
+
+    def _get_constraints(self, doc: Doc) -> Tuple[numpy.ndarray, numpy.ndarray, List[Span]]:
+        """Which tokens get a predicted tag, and where sequences begin among them.
+
+        Tokens that show nothing are left out, so that an entity goes across them but can't begin
+        or end there. Preset entities and blocked tokens are left out as well, and end a sequence.
+
+        RETURNS (Tuple[numpy.ndarray, numpy.ndarray, List[Span]]): bool, (n_tokens,); bool,
+            (n_tokens,); the blocked tokens, which can't be part of an entity.
+        """
+        ent_iob, ent_type = doc.to_array(["ENT_IOB", "ENT_TYPE"]).reshape(len(doc), 2).T
+        is_blocked = (ent_iob == BEGIN_IOB) & (ent_type == 0)
+        fixed = is_blocked.copy()
+        if not self.cfg["overwrite_ents"]:
+            fixed |= (ent_iob != MISSING_IOB) & (ent_iob != OUTSIDE_IOB)
+        free = visible_tokens(doc) & ~fixed
+        # A sequence number for each token: a change of it among the free ones is a break.
+        sequence = numpy.cumsum(fixed)
+        if self.cfg["decode_scope"] == "sentence":
+            if not doc.has_annotation("SENT_START"):
+                raise ValueError(
+                    f"'{self.name}' can't decode by sentence, since the document has none. Add a "
+                    "component that sets them (sentencizer, senter, parser) before it, or set "
+                    'decode_scope = "doc".'
+                )
+            sequence = sequence + numpy.cumsum(doc.to_array("SENT_START") == 1)
+        rows = numpy.nonzero(free)[0]
+        breaks = numpy.zeros(len(doc), dtype=bool)
+        breaks[rows] = numpy.diff(sequence[rows], prepend=-1) != 0
+        blocked = [doc[int(i) : int(i) + 1] for i in numpy.nonzero(is_blocked)[0]]
+        return free, breaks, blocked
+
+
+def _get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
+    """The components that set sentence starts in training, and those annotating before them on
+    which they may depend. At initialization, they haven't run on the examples yet."""
+    training = nlp.config["training"]
+    pipes: List[Callable[[Doc], Doc]] = []
+    last = 0
+    for name, pipe in nlp.components:
+        ready = name in training["frozen_components"] or not getattr(pipe, "is_trainable", False)
+        if name not in training["annotating_components"] or not ready:
+            continue
+        pipes.append(pipe)
+        if {"token.is_sent_start", "doc.sents"} & set(nlp.get_pipe_meta(name).assigns):
+            last = len(pipes)
+    return pipes[:last]

@@ -1,0 +1,162 @@
+"""From tag probabilities to entities."""
+
+from dataclasses import dataclass
+from typing import Tuple
+
+import numpy
+from thinc.types import Floats2d, Floats3d, Ints1d, Ints2d
+
+from .schemes import TagSet
+
+TINY = numpy.finfo("float32").tiny
+
+
+@dataclass
+class Entities:
+    """Entities in a sequence of tokens.
+
+    Attributes
+    ----------
+    starts, ends (Ints1d): First token, and the one after the last, (n_entities,).
+    labels (Ints1d): Index of the label, (n_entities,).
+    scores (numpy.ndarray): Geometric mean of the probabilities of the entity's tags, 0 to 1,
+        float32, (n_entities,).
+    """
+
+    starts: Ints1d
+    ends: Ints1d
+    labels: Ints1d
+    scores: numpy.ndarray
+
+
+def decode(probs: Floats2d, breaks: numpy.ndarray, tag_set: TagSet, decoder: str) -> Entities:
+    """Find the entities in sequences that stand one after the other.
+
+    probs (Floats2d): Tag probabilities, (n_tokens, n_tags).
+    breaks (numpy.ndarray): Whether a sequence begins at the token, bool, (n_tokens,).
+    tag_set (TagSet): The tags.
+    decoder (str): "constrained" for the most probable valid tags, or "greedy" for the most
+        probable tag of each token. Greedy tags are repaired as conlleval reads them: a tag that
+        can't continue the entity before it begins one, and an entity that isn't closed ends where
+        the next tag doesn't continue it.
+    """
+    log_probs = numpy.log(numpy.maximum(probs, TINY))
+    if decoder == "greedy":
+        tags = log_probs.argmax(axis=1)
+    else:
+        tags = constrained_tags(log_probs, breaks, tag_set)
+    starts, ends = find_entities(tags, breaks, tag_set)
+    chosen = log_probs[numpy.arange(len(tags)), tags]
+    sums = numpy.concatenate([[0.0], numpy.cumsum(chosen, dtype="float64")])
+    means = (sums[ends] - sums[starts]) / (ends - starts)
+    return Entities(
+        starts=starts,
+        ends=ends,
+        labels=tag_set.label_ids[tags[starts]],
+        scores=numpy.exp(means).clip(0.0, 1.0).astype("float32"),
+    )
+
+
+def constrained_tags(log_probs: Floats2d, breaks: numpy.ndarray, tag_set: TagSet) -> Ints1d:
+    """The most probable valid tags; of equal ones, those with the lowest ids.
+
+    The tags that are best each on its own are the best sequence wherever they fit together. Only
+    where two neighbours don't, they are decoded as one piece; what then doesn't fit the next piece
+    is joined with it in turn. Pieces that are each the best and fit together are the best whole.
+
+    log_probs (Floats2d): (n_tokens, n_tags).
+    breaks (numpy.ndarray): Whether a sequence begins at the token, bool, (n_tokens,).
+    RETURNS (Ints1d): Tag ids, (n_tokens,).
+    """
+    n_tokens = len(log_probs)
+    scores = log_probs.copy()
+    ends = numpy.roll(breaks, -1)  # the token before a break, and the last
+    ends[-1:] = True
+    scores[numpy.ix_(breaks, ~tag_set.first)] = -numpy.inf
+    scores[numpy.ix_(ends, ~tag_set.last)] = -numpy.inf
+    transitions = numpy.where(tag_set.allowed, 0.0, -numpy.inf).astype("float32")
+    tags = scores.argmax(axis=1)
+    joined = numpy.zeros(n_tokens, dtype=bool)  # with the token before
+    while True:
+        fits = breaks[1:] | tag_set.allowed[tags[:-1], tags[1:]]
+        clash = numpy.concatenate([[False], ~fits])[:n_tokens]
+        if not clash.any():
+            return tags
+        # Each round joins at least two pieces, so there is a last one. A joined piece takes in as
+        # many tokens again, so that it comes soon even where everything clashes.
+        joined |= clash
+        starts, ends = _pieces_with(clash, joined)
+        reach = numpy.bincount(ends, minlength=n_tokens + 1)
+        reach -= numpy.bincount(
+            numpy.minimum(2 * ends - starts, n_tokens), minlength=n_tokens + 1
+        )
+        joined |= (numpy.cumsum(reach)[:n_tokens] > 0) & ~breaks
+        _decode_pieces(scores, *_pieces_with(clash, joined), transitions, tags)
+
+
+def _pieces_with(marked: numpy.ndarray, joined: numpy.ndarray) -> Tuple[Ints1d, Ints1d]:
+    """Starts and ends of the pieces in which a token is marked, (n_pieces,) each."""
+    starts = numpy.nonzero(~joined)[0]
+    ends = numpy.append(starts[1:], len(joined))
+    chosen = numpy.logical_or.reduceat(marked, starts)
+    return starts[chosen], ends[chosen]
+
+
+def _decode_pieces(
+    scores: Floats2d, starts: Ints1d, ends: Ints1d, transitions: Floats2d, tags: Ints1d
+) -> None:
+    """Decode ranges of tokens, those of like length together, and write their tags, in place."""
+    all_lengths = ends - starts
+    sizes = numpy.ceil(numpy.log2(all_lengths)).astype("int64")
+    for size in numpy.unique(sizes):
+        lengths = all_lengths[sizes == size]
+        steps = numpy.arange(lengths.max())
+        inside = steps < lengths[:, None]
+        rows = numpy.where(inside, starts[sizes == size][:, None] + steps, 0)
+        tags[rows[inside]] = viterbi(scores[rows], lengths, transitions)[inside]
+
+
+def viterbi(scores: Floats3d, lengths: Ints1d, transitions: Floats2d) -> Ints2d:
+    """The best tags of each sequence of a padded batch (Viterbi 1967), ties by the lowest id.
+
+    scores (Floats3d): Log-scores of the tags, (n_sequences, longest, n_tags).
+    lengths (Ints1d): Length of each sequence, at least 1, (n_sequences,).
+    transitions (Floats2d): Log-score of a tag (row) before another, -inf for none,
+        (n_tags, n_tags).
+    RETURNS (Ints2d): Tag ids, int64, (n_sequences, longest); undefined beyond each length.
+    """
+    n_sequences, longest, _ = scores.shape
+    best = scores[:, 0]  # (n_sequences, n_tags)
+    previous = numpy.zeros(scores.shape, dtype="int32")
+    finals = numpy.array(best)
+    for t in range(1, longest):
+        paths = best[:, :, None] + transitions  # (n_sequences, from, to)
+        previous[:, t] = paths.argmax(axis=1)
+        best = paths.max(axis=1) + scores[:, t]
+        ends_here = lengths == t + 1
+        finals[ends_here] = best[ends_here]
+    tags = numpy.zeros((n_sequences, longest), dtype="int64")
+    rows = numpy.arange(n_sequences)
+    tag = finals.argmax(axis=1)
+    for t in range(longest - 1, -1, -1):
+        tags[:, t] = tag
+        before = previous[rows, t, tag]
+        tag = numpy.where(t < lengths, before, tag)
+    return tags
+
+
+def find_entities(
+    tags: Ints1d, breaks: numpy.ndarray, tag_set: TagSet
+) -> Tuple[Ints1d, Ints1d]:
+    """Read entities from tags, valid or not, as conlleval does.
+
+    RETURNS (Tuple[Ints1d, Ints1d]): Starts and ends, (n_entities,) each.
+    """
+    labels = tag_set.label_ids[tags]
+    begins = tag_set.starts[tags] | breaks
+    begins[1:] |= (labels[1:] != labels[:-1]) | tag_set.closes[tags[:-1]]
+    starts = numpy.nonzero(begins & (labels >= 0))[0]
+    # An entity ends where anything begins, or where its label does not go on.
+    stops = numpy.append(numpy.nonzero(begins)[0], len(tags))
+    ends = stops[numpy.searchsorted(stops, starts, side="right")]
+    return starts, ends

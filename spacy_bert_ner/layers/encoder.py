@@ -1,0 +1,153 @@
+"""The encoder as a thinc layer: documents in, packed wordpiece vectors and alignments out."""
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy
+import torch
+from spacy.tokens import Doc
+from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
+from spacy_transformers.layers._util import replace_listener
+from thinc.api import Model, torch2xp
+from transformers.utils import ModelOutput
+
+from .batches import Batch, get_batches
+from .hf import load_pretrained
+from .shim import EncoderShim
+from .windows import Windows, get_pieces, get_windows
+
+# In training, the activations of this many wordpieces are kept for backward; what exceeds them
+# in one call is recomputed. At BERT-base size one wordpiece takes about 0.7 MB.
+KEPT_PIECES = 4096
+
+InT = List[Doc]
+OutT = FullTransformerBatch
+
+
+@dataclass
+class EncoderSettings:
+    """Settings that a saved pipeline takes from its config.cfg, see `TransformerModel.v1`.
+    (Thinc would save plain values in `attrs` with the weights, and let those win.)"""
+
+    name: str
+    tokenizer_config: Dict[str, Any]
+    transformer_config: Dict[str, Any]
+    window: int
+    stride: int
+    batch_pieces: int
+
+
+def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
+    """Encode documents of any length, in windows of whole sentences.
+
+    settings (EncoderSettings): Settings.
+    shim (EncoderShim): Holds the encoder, once the layer is initialized or read from bytes.
+    """
+    return Model(
+        "transformer",
+        forward,
+        init=init,
+        dims={"nO": None},
+        shims=[shim],
+        attrs={
+            "settings": settings,
+            "replace_listener": replace_listener,
+            "replace_listener_cfg": replace_listener_cfg,
+        },
+    )
+
+
+def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
+    shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
+    settings: EncoderSettings = model.attrs["settings"]
+    filled = [doc for doc in docs if len(doc)]
+    cut = [
+        get_windows(
+            shim.pieces, pieces, window=settings.window, stride=settings.stride, limit=shim.limit
+        )
+        for pieces in get_pieces(shim.pieces, filled)
+    ]
+    width = model.get_dim("nO")
+    vectors = [torch.empty(len(windows.ids), width, device=shim.device) for windows in cut]
+    graphs: List[Tuple[Batch, torch.Tensor]] = []
+    kept = 0
+    for batch in get_batches(cut, batch_pieces=settings.batch_pieces, pad_id=shim.pad_id):
+        if is_train:
+            kept += batch.ids.size
+            hidden = shim.encode_for_update(batch, recompute=kept > KEPT_PIECES)
+            graphs.append((batch, hidden))
+            hidden = hidden.detach()
+        else:
+            hidden = shim.encode(batch)
+        for row, length, (doc, start) in zip(hidden, batch.lengths.tolist(), batch.places):
+            vectors[doc][start : start + length] = row[:length]
+    data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, vectors)])
+    output = FullTransformerBatch.empty(len(docs))
+    output.cached_doc_data = [next(data) if len(doc) else TransformerData.empty() for doc in docs]
+
+    def backprop(d_output: OutT) -> InT:
+        (gradient,) = d_output.model_output.values()  # (n_rows, width) of all documents
+        gradient = gradient.float()
+        first_rows = numpy.cumsum([0] + [len(windows.ids) for windows in cut]).tolist()
+        # Batch by batch, so that only one is recomputed at a time.
+        while graphs:
+            batch, hidden = graphs.pop()
+            d_hidden = torch.zeros_like(hidden)
+            for row, length, (doc, start) in zip(d_hidden, batch.lengths.tolist(), batch.places):
+                start += first_rows[doc]
+                row[:length] = gradient[start : start + length]
+            shim.backprop(hidden, d_hidden)
+        return docs
+
+    return output, backprop
+
+
+def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+    shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
+    settings: EncoderSettings = model.attrs["settings"]
+    if shim.encoder is None:
+        shim.set_encoder(
+            load_pretrained(settings.name, settings.tokenizer_config, settings.transformer_config)
+        )
+    shim_encoder = shim.encoder
+    assert shim_encoder is not None
+    model.set_dim("nO", shim_encoder.model.config.hidden_size, force=True)
+    validate_window(settings, shim)
+
+
+def validate_window(settings: EncoderSettings, shim: EncoderShim) -> None:
+    """RAISES (ValueError): For a window that the encoder can't read, or that holds no text."""
+    least = len(shim.pieces.prefix) + len(shim.pieces.suffix) + 1
+    if settings.window and not least <= settings.window <= shim.limit:
+        raise ValueError(
+            f"Can't read windows of {settings.window} wordpieces with '{settings.name}': it takes "
+            f"{least} to {shim.limit}, special tokens included. Set window in "
+            "[components.transformer.model] to a number between, or to 0 for one sentence each."
+        )
+
+
+def replace_listener_cfg(
+    tok2vec_model_cfg: Dict[str, Any], listener_model_cfg: Dict[str, Any]
+) -> Dict[str, Any]:
+    """The config of a component after `nlp.replace_listeners` has given it a copy of the encoder:
+    `Tok2VecTransformer.v1` with the settings of both."""
+    result = {**tok2vec_model_cfg, "@architectures": "spacy-bert-ner.Tok2VecTransformer.v1"}
+    for key in ("pooling", "grad_factor"):
+        if key in listener_model_cfg:
+            result[key] = listener_model_cfg[key]
+    return result
+
+
+def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> TransformerData:
+    ids = windows.ids[None]  # one row of all windows, which `align` counts in
+    return TransformerData(
+        wordpieces=WordpieceBatch(
+            strings=[shim.pieces.strings(windows.ids)],
+            input_ids=ids,
+            attention_mask=numpy.ones(ids.shape, dtype=bool),
+            lengths=[len(windows.ids)],
+            token_type_ids=None,
+        ),
+        model_output=ModelOutput(last_hidden_state=torch2xp(vectors)),
+        align=windows.align,
+    )

@@ -1,0 +1,160 @@
+"""Hugging Face models and tokenizers: found by name, read from and written to bytes, measured."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Dict
+
+import safetensors.torch
+import srsly
+import torch
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+
+# For an encoder that states no length at all: what most are pre-trained with.
+DEFAULT_LIMIT = 512
+
+
+@dataclass
+class Encoder:
+    """A pre-trained encoder without a head (PreTrainedModel) and its tokenizer
+    (PreTrainedTokenizerFast)."""
+
+    model: Any
+    tokenizer: Any
+
+
+def find_pretrained(name: str) -> str:
+    """Resolve the name of an encoder: a folder, an installed Python package that holds one (in
+    itself or in its folder `model`), or else a name on the Hugging Face hub.
+
+    RETURNS (str): A path, or the name itself.
+    """
+    if not Path(name).exists() and name.isidentifier():
+        spec = importlib.util.find_spec(name)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            for path in (Path(folder), Path(folder) / "model"):
+                if (path / "config.json").exists():
+                    return str(path)
+    return name
+
+
+def load_pretrained(
+    name: str, tokenizer_config: Dict[str, Any], transformer_config: Dict[str, Any]
+) -> Encoder:
+    """Load an encoder by name, in float32.
+
+    name (str): A folder, an installed package, or a hub name, see `find_pretrained`.
+    tokenizer_config (Dict[str, Any]): Arguments for AutoTokenizer.
+    transformer_config (Dict[str, Any]): Arguments for AutoConfig.
+    RAISES (ValueError): If there is no such encoder.
+    """
+    source = find_pretrained(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **tokenizer_config)
+        config = AutoConfig.from_pretrained(source, **transformer_config)
+        config.torch_dtype = torch.float32
+        model = AutoModel.from_pretrained(source, config=config)
+    except OSError as error:
+        raise ValueError(
+            f"Can't load the encoder '{name}': it is neither a folder, nor an installed package "
+            "that holds one, nor a model that the Hugging Face hub gives us. Set another one with "
+            "[components.transformer.model] name, or with --vars.encoder on the command line."
+        ) from error
+    return Encoder(model, tokenizer)
+
+
+def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): Config as a dict, tokenizer files and safetensors as bytes."""
+    config = encoder.model.config.to_diff_dict()
+    config.pop("_name_or_path", None)
+    with TemporaryDirectory() as folder:
+        encoder.tokenizer.save_pretrained(folder)
+        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    return {
+        "config": srsly.json_dumps(config, sort_keys=True),
+        "tokenizer": files,
+        "weights": safetensors.torch.save(_distinct_weights(encoder.model)),
+    }
+
+
+def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any]) -> Encoder:
+    """Build an encoder from what `encoder_to_bytes` gave. Asks no hub.
+
+    transformer_config (Dict[str, Any]): The settings of the architecture, of which
+        `attn_implementation` is no part of a saved config.
+    """
+    config_dict = srsly.json_loads(data["config"])
+    config = CONFIG_MAPPING[config_dict["model_type"]].from_dict(config_dict)
+    with TemporaryDirectory() as folder:
+        for name, content in data["tokenizer"].items():
+            Path(folder, name).write_bytes(content)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    attention = transformer_config.get("attn_implementation")
+    model = AutoModel.from_config(config, attn_implementation=attention)
+    weights = safetensors.torch.load(data["weights"])
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    lost = set(missing) & set(_distinct_weights(model))
+    if lost or unexpected:
+        raise ValueError(
+            f"The saved weights don't fit {type(model).__name__}: missing {sorted(lost)}, "
+            f"unexpected {sorted(unexpected)}. Load the pipeline with the version of transformers "
+            "it was saved with."
+        )
+    return Encoder(model, tokenizer)
+
+
+def get_limit(encoder: Encoder) -> int:
+    """The most wordpieces that the encoder can read at once, special tokens included: what the
+    tokenizer states, what the config states, and the rows of learned position embeddings, less
+    those that RoBERTa and its kin never use (positions begin after the padding id)."""
+    limits = [encoder.tokenizer.model_max_length, _stated_positions(encoder.model.config)]
+    for name, module in encoder.model.named_modules():
+        if name.rsplit(".", 1)[-1] == "position_embeddings" and hasattr(module, "num_embeddings"):
+            offset = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(module.num_embeddings - offset)
+    # Unknown lengths are given as -1 or as very large numbers.
+    limits = [limit for limit in limits if 0 < limit < 10**9]
+    return int(min(limits, default=DEFAULT_LIMIT))
+
+
+def freeze(model: Any, n_layers: int) -> None:
+    """Exclude the embeddings and the first n blocks of an encoder from training.
+
+    RAISES (ValueError): If the encoder has fewer blocks, or shares them.
+    """
+    n_blocks = model.config.num_hidden_layers
+    for path, blocks in model.named_modules():
+        if isinstance(blocks, torch.nn.ModuleList) and len(blocks) == n_blocks:
+            break
+    else:
+        raise ValueError(
+            f"Can't freeze {n_layers} layers of {type(model).__name__}: it has no list of "
+            f"{n_blocks} blocks. Set freeze_layers = null."
+        )
+    if not 0 <= n_layers <= n_blocks:
+        raise ValueError(
+            f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {n_blocks}. "
+            f"Set freeze_layers to null (train all), or to 0 (embeddings) up to {n_blocks}."
+        )
+    for name, child in model.named_children():
+        if name == path.split(".")[0]:
+            break
+        child.requires_grad_(False)
+    for block in blocks[:n_layers]:
+        block.requires_grad_(False)
+
+
+def _stated_positions(config: Any) -> int:
+    return getattr(config, "max_position_embeddings", None) or -1
+
+
+def _distinct_weights(model: Any) -> Dict[str, torch.Tensor]:
+    """The state without the second names of tied weights, which safetensors doesn't take."""
+    seen = set()
+    weights = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() not in seen or tensor.numel() == 0:
+            seen.add(tensor.data_ptr())
+            weights[name] = tensor.contiguous()
+    return weights

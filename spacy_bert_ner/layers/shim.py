@@ -1,0 +1,149 @@
+"""Thinc's door to the encoder: steps, devices and bytes."""
+
+import copy
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Optional
+
+import srsly
+import torch
+from thinc.api import Optimizer, PyTorchGradScaler, get_torch_default_device, torch2xp, xp2torch
+from thinc.shims import PyTorchShim
+from torch.utils.checkpoint import checkpoint
+
+from .batches import Batch
+from .hf import Encoder, encoder_from_bytes, encoder_to_bytes, freeze, get_limit
+from .tokenizer import PieceTokenizer
+
+
+class EncoderShim(PyTorchShim):
+    """A Hugging Face encoder with its tokenizer. Differs from PyTorchShim in what it saves
+    (safetensors, nothing pickled), in clipping gradients by one norm over all its tensors, and in
+    leaving the module in evaluation mode.
+
+    transformer_config (Dict[str, Any]): Settings of the encoder's config.
+    freeze_layers (Optional[int]): Exclude embeddings and this many blocks from training.
+    mixed_precision (bool): Run the encoder under torch.autocast.
+    grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler.
+    """
+
+    def __init__(
+        self,
+        *,
+        transformer_config: Dict[str, Any],
+        freeze_layers: Optional[int],
+        mixed_precision: bool,
+        grad_scaler_config: Dict[str, Any],
+    ):
+        scaler = PyTorchGradScaler(**{"enabled": mixed_precision, **grad_scaler_config})
+        super().__init__(None, mixed_precision=mixed_precision, grad_scaler=scaler)
+        self.transformer_config = transformer_config
+        self.freeze_layers = freeze_layers
+        self.encoder: Optional[Encoder] = None
+
+    def set_encoder(self, encoder: Encoder) -> None:
+        """Take an encoder that was loaded, to the device of the current ops."""
+        self.encoder = encoder
+        self.pieces = PieceTokenizer(encoder.tokenizer)
+        self.limit = get_limit(encoder)
+        self.pad_id = encoder.tokenizer.pad_token_id or 0
+        if self.freeze_layers is not None:
+            freeze(encoder.model, self.freeze_layers)
+        self._model = encoder.model.to(get_torch_default_device()).eval()
+
+    def encode(self, batch: Batch) -> torch.Tensor:
+        """RETURNS (torch.Tensor): float32, (n_windows, longest, width)."""
+        self._model.eval()
+        with torch.inference_mode():
+            return self._forward(*self._inputs(batch))
+
+    def encode_for_update(self, batch: Batch, *, recompute: bool) -> torch.Tensor:
+        """As `encode`, with a graph behind it.
+
+        recompute (bool): Keep the input only, and run the batch again in backward.
+        """
+        self._model.train()
+        inputs = self._inputs(batch)
+        if recompute:
+            return checkpoint(self._forward, *inputs, use_reentrant=False)
+        return self._forward(*inputs)
+
+    def backprop(self, hidden: torch.Tensor, gradient: torch.Tensor) -> None:
+        """Add the gradients of one batch to those of the weights, scaled in mixed precision."""
+        if hidden.requires_grad:
+            (scaled,) = self._grad_scaler.scale([gradient], inplace=True)
+            torch.autograd.backward(hidden, scaled)
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Step with the gradients gathered since the last step, clipped by one norm over all of
+        them (torch.nn.utils.clip_grad_norm_), and set them to zero.
+
+        RAISES (ValueError): For an optimizer that averages its weights.
+        """
+        if getattr(optimizer, "averages", None) is not None:
+            raise ValueError(
+                "The encoder can't be trained with averaged weights: evaluation would average the "
+                "head and not the encoder. Set use_averages = false in [training.optimizer]."
+            )
+        trained = [
+            (name, param)
+            for name, param in self._model.named_parameters()
+            if param.grad is not None
+        ]
+        gradients = [param.grad for _, param in trained]
+        if gradients and not self._grad_scaler.unscale(gradients):
+            clip = getattr(optimizer, "grad_clip", 0.0)
+            if clip:
+                torch.nn.utils.clip_grad_norm_([param for _, param in trained], clip)
+            with _without_clipping(optimizer):
+                for name, param in trained:
+                    weights, _ = optimizer(
+                        (self.id, name),
+                        torch2xp(param.data),  # type: ignore[arg-type]
+                        torch2xp(param.grad),  # type: ignore[arg-type]
+                    )
+                    param.data = xp2torch(weights, device=param.device)
+        for _, param in trained:
+            param.grad = None
+        self._grad_scaler.update()
+
+    def copy(self) -> "EncoderShim":
+        """RETURNS (EncoderShim): A copy that an optimizer can tell from this one."""
+        copied = copy.deepcopy(self)
+        with type(self).global_id_lock:
+            type(self).global_id += 1
+            copied.id = type(self).global_id
+        return copied
+
+    def to_bytes(self) -> bytes:
+        return srsly.msgpack_dumps(encoder_to_bytes(self.encoder) if self.encoder else {})
+
+    def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
+        data = srsly.msgpack_loads(bytes_data)
+        if data:
+            self.set_encoder(encoder_from_bytes(data, self.transformer_config))
+        return self
+
+    def _inputs(self, batch: Batch) -> Any:
+        device = self.device
+        return (
+            torch.from_numpy(batch.ids).to(device),
+            torch.from_numpy(batch.mask).to(device),
+        )
+
+    def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(self.device.type, enabled=self._mixed_precision):
+            output = self._model(input_ids=ids, attention_mask=mask, return_dict=True)
+        return output.last_hidden_state.float()
+
+
+@contextmanager
+def _without_clipping(optimizer: Optimizer) -> Iterator[None]:
+    clip = getattr(optimizer, "grad_clip", None)
+    if not clip:
+        yield
+        return
+    optimizer.grad_clip = 0.0
+    try:
+        yield
+    finally:
+        optimizer.grad_clip = clip

@@ -1,0 +1,109 @@
+"""Tag schemes as data (after Ramshaw & Marcus 1995, and seqeval's `scheme.py`)."""
+
+from dataclasses import dataclass
+from typing import Dict, List, Sequence, Tuple
+
+import numpy
+from thinc.types import Ints1d
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How the tokens of an entity are tagged.
+
+    Attributes
+    ----------
+    prefixes (str): In the order of the tags of one label.
+    begin, inside, last, unit (str): Prefix of the first of several tokens, of those between, of
+        the last, and of a single token.
+    """
+
+    prefixes: str
+    begin: str
+    inside: str
+    last: str
+    unit: str
+
+    @property
+    def starting(self) -> str:
+        """RETURNS (str): Prefixes that begin an entity."""
+        return self.begin + self.unit
+
+    @property
+    def ending(self) -> str:
+        """RETURNS (str): Prefixes that can end one."""
+        return self.last + self.unit
+
+    @property
+    def continuing(self) -> str:
+        """RETURNS (str): Prefixes that another token of the same entity can follow."""
+        return self.begin + self.inside
+
+    @property
+    def closed(self) -> str:
+        """RETURNS (str): Prefixes that none can follow."""
+        return "".join(prefix for prefix in self.prefixes if prefix not in self.continuing)
+
+
+SCHEMES: Dict[str, Scheme] = {
+    "BIO": Scheme(prefixes="BI", begin="B", inside="I", last="I", unit="B"),
+    "BILUO": Scheme(prefixes="BILU", begin="B", inside="I", last="L", unit="U"),
+}
+
+
+class TagSet:
+    """The tags of a list of labels. Tag 0 is `O`; then come those of each label, so that a new
+    label adds its tags behind all others.
+
+    scheme (str): "BIO" or "BILUO".
+    labels (Sequence[str]): Entity labels.
+
+    Attributes
+    ----------
+    tags (List[str]): `O`, `B-PER`, `I-PER`, …
+    label_ids (Ints1d): The label of each tag, -1 for `O`, (n_tags,).
+    starts, closes (numpy.ndarray): Whether a tag begins an entity, and whether none of it can
+        follow, bool, (n_tags,).
+    first, last (numpy.ndarray): Whether a tag can be the first or last of a text, bool, (n_tags,).
+    allowed (numpy.ndarray): Whether a tag (row) can be followed by another, bool,
+        (n_tags, n_tags).
+    """
+
+    def __init__(self, scheme: str, labels: Sequence[str]):
+        self.scheme = SCHEMES[scheme]
+        pairs = [(p, i) for i in range(len(labels)) for p in self.scheme.prefixes]
+        self.tags: List[str] = ["O"] + [f"{prefix}-{labels[i]}" for prefix, i in pairs]
+        self.label_ids: Ints1d = numpy.array([-1] + [i for _, i in pairs])
+        self.starts = self._having(pairs, self.scheme.starting)
+        self.closes = self._having(pairs, self.scheme.closed)
+        outside = numpy.arange(len(self.tags)) == 0
+        self.first = outside | self.starts
+        self.last = outside | self._having(pairs, self.scheme.ending)
+        continued = self._having(pairs, self.scheme.continuing)
+        same = self.label_ids[:, None] == self.label_ids
+        self.allowed = (self.last[:, None] & self.first) | (
+            continued[:, None] & ~self.first & same
+        )
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def encode(self, length: int, label_id: int) -> List[int]:
+        """The tags of one entity.
+
+        length (int): Number of tokens.
+        label_id (int): Index of its label.
+        RETURNS (List[int]): Tag ids, (length,).
+        """
+        scheme = self.scheme
+        prefixes = (
+            scheme.unit
+            if length == 1
+            else scheme.begin + scheme.inside * (length - 2) + scheme.last
+        )
+        base = 1 + label_id * len(scheme.prefixes)
+        return [base + scheme.prefixes.index(prefix) for prefix in prefixes]
+
+    @staticmethod
+    def _having(pairs: List[Tuple[str, int]], prefixes: str) -> numpy.ndarray:
+        return numpy.array([False] + [prefix in prefixes for prefix, _ in pairs])
