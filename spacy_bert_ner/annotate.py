@@ -1,7 +1,7 @@
 """The entities of a text file."""
 
 from pathlib import Path
-from typing import List, NamedTuple, Optional
+from typing import List, Literal, NamedTuple, Optional
 
 import spacy
 from wasabi import table
@@ -39,5 +39,5 @@ def format_table(rows: List[Row]) -> str:
         )
         for row in rows
     ]
-    aligns = ("r", "l", "l", "r")
+    aligns: List[Literal["l", "r"]] = ["r", "l", "l", "r"]
     return table(data, header=("At", "Entity", "Label", "Score"), divider=True, aligns=aligns)

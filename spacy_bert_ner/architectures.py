@@ -1,6 +1,6 @@
 """Architectures, wired from the layers. What needs torch is imported when it is built."""
 
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, cast
 
 import numpy
 from spacy.tokens import Doc
@@ -30,9 +30,7 @@ def build_linear_softmax_v1(
     width = tok2vec.maybe_get_dim("nO")
     drop: Model[Floats2d, Floats2d] = Dropout() if dropout is None else fixed_dropout(dropout)
     output_layer = Softmax_v2(nO, width, init_W=_init_normal)
-    model: Model[List[Doc], List[Floats2d]] = chain(
-        tok2vec, with_array(chain(drop, output_layer))
-    )
+    model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(chain(drop, output_layer)))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output_layer)
     model.attrs["resize_output"] = resize_output
@@ -45,14 +43,15 @@ def resize_output(model: Model, new_nO: int) -> Model:
     old_nO = layer.maybe_get_dim("nO")
     layer.set_dim("nO", new_nO, force=True)
     if old_nO is not None and layer.has_param("W"):
-        W, b = layer.get_param("W"), layer.get_param("b")
+        W, b = cast(Any, layer.get_param("W")), cast(Any, layer.get_param("b"))
         new_W = _init_normal(layer.ops, (new_nO, layer.get_dim("nI")))
         new_b = layer.ops.alloc1f(new_nO)
         new_W[:old_nO] = W
         new_b[:old_nO] = b
         layer.set_param("W", new_W)
         layer.set_param("b", new_b)
-        layer.clear_grads()
+        for name in layer.grad_names:
+            layer.set_grad(name, layer.ops.alloc_f(layer.get_param(name).shape))
     return model
 
 
@@ -169,4 +168,4 @@ def build_tok2vec_transformer_v1(
 
 
 def _init_normal(ops: Ops, shape: Shape) -> Floats2d:
-    return ops.asarray_f(numpy.random.normal(scale=INIT_STD, size=shape).astype("float32"))
+    return ops.asarray2f(numpy.random.normal(scale=INIT_STD, size=shape))  # type: ignore[arg-type]

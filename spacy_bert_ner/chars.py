@@ -2,12 +2,13 @@
 
 import sys
 import unicodedata
-from functools import lru_cache
+from functools import cache
 from typing import Callable, Tuple
 
 import numpy
 from spacy.tokens import Doc
-from thinc.types import Ints1d
+
+from .types import Bools1d, Ints1d
 
 # Separators, control and format characters, and marks that stand on another character.
 _INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
@@ -23,10 +24,10 @@ def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
     return idx_length[:, 0], idx_length[:, 0] + idx_length[:, 1]
 
 
-def count_before(text: str, table: numpy.ndarray) -> Ints1d:
+def count_before(text: str, table: Bools1d) -> Ints1d:
     """Count the characters that a table marks before every position of a text.
 
-    table (numpy.ndarray): True for the code points that count, bool, (sys.maxunicode + 1,).
+    table (Bools1d): True for the code points that count, bool, (sys.maxunicode + 1,).
     RETURNS (Ints1d): int64, (len(text) + 1,): entry i counts in `text[:i]`.
     """
     codes = numpy.frombuffer(text.encode("utf-32-le"), dtype="uint32")
@@ -35,31 +36,31 @@ def count_before(text: str, table: numpy.ndarray) -> Ints1d:
     return counts
 
 
-def visible_tokens(doc: Doc) -> numpy.ndarray:
+def visible_tokens(doc: Doc) -> Bools1d:
     """Mark the tokens that show something: at least one character that is not white space, a
     control or format character (U+200B, U+00AD) or a mark without a base (U+FE0F). Wordpiece
     tokenizers drop the others, so these have no label in training and none of their own in
     prediction.
 
-    RETURNS (numpy.ndarray): bool, (n_tokens,).
+    RETURNS (Bools1d): bool, (n_tokens,).
     """
     starts, ends = token_chars(doc)
     counts = count_before(doc.text, visible_table())
     return counts[ends] > counts[starts]
 
 
-def _table(marks: Callable[[str], bool]) -> numpy.ndarray:
+def _table(marks: Callable[[str], bool]) -> Bools1d:
     n = sys.maxunicode + 1
     return numpy.fromiter((marks(chr(code)) for code in range(n)), dtype=bool, count=n)
 
 
-@lru_cache(maxsize=None)
-def visible_table() -> numpy.ndarray:
-    """RETURNS (numpy.ndarray): True for code points that can be seen, bool."""
+@cache
+def visible_table() -> Bools1d:
+    """RETURNS (Bools1d): True for code points that can be seen, bool."""
     return _table(lambda char: unicodedata.category(char) not in _INVISIBLE)
 
 
-@lru_cache(maxsize=None)
-def nonspace_table() -> numpy.ndarray:
-    """RETURNS (numpy.ndarray): True for code points that are not white space, bool."""
+@cache
+def nonspace_table() -> Bools1d:
+    """RETURNS (Bools1d): True for code points that are not white space, bool."""
     return _table(lambda char: not char.isspace())

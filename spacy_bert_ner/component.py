@@ -13,15 +13,15 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
-from thinc.types import Floats2d
 
 from .chars import visible_tokens
 from .decode import decode
 from .gold import MISSING, GoldReport, get_gold_tags, get_labels
 from .listeners import check_output, check_upstream
-from .schemes import SCHEMES, TagSet
+from .schemes import TagSet
 from .scorer import bert_ner_score
 from .scores import install_extensions, make_span_group
+from .types import Bools1d, Floats2d
 
 DEFAULT_MODEL = """
 [model]
@@ -294,7 +294,7 @@ class BertNER(TrainablePipe):
             logger.warning("[%s] %s", self.name, message)
         sample = [example.x for example in islice(get_examples(), 10) if len(example.x)]
         n_tags = len(self.tag_set)
-        Y = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]
+        Y: List[Any] = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]
         self.model.initialize(X=sample or None, Y=Y or None)
 
     def report_gold(self, examples: Iterable[Example], nlp: Optional[Language]) -> GoldReport:
@@ -332,13 +332,13 @@ class BertNER(TrainablePipe):
         layer = self.model.maybe_get_ref("output_layer")
         return layer.maybe_get_dim("nO") if layer is not None else None
 
-    def _get_constraints(self, doc: Doc) -> Tuple[numpy.ndarray, numpy.ndarray, List[Span]]:
+    def _get_constraints(self, doc: Doc) -> Tuple[Bools1d, Bools1d, List[Span]]:
         """Which tokens get a predicted tag, and where sequences begin among them.
 
         Tokens that show nothing are left out, so that an entity goes across them but can't begin
         or end there. Preset entities and blocked tokens are left out as well, and end a sequence.
 
-        RETURNS (Tuple[numpy.ndarray, numpy.ndarray, List[Span]]): bool, (n_tokens,); bool,
+        RETURNS (Tuple[Bools1d, Bools1d, List[Span]]): bool, (n_tokens,); bool,
             (n_tokens,); the blocked tokens, which can't be part of an entity.
         """
         ent_iob, ent_type = doc.to_array(["ENT_IOB", "ENT_TYPE"]).reshape(len(doc), 2).T

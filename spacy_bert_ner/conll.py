@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
@@ -31,7 +31,9 @@ def read_conll(path: Path, vocab: Vocab) -> Iterator[Doc]:
     """
     for sentences, marked in _read_documents(path):
         words = [row.word for sentence in sentences for row in sentence]
-        starts = [i == 0 for sentence in sentences for i in range(len(sentence))]
+        starts: List[Union[bool, int, None]] = [
+            i == 0 for sentence in sentences for i in range(len(sentence))
+        ]
         doc = Doc(vocab, words=words, sent_starts=starts if marked else None)
         _set_ents(doc, [row.tag for rows in sentences for row in rows], starts)
         yield doc
@@ -76,7 +78,7 @@ def _parse_line(path: Path, i: int, line: str, numbered: bool) -> Row:
     return Row(word, tag)
 
 
-def _set_ents(doc: Doc, tags: List[str], starts: List[bool]) -> None:
+def _set_ents(doc: Doc, tags: List[str], starts: Sequence[object]) -> None:
     """Read tags of any scheme: an entity ends where its prefix says so, where its label changes,
     where another begins, and at the end of a sentence."""
     spans: List[Span] = []

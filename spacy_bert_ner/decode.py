@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Tuple
 
 import numpy
-from thinc.types import Floats2d, Floats3d, Ints1d, Ints2d
 
 from .schemes import TagSet
+from .types import Bools1d, Floats1d, Floats2d, Floats3d, Ints1d, Ints2d
 
 TINY = numpy.finfo("float32").tiny
 
@@ -19,21 +19,21 @@ class Entities:
     ----------
     starts, ends (Ints1d): First token, and the one after the last, (n_entities,).
     labels (Ints1d): Index of the label, (n_entities,).
-    scores (numpy.ndarray): Geometric mean of the probabilities of the entity's tags, 0 to 1,
+    scores (Floats1d): Geometric mean of the probabilities of the entity's tags, 0 to 1,
         float32, (n_entities,).
     """
 
     starts: Ints1d
     ends: Ints1d
     labels: Ints1d
-    scores: numpy.ndarray
+    scores: Floats1d
 
 
-def decode(probs: Floats2d, breaks: numpy.ndarray, tag_set: TagSet, decoder: str) -> Entities:
+def decode(probs: Floats2d, breaks: Bools1d, tag_set: TagSet, decoder: str) -> Entities:
     """Find the entities in sequences that stand one after the other.
 
     probs (Floats2d): Tag probabilities, (n_tokens, n_tags).
-    breaks (numpy.ndarray): Whether a sequence begins at the token, bool, (n_tokens,).
+    breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
     tag_set (TagSet): The tags.
     decoder (str): "constrained" for the most probable valid tags, or "greedy" for the most
         probable tag of each token. Greedy tags are repaired as conlleval reads them: a tag that
@@ -57,7 +57,7 @@ def decode(probs: Floats2d, breaks: numpy.ndarray, tag_set: TagSet, decoder: str
     )
 
 
-def constrained_tags(log_probs: Floats2d, breaks: numpy.ndarray, tag_set: TagSet) -> Ints1d:
+def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> Ints1d:
     """The most probable valid tags; of equal ones, those with the lowest ids.
 
     The tags that are best each on its own are the best sequence wherever they fit together. Only
@@ -65,7 +65,7 @@ def constrained_tags(log_probs: Floats2d, breaks: numpy.ndarray, tag_set: TagSet
     is joined with it in turn. Pieces that are each the best and fit together are the best whole.
 
     log_probs (Floats2d): (n_tokens, n_tags).
-    breaks (numpy.ndarray): Whether a sequence begins at the token, bool, (n_tokens,).
+    breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
     RETURNS (Ints1d): Tag ids, (n_tokens,).
     """
     n_tokens = len(log_probs)
@@ -87,14 +87,12 @@ def constrained_tags(log_probs: Floats2d, breaks: numpy.ndarray, tag_set: TagSet
         joined |= clash
         starts, ends = _pieces_with(clash, joined)
         reach = numpy.bincount(ends, minlength=n_tokens + 1)
-        reach -= numpy.bincount(
-            numpy.minimum(2 * ends - starts, n_tokens), minlength=n_tokens + 1
-        )
+        reach -= numpy.bincount(numpy.minimum(2 * ends - starts, n_tokens), minlength=n_tokens + 1)
         joined |= (numpy.cumsum(reach)[:n_tokens] > 0) & ~breaks
         _decode_pieces(scores, *_pieces_with(clash, joined), transitions, tags)
 
 
-def _pieces_with(marked: numpy.ndarray, joined: numpy.ndarray) -> Tuple[Ints1d, Ints1d]:
+def _pieces_with(marked: Bools1d, joined: Bools1d) -> Tuple[Ints1d, Ints1d]:
     """Starts and ends of the pieces in which a token is marked, (n_pieces,) each."""
     starts = numpy.nonzero(~joined)[0]
     ends = numpy.append(starts[1:], len(joined))
@@ -145,9 +143,7 @@ def viterbi(scores: Floats3d, lengths: Ints1d, transitions: Floats2d) -> Ints2d:
     return tags
 
 
-def find_entities(
-    tags: Ints1d, breaks: numpy.ndarray, tag_set: TagSet
-) -> Tuple[Ints1d, Ints1d]:
+def find_entities(tags: Ints1d, breaks: Bools1d, tag_set: TagSet) -> Tuple[Ints1d, Ints1d]:
     """Read entities from tags, valid or not, as conlleval does.
 
     RETURNS (Tuple[Ints1d, Ints1d]): Starts and ends, (n_entities,) each.

@@ -6,10 +6,10 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 import numpy
 from spacy.tokens import Doc, Span
 from spacy.training import Example
-from thinc.types import Ints1d
 
 from .chars import count_before, nonspace_table, visible_tokens
 from .schemes import TagSet
+from .types import Ints1d
 
 MISSING = -1
 N_SHOWN = 5
@@ -72,7 +72,7 @@ class GoldReport:
         self.blank = Finding("begin or end with white space, which is left out")
         self.unknown = Finding("have labels the model doesn't have, so their tokens are missing")
         self.crossing = Finding(
-            "cross a sentence start, and can't be predicted: set decode_scope = \"doc\""
+            'cross a sentence start, and can\'t be predicted: set decode_scope = "doc"'
             if by_sentence
             else "cross a sentence start, and may be read in two windows"
         )

@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 ADD = (
-    "Add a transformer before '{name}': nlp.add_pipe(\"transformer\", before=\"{name}\") with a "
+    'Add a transformer before \'{name}\': nlp.add_pipe("transformer", before="{name}") with a '
     'model "spacy-bert-ner.TransformerModel.v1", or "transformer" before "{name}" in '
     "[nlp] pipeline with a block [components.transformer]."
 )
@@ -69,7 +69,9 @@ def _find_upstream(nlp: Language, name: str, listener: Model) -> Optional[str]:
 
 def _missing(nlp: Language, name: str, listener: Any) -> str:
     wanted = listener.upstream_name
-    others = [pipe for pipe in nlp.component_names if nlp.get_pipe_meta(pipe).factory == "transformer"]
+    others = [
+        pipe for pipe in nlp.component_names if nlp.get_pipe_meta(pipe).factory == "transformer"
+    ]
     which = "a transformer" if wanted == "*" else f"a transformer named '{wanted}'"
     if not others:
         return f"'{name}' listens to {which}, and the pipeline has none. " + ADD.format(name=name)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
 import numpy
-from thinc.types import Ints1d
+
+from .types import Bools1d, Ints1d
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ class TagSet:
     ----------
     tags (List[str]): `O`, `B-PER`, `I-PER`, …
     label_ids (Ints1d): The label of each tag, -1 for `O`, (n_tags,).
-    starts, closes (numpy.ndarray): Whether a tag begins an entity, and whether none of it can
+    starts, closes (Bools1d): Whether a tag begins an entity, and whether none of it can
         follow, bool, (n_tags,).
-    first, last (numpy.ndarray): Whether a tag can be the first or last of a text, bool, (n_tags,).
-    allowed (numpy.ndarray): Whether a tag (row) can be followed by another, bool,
+    first, last (Bools1d): Whether a tag can be the first or last of a text, bool, (n_tags,).
+    allowed (Bools2d): Whether a tag (row) can be followed by another, bool,
         (n_tags, n_tags).
     """
 
@@ -81,9 +82,7 @@ class TagSet:
         self.last = outside | self._having(pairs, self.scheme.ending)
         continued = self._having(pairs, self.scheme.continuing)
         same = self.label_ids[:, None] == self.label_ids
-        self.allowed = (self.last[:, None] & self.first) | (
-            continued[:, None] & ~self.first & same
-        )
+        self.allowed = (self.last[:, None] & self.first) | (continued[:, None] & ~self.first & same)
 
     def __len__(self) -> int:
         return len(self.tags)
@@ -105,5 +104,5 @@ class TagSet:
         return [base + scheme.prefixes.index(prefix) for prefix in prefixes]
 
     @staticmethod
-    def _having(pairs: List[Tuple[str, int]], prefixes: str) -> numpy.ndarray:
+    def _having(pairs: List[Tuple[str, int]], prefixes: str) -> Bools1d:
         return numpy.array([False] + [prefix in prefixes for prefix, _ in pairs])

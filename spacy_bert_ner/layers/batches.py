@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Iterator, List, Tuple
 
 import numpy
-from thinc.types import Ints1d, Ints2d
 
+from ..types import Ints1d, Ints2d
 from .windows import Windows
 
 

@@ -1,7 +1,7 @@
 """The encoder as a thinc layer: documents in, packed wordpiece vectors and alignments out."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
 import torch
@@ -18,7 +18,7 @@ from .windows import Windows, get_pieces, get_windows
 
 # In training, the activations of this many wordpieces are kept for backward; what exceeds them
 # in one call is recomputed. At BERT-base size one wordpiece takes about 0.7 MB.
-KEPT_PIECES = 4096
+KEPT_PIECES = 2048
 
 InT = List[Doc]
 OutT = FullTransformerBatch
@@ -69,14 +69,15 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     ]
     width = model.get_dim("nO")
     vectors = [torch.empty(len(windows.ids), width, device=shim.device) for windows in cut]
-    graphs: List[Tuple[Batch, torch.Tensor]] = []
-    kept = 0
-    for batch in get_batches(cut, batch_pieces=settings.batch_pieces, pad_id=shim.pad_id):
+    backprops: List[Tuple[Batch, Callable]] = []
+    n_pieces = 0
+    batches = get_batches(cut, batch_pieces=settings.batch_pieces, pad_id=shim.pad_id)
+    # In training the shortest first: activations grow with length, and the first are kept.
+    for batch in reversed(list(batches)) if is_train else batches:
         if is_train:
-            kept += batch.ids.size
-            hidden = shim.encode_for_update(batch, recompute=kept > KEPT_PIECES)
-            graphs.append((batch, hidden))
-            hidden = hidden.detach()
+            n_pieces += batch.ids.size
+            hidden, backprop_batch = shim.encode_for_update(batch, keep=n_pieces <= KEPT_PIECES)
+            backprops.append((batch, backprop_batch))
         else:
             hidden = shim.encode(batch)
         for row, length, (doc, start) in zip(hidden, batch.lengths.tolist(), batch.places):
@@ -89,14 +90,14 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
         (gradient,) = d_output.model_output.values()  # (n_rows, width) of all documents
         gradient = gradient.float()
         first_rows = numpy.cumsum([0] + [len(windows.ids) for windows in cut]).tolist()
-        # Batch by batch, so that only one is recomputed at a time.
-        while graphs:
-            batch, hidden = graphs.pop()
-            d_hidden = torch.zeros_like(hidden)
+        backprops.reverse()
+        while backprops:  # first those whose activations are kept, to let go of them
+            batch, backprop_batch = backprops.pop()
+            d_hidden = gradient.new_zeros(*batch.ids.shape, width)
             for row, length, (doc, start) in zip(d_hidden, batch.lengths.tolist(), batch.places):
                 start += first_rows[doc]
                 row[:length] = gradient[start : start + length]
-            shim.backprop(hidden, d_hidden)
+            backprop_batch(d_hidden)
         return docs
 
     return output, backprop
@@ -139,12 +140,12 @@ def replace_listener_cfg(
 
 
 def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> TransformerData:
-    ids = windows.ids[None]  # one row of all windows, which `align` counts in
+    ids: Any = windows.ids[None]  # one row of all windows, which `align` counts in
     return TransformerData(
         wordpieces=WordpieceBatch(
             strings=[shim.pieces.strings(windows.ids)],
             input_ids=ids,
-            attention_mask=numpy.ones(ids.shape, dtype=bool),
+            attention_mask=cast(Any, numpy.ones_like(ids, dtype=bool)),
             lengths=[len(windows.ids)],
             token_type_ids=None,
         ),

@@ -124,10 +124,12 @@ def freeze(model: Any, n_layers: int) -> None:
     RAISES (ValueError): If the encoder has fewer blocks, or shares them.
     """
     n_blocks = model.config.num_hidden_layers
-    for path, blocks in model.named_modules():
-        if isinstance(blocks, torch.nn.ModuleList) and len(blocks) == n_blocks:
-            break
-    else:
+    lists = [
+        (path, module)
+        for path, module in model.named_modules()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks
+    ]
+    if not lists:
         raise ValueError(
             f"Can't freeze {n_layers} layers of {type(model).__name__}: it has no list of "
             f"{n_blocks} blocks. Set freeze_layers = null."
@@ -137,6 +139,7 @@ def freeze(model: Any, n_layers: int) -> None:
             f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {n_blocks}. "
             f"Set freeze_layers to null (train all), or to 0 (embeddings) up to {n_blocks}."
         )
+    path, blocks = lists[0]
     for name, child in model.named_children():
         if name == path.split(".")[0]:
             break

@@ -2,7 +2,7 @@ from typing import Callable, Tuple, cast
 
 import numpy
 from thinc.api import Model
-from thinc.types import Floats2d, Ragged
+from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import ArrayInfo
 
 InT = Ragged
@@ -21,14 +21,17 @@ def forward(model: Model[InT, OutT], Xr: InT, is_train: bool) -> Tuple[OutT, Cal
     lengths = model.ops.to_numpy(Xr.lengths)
     tokens = numpy.nonzero(lengths)[0]
     rows = (numpy.cumsum(lengths) - lengths)[tokens]
-    Y = model.ops.alloc2f(len(lengths), X.shape[1])
-    Y[tokens] = X[rows]
+    Y = X[rows]
+    if len(tokens) < len(lengths):
+        filled, Y = Y, model.ops.alloc2f(len(lengths), X.shape[1])
+        Y[cast(Ints1d, tokens)] = filled
+    shape = X.shape  # all that the callback keeps of the wordpieces
     array_info = ArrayInfo.from_array(Y)
 
     def backprop(dY: OutT) -> InT:
         array_info.check_consistency(dY)
-        dX = model.ops.alloc2f(*X.shape)
-        dX[rows] = dY[tokens]
-        return Ragged(dX, Xr.lengths)
+        dX = model.ops.alloc2f(*shape)
+        dX[cast(Ints1d, rows)] = dY[cast(Ints1d, tokens)]
+        return Ragged(dX, lengths)
 
     return Y, backprop

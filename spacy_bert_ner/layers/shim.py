@@ -2,16 +2,16 @@
 
 import copy
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 import srsly
 import torch
 from thinc.api import Optimizer, PyTorchGradScaler, get_torch_default_device, torch2xp, xp2torch
 from thinc.shims import PyTorchShim
-from torch.utils.checkpoint import checkpoint
 
 from .batches import Batch
 from .hf import Encoder, encoder_from_bytes, encoder_to_bytes, freeze, get_limit
+from .memory import return_free_memory
 from .tokenizer import PieceTokenizer
 
 
@@ -56,22 +56,35 @@ class EncoderShim(PyTorchShim):
         with torch.inference_mode():
             return self._forward(*self._inputs(batch))
 
-    def encode_for_update(self, batch: Batch, *, recompute: bool) -> torch.Tensor:
-        """As `encode`, with a graph behind it.
+    def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, Callable]:
+        """As `encode`, in training mode.
 
-        recompute (bool): Keep the input only, and run the batch again in backward.
+        keep (bool): Keep the activations for backward; if not, the batch is run again there, with
+            the same dropout (Chen et al. 2016).
+        RETURNS (Tuple[torch.Tensor, Callable]): float32, (n_windows, longest, width), and a
+            callback that takes its gradient and adds to those of the weights.
         """
         self._model.train()
         inputs = self._inputs(batch)
-        if recompute:
-            return checkpoint(self._forward, *inputs, use_reentrant=False)
-        return self._forward(*inputs)
+        random_state = None if keep else _get_random_state(self.device)
+        with torch.set_grad_enabled(keep):
+            hidden = self._forward(*inputs)
 
-    def backprop(self, hidden: torch.Tensor, gradient: torch.Tensor) -> None:
-        """Add the gradients of one batch to those of the weights, scaled in mixed precision."""
-        if hidden.requires_grad:
-            (scaled,) = self._grad_scaler.scale([gradient], inplace=True)
-            torch.autograd.backward(hidden, scaled)
+        def backprop(gradient: torch.Tensor) -> None:
+            if random_state is None:
+                output = hidden
+            else:
+                with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+                    _set_random_state(self.device, random_state)
+                    self._model.train()
+                    output = self._forward(*inputs)
+            if output.requires_grad:  # not if all layers are frozen
+                (scaled,) = self._grad_scaler.scale([gradient], inplace=True)
+                torch.autograd.backward(output, scaled)
+            if not keep:
+                return_free_memory()
+
+        return hidden.detach(), backprop
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Step with the gradients gathered since the last step, clipped by one norm over all of
@@ -134,6 +147,17 @@ class EncoderShim(PyTorchShim):
         with torch.autocast(self.device.type, enabled=self._mixed_precision):
             output = self._model(input_ids=ids, attention_mask=mask, return_dict=True)
         return output.last_hidden_state.float()
+
+
+def _get_random_state(device: torch.device) -> Tuple[torch.Tensor, ...]:
+    states = (torch.get_rng_state(),)
+    return (*states, torch.cuda.get_rng_state(device)) if device.type == "cuda" else states
+
+
+def _set_random_state(device: torch.device, states: Tuple[torch.Tensor, ...]) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from typing import Any, List, Tuple
 
 import numpy
-from thinc.types import Ints1d
+
+from ..types import Ints1d, Ints2d
 
 # Texts are encoded this many characters at a time: the tokenizer's own records take about a
-# hundred bytes a piece, and only ids and offsets are kept of them.
-CHUNK_CHARS = 200_000
+# kilobyte a piece, and only ids and offsets are kept of them.
+CHUNK_CHARS = 50_000
 
 
 class PieceTokenizer:
@@ -40,15 +41,15 @@ class PieceTokenizer:
         self._strings = numpy.full(max(vocab.values()) + 1, "", dtype=object)
         self._strings[list(vocab.values())] = list(vocab)
 
-    def __call__(self, texts: List[str]) -> Tuple[Ints1d, numpy.ndarray, Ints1d]:
+    def __call__(self, texts: List[str]) -> Tuple[Ints1d, Ints2d, Ints1d]:
         """Cut texts into wordpieces.
 
-        RETURNS (Tuple[Ints1d, numpy.ndarray, Ints1d]): Ids of all pieces, int32, (n_pieces,);
+        RETURNS (Tuple[Ints1d, Ints2d, Ints1d]): Ids of all pieces, int32, (n_pieces,);
             first and end character of each in its text, int64, (n_pieces, 2); the number of
             pieces of each text, int64, (n_texts,).
         """
         ids: List[Ints1d] = [numpy.zeros(0, dtype="int32")]
-        offsets: List[numpy.ndarray] = [numpy.zeros((0, 2), dtype="int64")]
+        offsets: List[Ints2d] = [numpy.zeros((0, 2), dtype="int64")]
         lengths: List[int] = []
         self.backend.encode_special_tokens = True  # a copy or a pickle would have lost it
         for chunk in _chunks(texts):

@@ -10,13 +10,14 @@ the document's encoder output:
 """
 
 from dataclasses import dataclass
-from typing import List, Tuple
+from typing import Any, List, Tuple, cast
 
 import numpy
 from spacy.tokens import Doc
-from thinc.types import Ints1d, Ragged
+from thinc.types import Ragged
 
 from ..chars import count_before, nonspace_table, token_chars
+from ..types import Ints1d, Ints2d
 from .tokenizer import PieceTokenizer
 
 
@@ -74,7 +75,7 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
     bounds = [_sentence_starts(doc) for doc in docs]
     chars = [token_chars(doc) for doc in docs]
     cuts = []
-    texts = []
+    texts: List[str] = []
     for doc, starts, (_, token_ends) in zip(docs, bounds, chars):
         text = doc.text
         cut = numpy.zeros(len(starts), dtype="int64")
@@ -87,7 +88,8 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
     for doc, starts, cut, (token_starts, token_ends) in zip(docs, bounds, cuts, chars):
         sent_lengths = lengths[sent : sent + len(starts) - 1]
         n_pieces = int(sent_lengths.sum())
-        doc_offsets = offsets[piece : piece + n_pieces] + numpy.repeat(cut[:-1], sent_lengths)[:, None]
+        doc_offsets = offsets[piece : piece + n_pieces]
+        doc_offsets += numpy.repeat(cut[:-1], sent_lengths)[:, None]
         output.append(
             Pieces(
                 ids=ids[piece : piece + n_pieces],
@@ -104,13 +106,13 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
 
 
 def align_tokens(
-    text: str, token_starts: Ints1d, token_ends: Ints1d, offsets: numpy.ndarray
+    text: str, token_starts: Ints1d, token_ends: Ints1d, offsets: Ints2d
 ) -> Tuple[Ints1d, Ints1d]:
     """Pair tokens with pieces: a piece belongs to every token that its characters lie in, white
     space apart, which some tokenizers count to the word after it and some to none.
 
     token_starts, token_ends (Ints1d): Characters of the tokens in the text, (n_tokens,).
-    offsets (numpy.ndarray): Characters of the pieces in the text, int, (n_pieces, 2).
+    offsets (Ints2d): Characters of the pieces in the text, int, (n_pieces, 2).
     RETURNS (Tuple[Ints1d, Ints1d]): Tokens and pieces, int64, (n_pairs,) each, by token, then
         by piece.
     """
@@ -183,7 +185,7 @@ def _cut_sentence(
     latest[rows] = rows
     first, end = first[rows], end[rows]
     context = numpy.full(len(rows), -1, dtype="int64")
-    bounds = []
+    bounds: List[Tuple[int, int]] = []
     a = b = 0
     while b < len(rows):
         b = int(numpy.searchsorted(end, first[a] + longest, side="right"))
@@ -199,9 +201,7 @@ def _cut_sentence(
     return bounds, owner[numpy.maximum.accumulate(latest)]
 
 
-def _lay_out(
-    tokenizer: PieceTokenizer, pieces: Pieces, bounds: numpy.ndarray, owner: Ints1d
-) -> Windows:
+def _lay_out(tokenizer: PieceTokenizer, pieces: Pieces, bounds: Ints2d, owner: Ints1d) -> Windows:
     """Number the rows of all windows and align the tokens with them."""
     starts, ends = bounds[:, 0], bounds[:, 1]
     n_prefix, n_suffix = len(tokenizer.prefix), len(tokenizer.suffix)
@@ -231,7 +231,7 @@ def _lay_out(
     return Windows(
         ids=ids,
         starts=window_rows,
-        align=Ragged(data.astype("int32"), lengths.astype("int32")),
+        align=Ragged(cast(Any, data.astype("int32")), cast(Any, lengths.astype("int32"))),
     )
 
 
@@ -283,7 +283,7 @@ def _sentence_starts(doc: Doc) -> Ints1d:
     return numpy.nonzero(marks)[0]
 
 
-def _starts(lengths: numpy.ndarray) -> Ints1d:
+def _starts(lengths: Ints1d) -> Ints1d:
     """Running sum that begins with 0: (n,) to (n + 1,), int64."""
     starts = numpy.zeros(len(lengths) + 1, dtype="int64")
     numpy.cumsum(lengths, out=starts[1:])

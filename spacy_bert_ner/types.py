@@ -1,0 +1,15 @@
+"""NumPy arrays by kind and number of dimensions, for code that runs on the CPU alone. Thinc's types
+of the same names stand for arrays on any device."""
+
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+Bools1d = NDArray[numpy.bool_]
+Bools2d = NDArray[numpy.bool_]
+Ints1d = NDArray[Any]
+Ints2d = NDArray[Any]
+Floats1d = NDArray[Any]
+Floats2d = NDArray[Any]
+Floats3d = NDArray[Any]
