@@ -11,6 +11,7 @@ import argparse
 import json
 import multiprocessing
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -102,9 +103,10 @@ def main():
         }
     for name, rows in results.items():
         medians = {key: round(statistics.median(row[key] for row in rows)) for key in rows[0]}
-        print(json.dumps({"question": name, **medians, "runs": rows}))
+        sys.stdout.write(json.dumps({"question": name, **medians, "runs": rows}) + "\n")
     packed = results["predict_100k"][0]["packed_mb"]
-    print(f"bound for predict_100k: 2 x {packed:.0f} + 500 = {2 * packed + 500:.0f} MB")
+    bound = 2 * packed + 500
+    sys.stdout.write(f"bound for predict_100k: 2 x {packed:.0f} + 500 = {bound:.0f} MB\n")
 
 
 if __name__ == "__main__":

@@ -39,19 +39,18 @@ def build_linear_softmax_v1(
 
 def resize_output(model: Model, new_nO: int) -> Model:
     """Give the head more tags, behind those it has. Their rows keep what they have learned."""
-    layer = model.get_ref("output_layer")
-    old_nO = layer.maybe_get_dim("nO")
-    layer.set_dim("nO", new_nO, force=True)
-    if old_nO is not None and layer.has_param("W"):
-        W, b = cast(Any, layer.get_param("W")), cast(Any, layer.get_param("b"))
-        new_W = _init_normal(layer.ops, (new_nO, layer.get_dim("nI")))
-        new_b = layer.ops.alloc1f(new_nO)
-        new_W[:old_nO] = W
-        new_b[:old_nO] = b
-        layer.set_param("W", new_W)
-        layer.set_param("b", new_b)
-        for name in layer.grad_names:
-            layer.set_grad(name, layer.ops.alloc_f(layer.get_param(name).shape))
+    old = model.get_ref("output_layer")
+    new = Softmax_v2(new_nO, old.maybe_get_dim("nI"), init_W=_init_normal)
+    if old.has_param("W"):
+        new.initialize()
+        for name in old.param_names:
+            param = cast(Any, new.get_param(name))
+            param[: old.get_dim("nO")] = old.get_param(name)
+            new.set_param(name, param)
+    model.replace_node(old, new)
+    for node in (model, *model.layers[-1].walk()):
+        if node is not new and node.has_dim("nO"):
+            node.set_dim("nO", new_nO, force=True)
     return model
 
 

@@ -44,7 +44,7 @@ def _read_documents(path: Path) -> Iterator[Tuple[List[List[Row]], bool]]:
     document: List[List[Row]] = []
     sentence: List[Row] = []
     marked = numbered = False
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for i, line in enumerate(file, start=1):
             mark = line.startswith(("-DOCSTART-", "# newdoc"))
             comment = COMMENT.match(line)

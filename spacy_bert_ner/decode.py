@@ -33,7 +33,8 @@ def decode(probs: Floats2d, breaks: Bools1d, tag_set: TagSet, decoder: str) -> E
     """Find the entities in sequences that stand one after the other.
 
     probs (Floats2d): Tag probabilities, (n_tokens, n_tags).
-    breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
+    breaks (Bools1d): Whether a sequence begins at the token, as at the first, bool,
+        (n_tokens,).
     tag_set (TagSet): The tags.
     decoder (str): "constrained" for the most probable valid tags, or "greedy" for the most
         probable tag of each token. Greedy tags are repaired as conlleval reads them: a tag that
@@ -69,12 +70,13 @@ def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> I
     RETURNS (Ints1d): Tag ids, (n_tokens,).
     """
     n_tokens = len(log_probs)
-    scores = log_probs.copy()
+    # Double precision: float32 sums over thousands of tokens lose what tags differ by.
+    scores = log_probs.astype("float64")
     ends = numpy.roll(breaks, -1)  # the token before a break, and the last
     ends[-1:] = True
     scores[numpy.ix_(breaks, ~tag_set.first)] = -numpy.inf
     scores[numpy.ix_(ends, ~tag_set.last)] = -numpy.inf
-    transitions = numpy.where(tag_set.allowed, 0.0, -numpy.inf).astype("float32")
+    transitions = numpy.where(tag_set.allowed, 0.0, -numpy.inf)
     tags = scores.argmax(axis=1)
     joined = numpy.zeros(n_tokens, dtype=bool)  # with the token before
     while True:
@@ -83,10 +85,11 @@ def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> I
         if not clash.any():
             return tags
         # Each round joins at least two pieces, so there is a last one. A joined piece takes in as
-        # many tokens again, so that it comes soon even where everything clashes.
+        # many tokens again on either side, so that it comes soon even where everything clashes.
         joined |= clash
         starts, ends = _pieces_with(clash, joined)
-        reach = numpy.bincount(ends, minlength=n_tokens + 1)
+        lowest = numpy.maximum(2 * starts - ends, 0) + 1
+        reach = numpy.bincount(lowest, minlength=n_tokens + 1)
         reach -= numpy.bincount(numpy.minimum(2 * ends - starts, n_tokens), minlength=n_tokens + 1)
         joined |= (numpy.cumsum(reach)[:n_tokens] > 0) & ~breaks
         _decode_pieces(scores, *_pieces_with(clash, joined), transitions, tags)

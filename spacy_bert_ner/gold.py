@@ -29,7 +29,6 @@ def get_gold_tags(example: Example, tag_set: TagSet, label_ids: Dict[str, int]) 
     ents, biluo = example.get_aligned_ents_and_ner()
     tags[[tag == "O" for tag in biluo]] = 0
     for ent in ents:
-        tags[ent.start : ent.end] = MISSING
         shown = ent.start + numpy.nonzero(visible[ent.start : ent.end])[0]
         if len(shown) and ent.label_ in label_ids:
             tags[shown] = tag_set.encode(len(shown), label_ids[ent.label_])
@@ -92,7 +91,7 @@ class GoldReport:
             return
         gold = list(reference.ents)
         self.n_ents += len(gold)
-        aligned = example.get_aligned_spans_y2x(gold, allow_overlap=False)
+        aligned = example.get_aligned_spans_y2x(gold)
         found = set(_places(aligned, doc))
         visible = visible_tokens(doc)
         starts = doc.to_array("SENT_START") == 1

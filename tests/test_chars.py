@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+
 from spacy_bert_ner.chars import (
     count_before,
     nonspace_table,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
+
 from spacy_bert_ner import decode as decode_module
 from spacy_bert_ner.decode import constrained_tags, decode, find_entities, viterbi
 from spacy_bert_ner.schemes import SCHEMES, TagSet
@@ -178,9 +179,7 @@ def test_constrained_scores_as_plain_viterbi(tag_set, seed, n_tokens, sharpness,
 def test_constrained_long(tag_set, sharpness, count_steps):
     """The best whole of 5,000 tokens, without going over them more than a few times."""
     n_tokens = 5000
-    log_probs = to_logs(
-        make_probs(numpy.random.default_rng(0), n_tokens, len(tag_set), sharpness)
-    )
+    log_probs = to_logs(make_probs(numpy.random.default_rng(0), n_tokens, len(tag_set), sharpness))
     count_steps["limit"] = 10 * n_tokens
     tags = constrained_tags(log_probs, only_first(n_tokens), tag_set)
     assert is_valid(tag_set, tags, only_first(n_tokens))
@@ -348,6 +347,13 @@ def test_scores_from_0_to_1(tag_set, decoder, seed, n_tokens, sharpness):
     n = len(entities.starts)
     assert len(entities.ends) == len(entities.labels) == len(entities.scores) == n
     assert ((entities.scores >= 0.0) & (entities.scores <= 1.0)).all()
+
+
+def test_rounded_above_1():
+    """A softmax in float32 gives a little more than 1 at times."""
+    probs = numpy.array([[0.0, 1.0000002, 0.0]], dtype="float32")
+    assert probs.max() > 1.0
+    assert decode(probs, only_first(1), TagSet("BIO", ["X"]), "greedy").scores.tolist() == [1.0]
 
 
 def test_long_text_does_not_blur_scores():

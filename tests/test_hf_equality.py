@@ -136,9 +136,7 @@ def test_training_equal(pair):
             expected = dict(model.bert.named_parameters())
             for name, param in encoder_of(nlp).named_parameters():
                 if param.grad is not None:
-                    torch.testing.assert_close(
-                        param.grad, expected[name].grad, atol=1e-6, rtol=0
-                    )
+                    torch.testing.assert_close(param.grad, expected[name].grad, atol=1e-6, rtol=0)
                     n_compared += 1
             assert n_compared == len(expected)
         for pipe in (transformer, head):

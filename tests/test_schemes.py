@@ -3,6 +3,7 @@ from itertools import product
 import numpy
 import pytest
 from seqeval.scheme import BILOU, IOB2, Tokens
+
 from spacy_bert_ner.schemes import SCHEMES, TagSet
 
 # Rows and columns in the order of the tags. A row is a tag, a 1 stands for those that can follow.

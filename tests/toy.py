@@ -8,6 +8,7 @@ import transformers
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from spacy_bert_ner.layers.hf import Encoder
 from spacy_bert_ner.layers.tokenizer import PieceTokenizer
 
 # Both call torch.jit.script when they are imported, which torch deprecates.
@@ -51,9 +52,12 @@ def wordpiece(lowercase=True, **settings):
 
 
 def byte_level(trim_offsets, add_prefix_space, **settings):
-    """RoBERTa's (trim_offsets) and DeBERTa's: <s> … </s>. A byte is a piece, but for a few pairs."""
+    """RoBERTa's (trim_offsets) and DeBERTa's: <s> … </s>. A byte is a piece, but for some pairs."""
     merges = [("Ġ", "a"), ("Ġa", "b"), ("Ġ", "Ġ"), ("c", "d")]
-    words = [*dict.fromkeys(ROBERTA_SPECIALS.values()), *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    words = [
+        *dict.fromkeys(ROBERTA_SPECIALS.values()),
+        *sorted(pre_tokenizers.ByteLevel.alphabet()),
+    ]
     backend = Tokenizer(models.BPE(_ids(words + ["".join(pair) for pair in merges]), merges))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     backend.post_processor = processors.RobertaProcessing(
@@ -171,21 +175,29 @@ FAMILIES = {
 }
 
 
-def save_encoder(folder, family, tokenizer_settings=None, **settings):
-    """Save a tiny random encoder with its tokenizer.
+def make_encoder(family, tokenizer_settings=None, **settings):
+    """A tiny random encoder and its tokenizer.
 
     settings: Settings of its config, over those of FAMILIES.
-    RETURNS (str): The folder, for `name` in a config.
+    RETURNS (Encoder): The pair.
     """
     make_tokenizer, config_class, defaults = FAMILIES[family]
     tokenizer = make_tokenizer(**(tokenizer_settings or {}))
     config = getattr(transformers, config_class)(
-        vocab_size=len(tokenizer), **{**defaults, **settings}
+        **{"vocab_size": len(tokenizer), **defaults, **settings}
     )
     torch.manual_seed(0)
-    model = transformers.AutoModel.from_config(config)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return Encoder(transformers.AutoModel.from_config(config).eval(), tokenizer)
+
+
+def save_encoder(folder, family, tokenizer_settings=None, **settings):
+    """Save what `make_encoder` gives.
+
+    RETURNS (str): The folder, for `name` in a config.
+    """
+    encoder = make_encoder(family, tokenizer_settings, **settings)
+    encoder.model.save_pretrained(folder)
+    encoder.tokenizer.save_pretrained(folder)
     return str(folder)
 
 

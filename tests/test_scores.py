@@ -1,0 +1,159 @@
+import numpy
+import pytest
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
+from spacy.vocab import Vocab
+
+from spacy_bert_ner.decode import Entities
+from spacy_bert_ner.scores import get_score, install_extensions, make_span_group
+
+ENTS = [(0, 1, "PER", 0.25), (1, 3, "LOC", 0.75)]
+
+
+@pytest.fixture(autouse=True)
+def restore_extension():
+    """Each test starts with `ent._.score` as ours, and leaves it so."""
+    if Span.has_extension("score"):
+        Span.remove_extension("score")
+    install_extensions()
+    yield
+    if Span.has_extension("score"):
+        Span.remove_extension("score")
+    install_extensions()
+
+
+def set_entities(doc, ents, key="bert_ner"):
+    """Write entities and scores as the component does."""
+    spans = [Span(doc, start, end, label=label) for start, end, label, _ in ents]
+    starts, ends, _, scores = zip(*ents) if ents else ([], [], [], [])
+    entities = Entities(
+        starts=numpy.array(starts, dtype="int64"),
+        ends=numpy.array(ends, dtype="int64"),
+        labels=numpy.zeros(len(ents), dtype="int64"),
+        scores=numpy.array(scores, dtype="float32"),
+    )
+    doc.spans[key] = make_span_group(doc, key, spans, entities)
+    doc.set_ents(spans, default="unmodified")
+
+
+def make_doc(ents=ENTS):
+    doc = Doc(Vocab(), words=["Anna", "New", "York", "x", "."])
+    set_entities(doc, ents)
+    return doc
+
+
+def scores_of(doc):
+    return [ent._.score for ent in doc.ents]
+
+
+def test_group():
+    doc = make_doc()
+    group = doc.spans["bert_ner"]
+    assert [(span.start, span.end, span.label_) for span in group] == [ent[:3] for ent in ENTS]
+    assert group.name == "bert_ner"
+    numpy.testing.assert_array_equal(group.attrs["scores"], [0.25, 0.75])
+
+
+def test_scores_of_entities():
+    doc = make_doc()
+    assert scores_of(doc) == [0.25, 0.75]
+    assert all(type(score) is float for score in scores_of(doc))
+
+
+@pytest.mark.parametrize(
+    "start,end,label,expected",
+    [
+        (1, 3, "LOC", 0.75),  # any span with the same start, end and label
+        (1, 3, "PER", None),
+        (1, 3, "", None),
+        (1, 2, "LOC", None),
+        (2, 3, "LOC", None),
+        (0, 3, "LOC", None),
+        (3, 4, "LOC", None),
+        (0, 1, "PER", 0.25),
+    ],
+)
+def test_found_by_start_end_and_label(start, end, label, expected):
+    assert Span(make_doc(), start, end, label=label)._.score == expected
+
+
+def test_none_for_entities_of_others():
+    doc = make_doc()
+    other = Span(doc, 3, 4, label="PER")
+    doc.ents = [*doc.ents, other]
+    assert scores_of(doc) == [0.25, 0.75, None]
+
+
+@pytest.mark.parametrize("ents", [[], None])
+def test_none_without_predictions(ents):
+    doc = Doc(Vocab(), words=["Anna", "x"])
+    if ents is not None:
+        set_entities(doc, ents)
+    assert doc[0:1]._.score is None
+    assert Span(doc, 0, 1, label="PER")._.score is None
+
+
+def test_groups_of_spancat_are_not_ours():
+    """spancat leaves groups with scores under any key, also for the same spans."""
+    doc = make_doc([(0, 1, "PER", 0.25)])
+    spans = [Span(doc, 0, 1, label="PER"), Span(doc, 1, 3, label="LOC")]
+    for key in ("a", "sc"):
+        attrs = {"scores": numpy.array([0.9, 0.9], dtype="float32")}
+        doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
+    assert spans[0]._.score == 0.25
+    assert spans[1]._.score is None
+    del doc.spans["bert_ner"]
+    assert spans[0]._.score is None
+
+
+def test_groups_of_two_components():
+    doc = make_doc()
+    set_entities(doc, [(3, 4, "MISC", 0.5)], key="second")
+    assert Span(doc, 3, 4, label="MISC")._.score == 0.5
+    assert Span(doc, 1, 3, label="LOC")._.score == 0.75
+
+
+@pytest.mark.parametrize("store_user_data", [False, True])
+def test_docbin(store_user_data):
+    """A plain DocBin keeps the scores, and a new vocabulary reads them."""
+    docs = [make_doc(), make_doc([]), make_doc([(0, 2, "O-x", 0.125)])]
+    data = DocBin(docs=docs, store_user_data=store_user_data).to_bytes()
+    loaded = list(DocBin().from_bytes(data).get_docs(Vocab()))
+    assert [scores_of(doc) for doc in loaded] == [[0.25, 0.75], [], [0.125]]
+    assert [ent.label_ for doc in loaded for ent in doc.ents] == ["PER", "LOC", "O-x"]
+
+
+def test_doc_to_bytes_and_copy():
+    doc = make_doc()
+    assert scores_of(Doc(Vocab()).from_bytes(doc.to_bytes())) == [0.25, 0.75]
+    assert scores_of(doc.copy()) == [0.25, 0.75]
+
+
+def test_group_with_an_added_span():
+    doc = make_doc()
+    doc.spans["bert_ner"].append(Span(doc, 3, 4, label="PER"))
+    with pytest.raises(ValueError, match=r"doc.spans\['bert_ner'\]: it has 3 spans and 2 scores"):
+        doc.ents[0]._.score  # noqa: B018
+
+
+def test_group_changed_with_its_scores():
+    doc = make_doc()
+    group = doc.spans["bert_ner"]
+    group.append(Span(doc, 3, 4, label="PER"))
+    group.attrs["scores"] = numpy.append(group.attrs["scores"], numpy.float32(0.5))
+    assert Span(doc, 3, 4, label="PER")._.score == 0.5
+
+
+def test_name_taken_by_another():
+    """An extension of the same name stays as it is; the scores are in the group."""
+    Span.remove_extension("score")
+    Span.set_extension("score", default="theirs")
+    install_extensions()
+    doc = make_doc()
+    assert doc.ents[0]._.score == "theirs"
+    assert get_score(doc.ents[0]) == 0.25
+
+
+def test_install_twice():
+    install_extensions()
+    install_extensions()
+    assert Span.get_extension("score")[2] is get_score
