@@ -6,8 +6,12 @@ from thinc.api import fix_random_seed
 
 from .util import make_nlp
 
-WORDS = "Anna Berg lives in Oslo . She met Karl in New York . It rained .".split()
-TAGS = "B-PER I-PER O O B-LOC O O O B-PER O B-LOC I-LOC O O O O".split()
+TAGGED = (
+    "Anna/B-PER Berg/I-PER lives/O in/O Oslo/B-LOC ./O She/O met/O Karl/B-PER in/O New/B-LOC "
+    "York/I-LOC ./O It/O rained/O ./O"
+)
+WORDS, TAGS = zip(*(item.rsplit("/", 1) for item in TAGGED.split()))
+WORDS, TAGS = list(WORDS), list(TAGS)
 
 
 def make_example(nlp, words=WORDS, tags=TAGS):

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Callable, Tuple
 
 from thinc.api import Model
@@ -19,11 +20,14 @@ def fixed_dropout(rate: float) -> Model[InT, OutT]:
             f"Can't drop out at a rate of {rate}: set dropout to a number from 0 up to, not "
             "including, 1, or to null for the rate of the training loop."
         )
-    return Model("fixed_dropout", forward, attrs={"rate": rate})
+    # Not in `attrs`, which are saved with the weights and would win over the config.
+    return Model("fixed_dropout", partial(forward, rate=rate))
 
 
-def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable[[OutT], InT]]:
-    if not is_train or not model.attrs["rate"]:
+def forward(
+    model: Model[InT, OutT], X: InT, is_train: bool, rate: float
+) -> Tuple[OutT, Callable[[OutT], InT]]:
+    if not is_train or not rate:
         return X, lambda dY: dY
-    mask = model.ops.get_dropout_mask(X.shape, model.attrs["rate"])
+    mask = model.ops.get_dropout_mask(X.shape, rate)
     return X * mask, lambda dY: dY * mask

@@ -9,6 +9,7 @@ from typing import Any, Dict
 import safetensors.torch
 import srsly
 import torch
+from huggingface_hub.errors import HFValidationError
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
 # For an encoder that states no length at all: what most are pre-trained with.
@@ -51,16 +52,22 @@ def load_pretrained(
     """
     source = find_pretrained(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **tokenizer_config)
+        if Path(source).is_dir() and not (Path(source) / "config.json").exists():
+            raise OSError(f"no config.json in {source}")  # Auto classes would guess by its name
         config = AutoConfig.from_pretrained(source, **transformer_config)
+        tokenizer = AutoTokenizer.from_pretrained(source, **tokenizer_config)
         config.torch_dtype = torch.float32
         model = AutoModel.from_pretrained(source, config=config)
-    except OSError as error:
+    except (OSError, HFValidationError) as error:
         raise ValueError(
             f"Can't load the encoder '{name}': it is neither a folder, nor an installed package "
             "that holds one, nor a model that the Hugging Face hub gives us. Set another one with "
             "[components.transformer.model] name, or with --vars.encoder on the command line."
         ) from error
+    if tokenizer.is_fast:
+        # As it will come back from a saved pipeline: what Hugging Face saves depends on the files
+        # that a tokenizer was made from.
+        tokenizer = _tokenizer_from_files(_tokenizer_to_files(tokenizer))
     return Encoder(model, tokenizer)
 
 
@@ -68,12 +75,9 @@ def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): Config as a dict, tokenizer files and safetensors as bytes."""
     config = encoder.model.config.to_diff_dict()
     config.pop("_name_or_path", None)
-    with TemporaryDirectory() as folder:
-        encoder.tokenizer.save_pretrained(folder)
-        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
     return {
         "config": srsly.json_dumps(config, sort_keys=True),
-        "tokenizer": files,
+        "tokenizer": _tokenizer_to_files(encoder.tokenizer),
         "weights": safetensors.torch.save(_distinct_weights(encoder.model)),
     }
 
@@ -86,10 +90,7 @@ def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any])
     """
     config_dict = srsly.json_loads(data["config"])
     config = CONFIG_MAPPING[config_dict["model_type"]].from_dict(config_dict)
-    with TemporaryDirectory() as folder:
-        for name, content in data["tokenizer"].items():
-            Path(folder, name).write_bytes(content)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = _tokenizer_from_files(data["tokenizer"])
     attention = transformer_config.get("attn_implementation")
     model = AutoModel.from_config(config, attn_implementation=attention)
     weights = safetensors.torch.load(data["weights"])
@@ -144,8 +145,28 @@ def freeze(model: Any, n_layers: int) -> None:
         if name == path.split(".")[0]:
             break
         child.requires_grad_(False)
+    parent = model.get_submodule(path.rpartition(".")[0])
+    siblings = [child for child in parent.children() if child is not blocks]
+    # Relative positions, which all blocks read (DeBERTa, MPNet), and their normalisation.
+    if parent is not model and any(isinstance(child, torch.nn.Embedding) for child in siblings):
+        for child in siblings:
+            child.requires_grad_(False)
     for block in blocks[:n_layers]:
         block.requires_grad_(False)
+
+
+def _tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        # Without the files of the slow twin, which are there only at the first time.
+        tokenizer.save_pretrained(folder, legacy_format=False)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def _tokenizer_from_files(files: Dict[str, bytes]) -> Any:
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        return AutoTokenizer.from_pretrained(folder)
 
 
 def _stated_positions(config: Any) -> int:

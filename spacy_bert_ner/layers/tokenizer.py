@@ -37,6 +37,7 @@ class PieceTokenizer:
         self.backend.no_padding()
         self.prefix, self.suffix = _special_ids(self.backend)
         self.filler = tokenizer.unk_token_id or 0
+        self._special = sorted(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id})
         vocab = self.backend.get_vocab(with_added_tokens=True)
         self._strings = numpy.full(max(vocab.values()) + 1, "", dtype=object)
         self._strings[list(vocab.values())] = list(vocab)
@@ -58,8 +59,11 @@ class PieceTokenizer:
                 if len(encoding):
                     ids.append(numpy.asarray(encoding.ids, dtype="int32"))
                     offsets.append(numpy.asarray(encoding.offsets, dtype="int64"))
+        all_ids = numpy.concatenate(ids)
+        # A vocabulary of whole strings (Unigram) may hold `<s>` as a piece like any other.
+        all_ids[numpy.isin(all_ids, self._special)] = self.filler
         return (
-            numpy.concatenate(ids),
+            all_ids,
             numpy.concatenate(offsets),
             numpy.asarray(lengths, dtype="int64"),
         )

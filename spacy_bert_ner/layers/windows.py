@@ -76,8 +76,8 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
     chars = [token_chars(doc) for doc in docs]
     cuts = []
     texts: List[str] = []
-    for doc, starts, (_, token_ends) in zip(docs, bounds, chars):
-        text = doc.text
+    doc_texts = [doc.text for doc in docs]
+    for text, starts, (_, token_ends) in zip(doc_texts, bounds, chars):
         cut = numpy.zeros(len(starts), dtype="int64")
         cut[1:] = token_ends[starts[1:] - 1]
         cuts.append(cut)
@@ -85,7 +85,9 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
     ids, offsets, lengths = tokenizer(texts)
     output = []
     sent, piece = 0, 0
-    for doc, starts, cut, (token_starts, token_ends) in zip(docs, bounds, cuts, chars):
+    for doc, text, starts, cut, (token_starts, token_ends) in zip(
+        docs, doc_texts, bounds, cuts, chars
+    ):
         sent_lengths = lengths[sent : sent + len(starts) - 1]
         n_pieces = int(sent_lengths.sum())
         doc_offsets = offsets[piece : piece + n_pieces]
@@ -95,7 +97,7 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
                 ids=ids[piece : piece + n_pieces],
                 sents=_starts(sent_lengths),
                 sent_tokens=starts,
-                pairs=align_tokens(doc.text, token_starts, token_ends, doc_offsets),
+                pairs=align_tokens(text, token_starts, token_ends, doc_offsets),
                 n_tokens=len(doc),
                 has_sents=doc.has_annotation("SENT_START"),
             )
@@ -158,7 +160,7 @@ def get_windows(
             owner[tokens] = len(bounds) + owners
             # A sentence of white space alone may have pieces, but no token has any.
             bounds += cuts or [(sents[i], sents[i])]
-            room = 0
+            room = -1  # not even for a sentence without pieces
             continue
         if bounds and n_pieces <= room:
             bounds[-1] = (bounds[-1][0], sents[i + 1])
@@ -245,13 +247,16 @@ def _last_pieces(pieces: Pieces) -> Ints1d:
 
 def _drop_beyond(pieces: Pieces, longest: int) -> Pieces:
     """Drop the pieces of a token beyond those that fit in a window."""
-    pair_tokens, pair_pieces = pieces.pairs
-    counts = numpy.bincount(pair_tokens, minlength=pieces.n_tokens)
-    if counts.max(initial=0) <= longest:
+    first, end = _token_ranges(pieces)
+    over = end - first > longest  # with the white space inside it
+    if not over.any():
         return pieces
-    kept_pairs = _ranks(counts) < longest
-    dropped = numpy.zeros(len(pieces.ids), dtype=bool)
-    dropped[pair_pieces[~kept_pairs]] = True
+    pair_tokens, pair_pieces = pieces.pairs
+    kept_pairs = pair_pieces < (first + longest)[pair_tokens]
+    edges = numpy.zeros(len(pieces.ids) + 1, dtype="int64")
+    numpy.add.at(edges, first[over] + longest, 1)
+    numpy.add.at(edges, end[over], -1)
+    dropped = numpy.cumsum(edges)[:-1] > 0
     dropped[pair_pieces[kept_pairs]] = False
     position = _starts(~dropped)
     return Pieces(
