@@ -1,0 +1,199 @@
+"""What a user copies runs: configs, the project, the README, the table of names."""
+
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+import spacy
+import srsly
+from spacy.cli.init_config import fill_config
+from spacy.cli.train import train
+from spacy.util import load_config, registry
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_configs_train_as_they_are(path, corpus, tmp_path):
+    overrides = {
+        "paths.train": str(corpus / "train.spacy"),
+        "paths.dev": str(corpus / "dev.spacy"),
+        "training.max_steps": 2,
+        "training.eval_frequency": 1,
+    }
+    train(path, tmp_path, overrides=overrides)
+    nlp = spacy.load(tmp_path / "model-last")
+    assert nlp.max_length == 100_000_000
+    doc = nlp("Anna lives in Oslo.")
+    assert doc.has_annotation("ENT_IOB")
+    if "transformer" in nlp.pipe_names:
+        assert doc._.trf_data is None  # doc_cleaner has let go of the vectors
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_configs_have_what_they_promise(path, tmp_path):
+    config = load_config(path)
+    assert config["vars"]["encoder"]
+    assert config["training"]["optimizer"]["use_averages"] is False
+    if "transformer" in config["components"]:
+        assert config["components"]["transformer"]["max_batch_items"] >= 100_000
+        assert config["training"]["annotating_components"] == ["sentencizer"]
+    assert fill_config(tmp_path / "filled.cfg", path, silent=True)
+
+
+def test_every_name_of_the_table_resolves():
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    table = parser["options.entry_points"]
+    registries = {
+        "spacy_factories": registry.factories,
+        "spacy_architectures": registry.architectures,
+        "spacy_scorers": registry.scorers,
+        "spacy_callbacks": registry.callbacks,
+        "spacy_cli": registry.cli,
+        "thinc_layers": registry.layers,
+    }
+    names = [
+        (group, line.split("=")[0].strip())
+        for group in table
+        for line in table[group].strip().splitlines()
+    ]
+    assert len(names) >= 8
+    for group, name in names:
+        assert callable(registries[group].get(name)) or group == "spacy_cli"
+    installed = {(point.group, point.name) for point in distribution("spacy-bert-ner").entry_points}
+    assert installed == set(names)
+
+
+def test_project_runs_at_few_steps(tmp_path):
+    """The workflow `all`, as `make demo` runs it, in a copy."""
+    project = srsly.read_yaml(ROOT / "project.yml")
+    project["vars"].update(sample_steps=2, sample_warmup=1)
+    srsly.write_yaml(tmp_path / "project.yml", project)
+    for folder in ("assets", "configs"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    result = subprocess.run(
+        [sys.executable, "-m", "spacy", "project", "run", "all"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Score" in result.stdout
+    metrics = srsly.read_json(tmp_path / "training" / "sample" / "metrics.json")
+    assert 0.0 <= metrics["ents_f"] <= 1.0
+
+
+def test_project_commands_are_known():
+    project = srsly.read_yaml(ROOT / "project.yml")
+    names = {command["name"] for command in project["commands"]}
+    for steps in project["workflows"].values():
+        assert set(steps) <= names
+    assert all(asset["url"] and asset["checksum"] for asset in project["assets"])
+
+
+def run_python(program):
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("module", ["spacy_bert_ner", "spacy_bert_ner.cli"])
+def test_imports_nothing_heavy(module):
+    heavy = "{'torch', 'transformers', 'spacy_transformers', 'spacy'}"
+    out = run_python(f"import sys, {module}; sys.stdout.write(str({heavy} & set(sys.modules)))")
+    assert out == "set()"
+
+
+@pytest.mark.parametrize("module", ["component", "architectures", "cli.register"])
+def test_imports_without_torch(module):
+    """spaCy imports torch where it is installed; where it isn't, these modules do without."""
+    blocked = "['torch', 'transformers', 'spacy_transformers', 'safetensors']"
+    out = run_python(
+        f"import sys; sys.modules.update(dict.fromkeys({blocked}));"
+        f"import spacy_bert_ner.{module}; sys.stdout.write('imported')"
+    )
+    assert out == "imported"
+
+
+def test_cnn_pipeline_without_torch():
+    """The head on spaCy's own token vectors needs no transformer library to train or predict."""
+    blocked = "['torch', 'transformers', 'spacy_transformers', 'safetensors']"
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys({blocked}))
+import spacy
+from spacy.tokens import Doc
+from spacy.training import Example
+nlp = spacy.blank("en")
+tok2vec = {{"@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None, "width": 32,
+    "depth": 2, "embed_size": 200, "window_size": 1, "maxout_pieces": 3, "subword_features": True}}
+nlp.add_pipe("bert_ner", config={{"model": {{"tok2vec": tok2vec}}}})
+doc = Doc(nlp.vocab, words=["Anna", "sleeps"], ents=["B-PER", "O"])
+example = Example(doc.copy(), doc)
+sgd = nlp.initialize(lambda: [example])
+for _ in range(30):
+    nlp.update([example], sgd=sgd)
+sys.stdout.write(str([(ent.text, ent.label_) for ent in nlp("Anna sleeps").ents]))
+"""
+    assert run_python(program) == "[('Anna', 'PER')]"
+
+
+def get_blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_readme_python_runs(trained_path, tmp_path, monkeypatch, capsys):
+    """Every Python block, one after the other; comments behind `#>` are the output."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "training" / "sample").mkdir(parents=True)
+    (tmp_path / "training" / "sample" / "model-last").symlink_to(trained_path)
+    blocks = get_blocks("python")
+    assert blocks
+    scope = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), scope)
+    assert capsys.readouterr().out
+
+
+def test_readme_configs_are_complete(tmp_path):
+    """Each setting of the component and of the encoder is explained, with its default."""
+    (block,) = get_blocks("ini")
+    config = spacy.util.load_config_from_str(re.sub(r" +# .*", "", block))
+    nlp = spacy.blank("en")
+    for name in ("transformer", "bert_ner"):
+        shown = config["components"][name]
+        nlp.add_pipe(name, config={key: shown[key] for key in shown if key != "factory"})
+    model = nlp.config["components"]["transformer"]["model"]
+    assert set(config["components"]["transformer"]["model"]) == set(model)
+    assert set(config["components"]["bert_ner"]) == set(nlp.config["components"]["bert_ner"])
+
+
+def test_readme_commands_are_those_of_the_makefile():
+    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    shown = set(re.findall(r"^make ([a-z0-9]+)", README, re.MULTILINE))
+    assert {"demo", "test"} <= shown <= targets
+
+
+def test_readme_training_commands_run(tmp_path):
+    """The three commands of "Train", at two steps."""
+    (block,) = [block for block in get_blocks("bash") if "spacy train" in block]
+    commands = block.replace("\\\n", " ").strip().splitlines()
+    assert len(commands) == 3
+    for name in ("assets", "configs", "project.yml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for command in commands:
+        words = command.split()
+        assert words[:3] == ["python", "-m", "spacy"]
+        if words[3] == "train":
+            words[words.index("--training.max_steps") + 1] = "2"
+        result = subprocess.run(
+            [sys.executable, *words[1:]], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
