@@ -122,29 +122,6 @@ def test_imports_without_torch(module):
     assert out == "imported"
 
 
-def test_cnn_pipeline_without_torch():
-    """The head on spaCy's own token vectors needs no transformer library to train or predict."""
-    blocked = "['torch', 'transformers', 'spacy_transformers', 'safetensors']"
-    program = f"""
-import sys
-sys.modules.update(dict.fromkeys({blocked}))
-import spacy
-from spacy.tokens import Doc
-from spacy.training import Example
-nlp = spacy.blank("en")
-tok2vec = {{"@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None, "width": 32,
-    "depth": 2, "embed_size": 200, "window_size": 1, "maxout_pieces": 3, "subword_features": True}}
-nlp.add_pipe("bert_ner", config={{"model": {{"tok2vec": tok2vec}}}})
-doc = Doc(nlp.vocab, words=["Anna", "sleeps"], ents=["B-PER", "O"])
-example = Example(doc.copy(), doc)
-sgd = nlp.initialize(lambda: [example])
-for _ in range(30):
-    nlp.update([example], sgd=sgd)
-sys.stdout.write(str([(ent.text, ent.label_) for ent in nlp("Anna sleeps").ents]))
-"""
-    assert run_python(program) == "[('Anna', 'PER')]"
-
-
 def get_blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
