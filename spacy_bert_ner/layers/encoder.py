@@ -60,6 +60,7 @@ def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
 def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
     shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
     settings: EncoderSettings = model.attrs["settings"]
+    validate_window(settings, shim)  # a loaded pipeline may have been given another
     filled = [doc for doc in docs if len(doc)]
     cut = [
         get_windows(

@@ -34,7 +34,9 @@ class EncoderShim(PyTorchShim):
         mixed_precision: bool,
         grad_scaler_config: Dict[str, Any],
     ):
-        scaler = PyTorchGradScaler(**{"enabled": mixed_precision, **grad_scaler_config})
+        # fp16, which needs it, is what GPUs use: thinc's scaler takes no other tensors.
+        on_gpu = get_torch_default_device().type == "cuda"
+        scaler = PyTorchGradScaler(**{"enabled": mixed_precision and on_gpu, **grad_scaler_config})
         super().__init__(None, mixed_precision=mixed_precision, grad_scaler=scaler)
         self.transformer_config = transformer_config
         self.freeze_layers = freeze_layers
