@@ -16,6 +16,17 @@ def test_annotate_prints_entities_with_scores(trained_path, tmp_path):
         assert f"{row.score:.3f}" in result.output
 
 
+def test_annotate_with_wrong_input(trained_path, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes("Zürich".encode("latin-1"))
+    result = CliRunner().invoke(app, ["annotate", str(trained_path), str(path)])
+    assert result.exit_code == 2
+    assert "codec" in result.output
+    result = CliRunner().invoke(app, ["annotate", str(tmp_path / "nothing"), str(path)])
+    assert result.exit_code == 2
+    assert "E050" in result.output
+
+
 def test_annotate_without_file(trained_path, tmp_path):
     result = CliRunner().invoke(app, ["annotate", str(trained_path), str(tmp_path / "none.txt")])
     assert result.exit_code == 2

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from typer import Argument, echo
+from typer import Argument, BadParameter, echo
 
 # fmt: off
 
@@ -15,4 +15,8 @@ def annotate_cli(
     """
     from ..annotate import annotate, format_table
 
-    echo(format_table(annotate(pipeline, input_path)))
+    try:
+        rows = annotate(pipeline, input_path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadParameter(str(error)) from error
+    echo(format_table(rows))

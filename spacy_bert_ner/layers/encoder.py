@@ -17,7 +17,8 @@ from .shim import EncoderShim
 from .windows import Windows, get_pieces, get_windows
 
 # In training, the activations of this many wordpieces are kept for backward; what exceeds them
-# in one call is recomputed. At BERT-base size one wordpiece takes about 0.7 MB.
+# in one call is recomputed. With 6 layers of 384, one takes 0.2 MB in windows of 32 wordpieces
+# and 0.6 MB in windows of 512, where attention weighs more.
 KEPT_PIECES = 2048
 
 InT = List[Doc]

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 import srsly
 import torch
 from thinc.api import Optimizer, PyTorchGradScaler, get_torch_default_device, torch2xp, xp2torch
-from thinc.shims import PyTorchShim
+from thinc.shims import PyTorchShim, Shim
 
 from .batches import Batch
 from .hf import Encoder, encoder_from_bytes, encoder_to_bytes, freeze, get_limit
@@ -18,7 +18,7 @@ from .tokenizer import PieceTokenizer
 class EncoderShim(PyTorchShim):
     """A Hugging Face encoder with its tokenizer. Differs from PyTorchShim in what it saves
     (safetensors, nothing pickled), in clipping gradients by one norm over all its tensors, and in
-    leaving the module in evaluation mode.
+    leaving the module in evaluation mode after prediction.
 
     transformer_config (Dict[str, Any]): Settings of the encoder's config.
     freeze_layers (Optional[int]): Exclude embeddings and this many blocks from training.
@@ -124,9 +124,9 @@ class EncoderShim(PyTorchShim):
     def copy(self) -> "EncoderShim":
         """RETURNS (EncoderShim): A copy that an optimizer can tell from this one."""
         copied = copy.deepcopy(self)
-        with type(self).global_id_lock:
-            type(self).global_id += 1
-            copied.id = type(self).global_id
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            copied.id = Shim.global_id
         return copied
 
     def to_bytes(self) -> bytes:
