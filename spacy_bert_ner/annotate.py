@@ -1,43 +1,124 @@
-"""The entities of a text file."""
+"""The entities that a pipeline finds in files."""
 
 from pathlib import Path
-from typing import List, Literal, NamedTuple, Optional
+from typing import Iterable, Iterator, List, Literal, NamedTuple, Optional, Tuple
 
 import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from tqdm import tqdm
 from wasabi import table
+
+from .formats import Report, guess_format, read_docs, write_docs
+from .formats.files import RECORD_KEY
+from .formats.spans import get_scores
 
 
 class Row(NamedTuple):
-    """One entity: its first character in the text, and its score from 0 to 1, None if it was set
-    by a component that gives none."""
+    """One entity: the number of its document, its first character in the text, and its score from 0
+    to 1, None if it was set by a component that gives none."""
 
+    doc: int
     start_char: int
     text: str
     label: str
     score: Optional[float]
 
 
-def annotate(pipeline: str, path: Path) -> List[Row]:
-    """Read a text as one document and find its entities.
+def annotate(
+    pipeline: str,
+    input_path: Path,
+    output_path: Optional[Path] = None,
+    *,
+    source: Optional[str] = None,
+    target: Optional[str] = None,
+    batch_size: Optional[int] = None,
+    keep_ents: bool = False,
+) -> Tuple[List[Row], Report]:
+    """Find the entities of a file. A progress bar is shown on terminals.
 
     pipeline (str): Name or path of a trained pipeline.
-    path (Path): A text file in UTF-8.
-    RETURNS (List[Row]): The entities, in the order of the text.
+    output_path (Optional[Path]): Where to write the documents, as they are ready.
+    source, target (Optional[str]): The formats, else guessed from the names of the files.
+    batch_size, keep_ents: See `predict`.
+    RETURNS (Tuple[List[Row], Report]): The entities, if they are not written; how much there was,
+        and what didn't fit.
+    RAISES (ValueError): For what can't be read or written. OSError: Without a pipeline.
     """
-    doc = spacy.load(pipeline)(path.read_text(encoding="utf-8"))
-    return [Row(ent.start_char, ent.text, ent.label_, ent._.score) for ent in doc.ents]
+    if output_path is not None and target is None:
+        # A wrong name is told before the work.
+        target = guess_format(output_path, for_writing=True)
+    report = Report()
+    nlp = spacy.load(pipeline)
+    docs = tqdm(read_docs(input_path, nlp, source, report), unit=" documents", disable=None)
+    predicted = predict(nlp, docs, batch_size=batch_size, keep_ents=keep_ents)
+    if output_path is None:
+        return list(make_rows(report.count(predicted))), report
+    write_docs(output_path, predicted, target, report)
+    return [], report
 
 
-def format_table(rows: List[Row]) -> str:
-    """RETURNS (str): The entities as a table, for people."""
-    data = [
-        (
-            row.start_char,
-            " ".join(row.text.split()),
-            row.label,
-            "-" if row.score is None else f"{row.score:.3f}",
-        )
-        for row in rows
-    ]
-    aligns: List[Literal["l", "r"]] = ["r", "l", "l", "r"]
-    return table(data, header=("At", "Entity", "Label", "Score"), divider=True, aligns=aligns)
+def predict(
+    nlp: Language,
+    docs: Iterable[Doc],
+    *,
+    batch_size: Optional[int] = None,
+    keep_ents: bool = False,
+) -> Iterator[Doc]:
+    """Find the entities of documents, on their words, a batch at a time. What else documents say is
+    left behind, but for the id and the meta of their record.
+
+    nlp (Language): A trained pipeline.
+    batch_size (Optional[int]): Documents read at once, else as the pipeline says.
+    keep_ents (bool): Keep the entities that they have, and predict around them.
+    YIELDS (Doc): New documents, without the output of the encoder.
+    """
+    blank = (_copy_words(nlp, doc, keep_ents) for doc in docs)
+    for doc in nlp.pipe(blank, batch_size=batch_size):
+        if Doc.has_extension("trf_data"):
+            # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
+            doc._.trf_data = None
+        yield doc
+
+
+def _copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
+    words = [token.text for token in doc]
+    spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
+    copy = Doc(nlp.vocab, words=words, spaces=spaces)
+    if RECORD_KEY in doc.user_data:
+        copy.user_data[RECORD_KEY] = doc.user_data[RECORD_KEY]
+    if keep_ents:
+        ents = [
+            Span(copy, ent.start, ent.end, label=ent.label_, kb_id=ent.kb_id_, span_id=ent.id_)
+            for ent in doc.ents
+        ]
+        copy.set_ents(ents, default="missing")
+    return copy
+
+
+def make_rows(docs: Iterable[Doc]) -> Iterator[Row]:
+    """YIELDS (Row): The entities, in the order of the documents, which are counted from 1."""
+    for number, doc in enumerate(docs, start=1):
+        scores = get_scores(doc) or {}
+        for ent in doc.ents:
+            score = scores.get((ent.start, ent.end, ent.label))
+            yield Row(number, ent.start_char, ent.text, ent.label_, score)
+
+
+def format_table(rows: List[Row], *, numbered: bool = False) -> str:
+    """Entities as a table, for people.
+
+    numbered (bool): Whether to show the numbers of the documents.
+    RETURNS (str): The table.
+    """
+    first = 0 if numbered else 1
+    header = ("Doc", "At", "Entity", "Label", "Score")[first:]
+    aligns: List[Literal["l", "r"]] = ["r", "r", "l", "l", "r"]
+    data = [_format_row(row)[first:] for row in rows]
+    return table(data, header=header, divider=True, aligns=aligns[first:])
+
+
+def _format_row(row: Row) -> List[str]:
+    score = "-" if row.score is None else f"{row.score:.3f}"
+    text = " ".join(row.text.split())
+    return [str(row.doc), str(row.start_char), text, row.label, score]

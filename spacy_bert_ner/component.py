@@ -2,7 +2,19 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 import numpy
 from spacy.errors import Errors
@@ -14,14 +26,15 @@ from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
-from .chars import visible_tokens
+from .constraints import get_constraints
 from .decode import decode
-from .gold import MISSING, GoldReport, get_gold_tags, get_labels
-from .listeners import check_output, check_upstream
+from .gold import GoldReport, get_gold, get_labels, get_sentence_setters
+from .listeners import check_no_listeners, check_output, check_upstream
+from .losses import CrossEntropy, Loss, rehearsal_loss
 from .schemes import TagSet
 from .scorer import bert_ner_score
 from .scores import install_extensions, make_span_group
-from .types import Bools1d, Floats2d
+from .types import Floats2d
 
 DEFAULT_MODEL = """
 [model]
@@ -38,20 +51,21 @@ upstream = "*"
 @layers = "spacy-bert-ner.reduce_first.v1"
 """
 
-# Values of token.ent_iob.
-MISSING_IOB, OUTSIDE_IOB, BEGIN_IOB = 0, 2, 3
-
 
 @Language.factory(
     "bert_ner",
-    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans"],
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans", "span._.score"],
     default_config={
         "model": Config().from_str(DEFAULT_MODEL)["model"],
         "scheme": "BIO",
         "decoder": "constrained",
         "decode_scope": "doc",
+        "threshold": 0.0,
+        "annotate_ents": True,
         "overwrite_ents": False,
         "spans_key": "bert_ner",
+        "loss": {"@losses": "spacy-bert-ner.CrossEntropy.v1"},
+        "incorrect_spans_key": None,
         "scorer": {"@scorers": "spacy-bert-ner.bert_ner_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
@@ -63,8 +77,12 @@ def make_bert_ner(
     scheme: Literal["BIO", "BILUO"],
     decoder: Literal["constrained", "greedy"],
     decode_scope: Literal["doc", "sentence"],
+    threshold: float,
+    annotate_ents: bool,
     overwrite_ents: bool,
     spans_key: str,
+    loss: Loss,
+    incorrect_spans_key: Optional[str],
     scorer: Optional[Callable],
 ) -> "BertNER":
     """Construct a BertNER component, see its `__init__` for the settings."""
@@ -75,8 +93,12 @@ def make_bert_ner(
         scheme=scheme,
         decoder=decoder,
         decode_scope=decode_scope,
+        threshold=threshold,
+        annotate_ents=annotate_ents,
         overwrite_ents=overwrite_ents,
         spans_key=spans_key,
+        loss=loss,
+        incorrect_spans_key=incorrect_spans_key,
         scorer=scorer,
     )
 
@@ -95,8 +117,12 @@ class BertNER(TrainablePipe):
         scheme: str = "BIO",
         decoder: str = "constrained",
         decode_scope: str = "doc",
+        threshold: float = 0.0,
+        annotate_ents: bool = True,
         overwrite_ents: bool = False,
         spans_key: str = "bert_ner",
+        loss: Optional[Loss] = None,
+        incorrect_spans_key: Optional[str] = None,
         scorer: Optional[Callable] = bert_ner_score,
     ):
         """Initialize an entity recognizer.
@@ -109,22 +135,41 @@ class BertNER(TrainablePipe):
             most probable tag of each token, repaired as conlleval reads it.
         decode_scope (str): "doc" to let entities go across sentence starts, which a sentence
             splitter sets wrongly at times; "sentence" to end them there.
+        threshold (float): Leave out entities with a lower score, 0 to 1. Read at every call from
+            `cfg`, as the other settings of prediction are.
+        annotate_ents (bool): Write entities to `doc.ents`, beside those that are there. If not,
+            these are left alone, don't count in prediction, and `doc.spans` alone is written.
         overwrite_ents (bool): Replace entities that other components have set, instead of keeping
             them and predicting around them.
         spans_key (str): Key of `doc.spans` for the predicted entities with their scores.
+        loss (Optional[Loss]): What training minimizes; None for plain cross-entropy.
+        incorrect_spans_key (Optional[str]): Key of `doc.spans` of gold documents, with entities
+            that are known to be wrong.
         scorer (Optional[Callable]): The scoring method.
+        RAISES (ValueError): For a threshold that is no score.
         """
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(
+                f"'{name}' can't have the threshold {threshold}: set it to a score from 0 (all "
+                "entities) to 1."
+            )
         self.vocab = vocab
         self.model = model
         self.name = name
         self.scorer = scorer
+        self.loss = CrossEntropy() if loss is None else loss
+        self._rehearsal_model: Optional[Model] = None  # set by nlp.resume_training
+        self._reported: Set[str] = set()
         self.cfg: Dict[str, Any] = {
             "labels": [],
             "scheme": scheme,
             "decoder": decoder,
             "decode_scope": decode_scope,
+            "threshold": threshold,
+            "annotate_ents": annotate_ents,
             "overwrite_ents": overwrite_ents,
             "spans_key": spans_key,
+            "incorrect_spans_key": incorrect_spans_key,
         }
         install_extensions()
 
@@ -179,26 +224,34 @@ class BertNER(TrainablePipe):
         return [self.model.ops.to_numpy(probs) for probs in self.model.predict(docs)]
 
     def set_annotations(self, docs: Iterable[Doc], scores: List[Floats2d]) -> None:
-        """Decode tag probabilities and write entities: to `doc.ents`, beside those that are there
-        unless `overwrite_ents`, and with their scores to `doc.spans`.
+        """Decode tag probabilities and write entities: with their scores to `doc.spans`, and, if
+        `annotate_ents`, to `doc.ents`, beside those that are there unless `overwrite_ents`.
 
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
         RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences.
         """
-        tag_set = self.tag_set
+        cfg, tag_set = self.cfg, self.tag_set
         for doc, probs in zip(docs, scores):
-            free, breaks, blocked = self._get_constraints(doc)
-            rows = numpy.nonzero(free)[0]
-            entities = decode(probs[rows], breaks[rows], tag_set, self.cfg["decoder"])
+            constraints = get_constraints(
+                doc,
+                self.name,
+                keep_ents=cfg["annotate_ents"] and not cfg["overwrite_ents"],
+                keep_blocked=cfg["annotate_ents"],
+                by_sentence=cfg["decode_scope"] == "sentence",
+            )
+            rows = constraints.rows
+            entities = decode(probs[rows], constraints.breaks, tag_set, cfg["decoder"])
+            entities = entities.select(entities.scores >= cfg["threshold"])
             spans = [
                 Span(doc, int(start), int(end), label=self.labels[label])
                 for start, end, label in zip(
                     rows[entities.starts], rows[entities.ends - 1] + 1, entities.labels
                 )
             ]
-            kept = [] if self.cfg["overwrite_ents"] else list(doc.ents)
-            doc.set_ents(kept + spans, blocked=blocked, default="outside")
-            key = self.cfg["spans_key"]
+            if cfg["annotate_ents"]:
+                kept = [] if cfg["overwrite_ents"] else list(doc.ents)
+                doc.set_ents(kept + spans, blocked=constraints.blocked, default="outside")
+            key = cfg["spans_key"]
             doc.spans[key] = make_span_group(doc, key, spans, entities)
 
     def update(
@@ -223,6 +276,7 @@ class BertNER(TrainablePipe):
         docs = [example.predicted for example in examples]
         if not any(len(doc) for doc in docs):
             return losses
+        self._report_labels(examples)
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
         loss, d_scores = self.get_loss(examples, scores)
@@ -236,33 +290,51 @@ class BertNER(TrainablePipe):
     def get_loss(
         self, examples: Iterable[Example], scores: List[Floats2d]
     ) -> Tuple[float, List[Floats2d]]:
-        """Mean cross-entropy of the tokens that have a gold tag, and its gradient.
+        """The loss that the component minimizes, and its gradient.
 
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
         RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-            inputs of the softmax: zero for tokens without a gold tag.
+            inputs of the softmax: zero for tokens of which nothing is known.
         RAISES (ValueError): If the loss is not a finite number.
         """
         examples = list(examples)
         validate_examples(examples, "BertNER.get_loss")
         tag_set = self.tag_set
-        label_ids = {label: i for i, label in enumerate(self.labels)}
-        xp = self.model.ops.xp
-        gold = [get_gold_tags(example, tag_set, label_ids) for example in examples]
-        n_gold = max(1, sum(int((tags != MISSING).sum()) for tags in gold))
-        loss = 0.0
-        d_scores: List[Floats2d] = []
-        for probs, tags in zip(scores, gold):
-            rows = numpy.nonzero(tags != MISSING)[0]
-            gradient = xp.zeros_like(probs)
-            gradient[rows] = probs[rows]
-            gradient[rows, tags[rows]] -= 1.0
-            d_scores.append(gradient / float(n_gold))
-            chosen = xp.maximum(probs[rows, tags[rows]], numpy.finfo("float32").tiny)
-            loss -= float(xp.log(chosen).sum()) / n_gold
+        key = self.cfg["incorrect_spans_key"]
+        gold = [get_gold(example, tag_set, key) for example in examples]
+        loss, d_scores = self.loss(self.model.ops.xp, scores, gold, tag_set)
         if not numpy.isfinite(loss):
             raise ValueError(Errors.E910.format(name=self.name))
         return loss, d_scores
+
+    def rehearse(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn to predict what the model did when `nlp.resume_training` was called, so that it
+        doesn't forget it. Does nothing before.
+
+        RAISES (ValueError): If the model listens to a transformer, which doesn't rehearse.
+        """
+        losses = {} if losses is None else losses
+        examples = list(examples)
+        validate_examples(examples, "BertNER.rehearse")
+        docs = [example.predicted for example in examples]
+        if self._rehearsal_model is None or not any(len(doc) for doc in docs):
+            return losses
+        check_no_listeners(self.name, self.model)
+        set_dropout_rate(self.model, drop)
+        scores, backprop = self.model.begin_update(docs)
+        loss, d_scores = rehearsal_loss(scores, self._rehearsal_model.predict(docs))
+        backprop(d_scores)
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        losses[self.name] = losses.get(self.name, 0.0) + loss
+        return losses
 
     def initialize(
         self,
@@ -290,7 +362,10 @@ class BertNER(TrainablePipe):
                 f"doc.ents are set, or name the labels in [initialize.components.{self.name}] "
                 "labels."
             )
-        message = self.report_gold(get_examples(), nlp).message()
+        self.loss.check(self.labels)
+        report = self.report_gold(get_examples(), nlp)
+        self._reported |= report.unknown_labels
+        message = report.message()
         if message:
             logger.warning("[%s] %s", self.name, message)
         sample = [example.x for example in islice(get_examples(), 10) if len(example.x)]
@@ -305,8 +380,12 @@ class BertNER(TrainablePipe):
         RETURNS (GoldReport): The counts.
         """
         by_sentence = self.cfg["decode_scope"] == "sentence"
-        report = GoldReport(self.labels, by_sentence=by_sentence)
-        pipes = [] if nlp is None else _get_sentence_setters(nlp)
+        report = GoldReport(
+            self.labels,
+            by_sentence=by_sentence,
+            incorrect_spans_key=self.cfg["incorrect_spans_key"],
+        )
+        pipes = [] if nlp is None else get_sentence_setters(nlp)
         for example in examples:
             doc = example.predicted.copy()
             for pipe in pipes:
@@ -333,49 +412,16 @@ class BertNER(TrainablePipe):
         layer = self.model.maybe_get_ref("output_layer")
         return layer.maybe_get_dim("nO") if layer is not None else None
 
-    def _get_constraints(self, doc: Doc) -> Tuple[Bools1d, Bools1d, List[Span]]:
-        """Which tokens get a predicted tag, and where sequences begin among them.
-
-        Tokens that show nothing are left out, so that an entity goes across them but can't begin
-        or end there. Preset entities and blocked tokens are left out as well, and end a sequence.
-
-        RETURNS (Tuple[Bools1d, Bools1d, List[Span]]): bool, (n_tokens,); bool,
-            (n_tokens,); the blocked tokens, which can't be part of an entity.
-        """
-        ent_iob, ent_type = doc.to_array(["ENT_IOB", "ENT_TYPE"]).reshape(len(doc), 2).T
-        is_blocked = (ent_iob == BEGIN_IOB) & (ent_type == 0)
-        fixed = is_blocked.copy()
-        if not self.cfg["overwrite_ents"]:
-            fixed |= (ent_iob != MISSING_IOB) & (ent_iob != OUTSIDE_IOB)
-        free = visible_tokens(doc) & ~fixed
-        # A sequence number for each token: a change of it among the free ones is a break.
-        sequence = numpy.cumsum(fixed)
-        if self.cfg["decode_scope"] == "sentence":
-            if not doc.has_annotation("SENT_START"):
-                raise ValueError(
-                    f"'{self.name}' can't decode by sentence, since the document has none. Add a "
-                    "component that sets them (sentencizer, senter, parser) before it, or set "
-                    'decode_scope = "doc".'
-                )
-            sequence = sequence + numpy.cumsum(doc.to_array("SENT_START") == 1)
-        rows = numpy.nonzero(free)[0]
-        breaks = numpy.zeros(len(doc), dtype=bool)
-        breaks[rows] = numpy.diff(sequence[rows], prepend=-1) != 0
-        blocked = [doc[int(i) : int(i) + 1] for i in numpy.nonzero(is_blocked)[0]]
-        return free, breaks, blocked
-
-
-def _get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
-    """The components that set sentence starts in training, and those annotating before them on
-    which they may depend. At initialization, they haven't run on the examples yet."""
-    training = nlp.config["training"]
-    pipes: List[Callable[[Doc], Doc]] = []
-    last = 0
-    for name, pipe in nlp.components:
-        ready = name in training["frozen_components"] or not getattr(pipe, "is_trainable", False)
-        if name not in training["annotating_components"] or not ready:
-            continue
-        pipes.append(pipe)
-        if {"token.is_sent_start", "doc.sents"} & set(nlp.get_pipe_meta(name).assigns):
-            last = len(pipes)
-    return pipes[:last]
+    def _report_labels(self, examples: Sequence[Example]) -> None:
+        """Tell, once for each, of labels that training comes across and the model doesn't have:
+        at initialization, of a stream of examples only the beginning is seen."""
+        unknown = set(get_labels(examples)).difference(self.labels, self._reported)
+        if unknown:
+            self._reported |= unknown
+            logger.warning(
+                "[%s] gold entities have the labels %s, which the model doesn't have, and count as "
+                "outside. Name them in [initialize.components.%s] labels to learn them.",
+                self.name,
+                sorted(unknown),
+                self.name,
+            )

@@ -28,6 +28,10 @@ class Entities:
     labels: Ints1d
     scores: Floats1d
 
+    def select(self, chosen: Bools1d) -> "Entities":
+        """RETURNS (Entities): Those that are chosen, bool, (n_entities,)."""
+        return Entities(*(column[chosen] for column in vars(self).values()))
+
 
 def decode(probs: Floats2d, breaks: Bools1d, tag_set: TagSet, decoder: str) -> Entities:
     """Find the entities in sequences that stand one after the other.

@@ -1,60 +1,102 @@
 """Gold annotation as tag ids, and an account of what can't be learned from it."""
 
-from dataclasses import dataclass, field
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Callable, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy
+from spacy.errors import Errors
+from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from .chars import count_before, nonspace_table, visible_tokens
+from .findings import Finding, format_findings, show
 from .schemes import TagSet
 from .types import Ints1d
 
 MISSING = -1
-N_SHOWN = 5
 
 
-def get_gold_tags(example: Example, tag_set: TagSet, label_ids: Dict[str, int]) -> Ints1d:
-    """The tags that the tokens of `example.predicted` should get. Missing are: tokens without
-    annotation, tokens of entities that don't align or whose label the model doesn't have, and
-    tokens that show nothing (white space, U+200B), which have no wordpieces to learn from.
+class Incorrect(NamedTuple):
+    """An entity that is known to be wrong, as the tags that would spell it.
 
-    label_ids (Dict[str, int]): Index of each label.
-    RETURNS (Ints1d): Tag ids, -1 for missing, (n_tokens,).
+    rows, tags (Ints1d): Its tokens, without those that show nothing, and their tags, int64.
+    follower (Optional[int]): The token that comes next.
+    """
+
+    rows: Ints1d
+    tags: Ints1d
+    follower: Optional[int]
+
+
+class Gold(NamedTuple):
+    """What is known of a document.
+
+    tags (Ints1d): Tag ids, int64, -1 for missing, (n_tokens,).
+    incorrect (List[Incorrect]): Entities that are known to be wrong.
+    """
+
+    tags: Ints1d
+    incorrect: List[Incorrect]
+
+
+def get_gold(example: Example, tag_set: TagSet, incorrect_spans_key: Optional[str] = None) -> Gold:
+    """The tags that the tokens of `example.predicted` should get, and the entities that they
+    shouldn't spell. Entities of labels that the model doesn't have are outside of those it has.
+    Missing are: tokens without annotation, tokens of entities that don't align, and tokens that
+    show nothing (white space, U+200B), which have no wordpieces to learn from.
+
+    incorrect_spans_key (Optional[str]): Where `example.reference.spans` has wrong entities.
+    RAISES (ValueError): For an entity that is both right and wrong.
     """
     doc = example.predicted
+    label_ids = {label: i for i, label in enumerate(tag_set.labels)}
     tags = numpy.full(len(doc), MISSING, dtype="int64")
-    visible = visible_tokens(doc)
+    shown = numpy.nonzero(visible_tokens(doc))[0]
     ents, biluo = example.get_aligned_ents_and_ner()
     tags[[tag == "O" for tag in biluo]] = 0
     for ent in ents:
-        shown = ent.start + numpy.nonzero(visible[ent.start : ent.end])[0]
-        if len(shown) and ent.label_ in label_ids:
-            tags[shown] = tag_set.encode(len(shown), label_ids[ent.label_])
-    tags[~visible] = MISSING
-    return tags
+        rows = _rows_in(shown, ent)
+        if ent.label_ not in label_ids:
+            tags[rows] = 0
+        elif len(rows):
+            tags[rows] = tag_set.encode(len(rows), label_ids[ent.label_])
+    missing = numpy.ones(len(doc), dtype=bool)
+    missing[shown] = False
+    tags[missing] = MISSING
+    incorrect = []
+    for span in get_incorrect_spans(example, incorrect_spans_key):
+        rows = _rows_in(shown, span)
+        if len(rows) and span.label_ in label_ids:
+            follower = numpy.searchsorted(shown, rows[-1]) + 1
+            incorrect.append(
+                Incorrect(
+                    rows=rows,
+                    tags=numpy.array(tag_set.encode(len(rows), label_ids[span.label_])),
+                    follower=int(shown[follower]) if follower < len(shown) else None,
+                )
+            )
+    return Gold(tags, incorrect)
 
 
-@dataclass
-class Finding:
-    """One kind of gold entity that doesn't fit.
-
-    Attributes
-    ----------
-    what (str): What is the matter with it, and what becomes of it.
-    n (int): How many there are.
-    shown (List[str]): The first of them.
+def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
+    """RETURNS (List[Span]): The entities of `example.reference.spans[key]`, which are known to be
+        wrong, on the tokens of `example.predicted`.
+    RAISES (ValueError): For one that is an entity as well.
     """
+    if key is None or key not in example.reference.spans:
+        return []
+    spans = example.reference.spans[key]
+    right = {(ent.start, ent.end, ent.label) for ent in example.reference.ents}
+    for span in spans:
+        if (span.start, span.end, span.label) in right:
+            places = (span.start_char, span.end_char, span.label_)
+            raise ValueError(Errors.E868.format(span=places))
+    return example.get_aligned_spans_y2x(spans, allow_overlap=True)
 
-    what: str
-    n: int = 0
-    shown: List[str] = field(default_factory=list)
 
-    def add(self, ent: Span) -> None:
-        self.n += 1
-        if len(self.shown) < N_SHOWN:
-            self.shown.append(f"{ent.text!r} ({ent.label_})")
+def _rows_in(shown: Ints1d, span: Span) -> Ints1d:
+    """The tokens of a span that show something."""
+    return shown[slice(*numpy.searchsorted(shown, [span.start, span.end]))]
 
 
 class GoldReport:
@@ -62,23 +104,39 @@ class GoldReport:
 
     labels (Optional[Sequence[str]]): The model's labels, None if they come from this corpus.
     by_sentence (bool): Whether entities are decoded within sentences.
+    incorrect_spans_key (Optional[str]): Where documents have entities known to be wrong.
     """
 
-    def __init__(self, labels: Optional[Sequence[str]], *, by_sentence: bool):
+    def __init__(
+        self,
+        labels: Optional[Sequence[str]],
+        *,
+        by_sentence: bool,
+        incorrect_spans_key: Optional[str] = None,
+    ):
         self.labels = None if labels is None else set(labels)
+        self.incorrect_spans_key = incorrect_spans_key
         self.n_ents = 0
-        self.lost = Finding("don't align with the tokens, which count as missing")
-        self.blank = Finding("begin or end with white space, which is left out")
-        self.unknown = Finding("have labels the model doesn't have, so their tokens are missing")
+        self.lost = Finding("gold entities don't align with the tokens, which count as missing")
+        self.blank = Finding("gold entities begin or end with white space, which is left out")
+        self.unknown = Finding(
+            "gold entities have labels the model doesn't have, and count as outside"
+        )
+        self.unknown_labels: Set[str] = set()
         self.crossing = Finding(
-            'cross a sentence start, and can\'t be predicted: set decode_scope = "doc"'
+            "gold entities cross a sentence start, and can't be predicted: set decode_scope = "
+            '"doc"'
             if by_sentence
-            else "cross a sentence start, and may be read in two windows"
+            else "gold entities cross a sentence start, and may be read in two windows"
+        )
+        self.incorrect = Finding(
+            f"spans of doc.spans['{incorrect_spans_key}'] teach nothing: they don't align with the "
+            "tokens, or have labels the model doesn't have"
         )
 
     @property
     def findings(self) -> List[Finding]:
-        """RETURNS (List[Finding]): What was found, kind by kind."""
+        """RETURNS (List[Finding]): What was found of entities, kind by kind."""
         return [self.lost, self.blank, self.unknown, self.crossing]
 
     def add(self, example: Example) -> None:
@@ -86,6 +144,7 @@ class GoldReport:
 
         example (Example): Its `predicted` has the sentence marks of the pipeline, if any.
         """
+        self._add_incorrect(example)
         doc, reference = example.predicted, example.reference
         if not reference.has_annotation("ENT_IOB"):
             return
@@ -97,25 +156,34 @@ class GoldReport:
         starts = doc.to_array("SENT_START") == 1
         for ent, place in zip(gold, _places(gold, reference)):
             if place not in found:
-                self.lost.add(ent)
-            if self.labels is not None and ent.label_ not in self.labels:
-                self.unknown.add(ent)
+                self.lost.add(_show(ent))
+            if not self._knows(ent):
+                self.unknown.add(_show(ent))
+                self.unknown_labels.add(ent.label_)
         for ent in aligned:
             if not (visible[ent.start] and visible[ent.end - 1]):
-                self.blank.add(ent)
+                self.blank.add(_show(ent))
             if starts[ent.start + 1 : ent.end].any():
-                self.crossing.add(ent)
+                self.crossing.add(_show(ent))
+
+    def _add_incorrect(self, example: Example) -> None:
+        aligned = get_incorrect_spans(example, self.incorrect_spans_key)
+        found = set(_places(aligned, example.predicted))
+        spans = list(example.reference.spans.get(self.incorrect_spans_key or "", []))
+        for span, place in zip(spans, _places(spans, example.reference)):
+            if place not in found or not self._knows(span):
+                self.incorrect.add(_show(span))
+
+    def _knows(self, ent: Span) -> bool:
+        return self.labels is None or ent.label_ in self.labels
 
     def message(self) -> str:
         """RETURNS (str): One line for each kind found, with examples; empty if all fits."""
         lines = [
-            f"{finding.n} of {self.n_ents} gold entities {finding.what}: "
-            + ", ".join(finding.shown)
-            + (", …" if finding.n > len(finding.shown) else "")
-            for finding in self.findings
-            if finding.n
+            format_findings(self.findings, total=self.n_ents),
+            format_findings([self.incorrect]),
         ]
-        return "\n".join(lines)
+        return "\n".join(line for line in lines if line)
 
 
 def get_labels(examples: Iterable[Example]) -> List[str]:
@@ -123,8 +191,29 @@ def get_labels(examples: Iterable[Example]) -> List[str]:
     return sorted({ent.label_ for example in examples for ent in example.reference.ents})
 
 
+def _show(ent: Span) -> str:
+    return f"{show(ent.text)} ({ent.label_})"
+
+
 def _places(ents: Sequence[Span], doc: Doc) -> List[Tuple[int, int]]:
     """Where entities stand in the text of their document, white space not counted: the same for
     every tokenization."""
     position = count_before(doc.text, nonspace_table())
     return [(int(position[ent.start_char]), int(position[ent.end_char])) for ent in ents]
+
+
+def get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
+    """RETURNS (List[Callable[[Doc], Doc]]): The components that set sentence starts in training,
+    and those annotating before them on which they may depend. At initialization, they haven't
+    run on the examples yet."""
+    training = nlp.config["training"]
+    pipes: List[Callable[[Doc], Doc]] = []
+    last = 0
+    for name, pipe in nlp.components:
+        ready = name in training["frozen_components"] or not getattr(pipe, "is_trainable", False)
+        if name not in training["annotating_components"] or not ready:
+            continue
+        pipes.append(pipe)
+        if {"token.is_sent_start", "doc.sents"} & set(nlp.get_pipe_meta(name).assigns):
+            last = len(pipes)
+    return pipes[:last]

@@ -61,6 +61,7 @@ class TagSet:
 
     Attributes
     ----------
+    labels (Tuple[str, ...]): The labels.
     tags (List[str]): `O`, `B-PER`, `I-PER`, …
     label_ids (Ints1d): The label of each tag, -1 for `O`, (n_tags,).
     starts, closes (Bools1d): Whether a tag begins an entity, and whether none of it can
@@ -72,6 +73,7 @@ class TagSet:
 
     def __init__(self, scheme: str, labels: Sequence[str]):
         self.scheme = SCHEMES[scheme]
+        self.labels = tuple(labels)
         pairs = [(p, i) for i in range(len(labels)) for p in self.scheme.prefixes]
         self.tags: List[str] = ["O"] + [f"{prefix}-{labels[i]}" for prefix, i in pairs]
         self.label_ids: Ints1d = numpy.array([-1] + [i for _, i in pairs])

@@ -6,7 +6,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from spacy_bert_ner.gold import MISSING, GoldReport, get_gold_tags, get_labels
+from spacy_bert_ner.gold import MISSING, GoldReport, get_gold, get_labels
 from spacy_bert_ner.schemes import TagSet
 
 VOCAB = Vocab()
@@ -36,7 +36,7 @@ def make_example(predicted, reference, ents, **kwargs):
 
 def tags_of(example, scheme="BIO"):
     tag_set = TagSet(scheme, LABELS)
-    ids = get_gold_tags(example, tag_set, LABEL_IDS)
+    ids = get_gold(example, tag_set).tags
     assert ids.shape == (len(example.predicted),)
     return ["-" if i == MISSING else tag_set.tags[i] for i in ids]
 
@@ -138,7 +138,7 @@ def test_empty_docs():
 
 def test_no_labels():
     example = make_example(["Ann_", "x"], ["Ann_", "x"], [(0, 1, "PER")])
-    assert get_gold_tags(example, TagSet("BIO", []), {}).tolist() == [MISSING, 0]
+    assert get_gold(example, TagSet("BIO", [])).tags.tolist() == [0, 0]
 
 
 def test_predicted_entities_are_no_gold():

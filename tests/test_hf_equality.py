@@ -11,7 +11,7 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from spacy_bert_ner.conll import read_conll
+from spacy_bert_ner.formats import read_docs
 
 from .util import ENCODER, encoder_of, make_nlp
 
@@ -42,7 +42,7 @@ class AdamW:
 
 def read_sentences(split):
     """Sentences of the sample corpus: words and tags."""
-    docs = read_conll(SAMPLE / f"{split}.iob2", spacy.blank("en").vocab)
+    docs = read_docs(SAMPLE / f"{split}.iob2", spacy.blank("en"))
     sentences = [sent.as_doc() for doc in docs for sent in doc.sents]
     return [
         (

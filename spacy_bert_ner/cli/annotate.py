@@ -1,22 +1,59 @@
 from pathlib import Path
+from typing import Optional
 
-from typer import Argument, BadParameter, echo
+from typer import Argument, BadParameter, Option, echo
+
+from .convert import FORMATS
 
 # fmt: off
 
 
 def annotate_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
-    input_path: Path = Argument(..., help="Text file, read as one document", exists=True, dir_okay=False),  # noqa: B008, E501
+    input_path: Path = Argument(..., help="Text, or a file of documents", exists=True, dir_okay=False),  # noqa: B008, E501
+    output_path: Optional[Path] = Argument(None, help="Where to write the documents; without it, a table of the entities is printed", dir_okay=False),  # noqa: B008, E501
+    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}"),  # noqa: E501
+    target: Optional[str] = Option(None, "--to", metavar="NAME", help=f"Format of the output, if its name doesn't tell: {FORMATS}, html"),  # noqa: E501
+    batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the pipeline says"),  # noqa: E501
+    use_gpu: int = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU"),
+    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict around them"),  # noqa: E501
 ) -> None:
     # fmt: on
     """
-    Print the entities of a text with their scores.
+    Find the entities of a file, with their scores: as a table, or in a file of any format.
+
+    A .txt is one document; with --from lines, each of its lines is. An output .html shows the
+    entities in the text.
     """
     from ..annotate import annotate, format_table
+    from ..formats import FormatError
+
+    if use_gpu >= 0:
+        _require_gpu(use_gpu)
+    try:
+        rows, report = annotate(
+            pipeline,
+            input_path,
+            output_path,
+            source=source,
+            target=target,
+            batch_size=batch_size,
+            keep_ents=keep_ents,
+        )
+    except (FormatError, OSError) as error:
+        raise BadParameter(str(error)) from error
+    if output_path is None:
+        echo(format_table(rows, numbered=report.n_docs > 1))
+    else:
+        echo(f"{output_path}: {report.summary()}")
+    if report.findings:
+        echo(report.message(), err=True)
+
+
+def _require_gpu(number: int) -> None:
+    from thinc.api import require_gpu
 
     try:
-        rows = annotate(pipeline, input_path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadParameter(str(error)) from error
-    echo(format_table(rows))
+        require_gpu(number)
+    except ValueError as error:
+        raise BadParameter(f"Can't use GPU {number}: {error} Take --use-gpu -1.") from error

@@ -1,36 +1,41 @@
 from pathlib import Path
+from typing import Optional
 
 from typer import Argument, BadParameter, Option, echo
 
 # fmt: off
+FORMATS = "spacy, jsonl (Prodigy), doccano, label-studio, conll, biluo, text, lines"
 
 
 def convert_cli(
-    input_path: Path = Argument(..., help="File with one token a line (CoNLL, IOB2, BILUO, Universal NER)", exists=True, dir_okay=False),  # noqa: B008, E501
-    output_path: Path = Argument(..., help="Where to write the documents (.spacy)"),  # noqa: B008
-    lang: str = Option("xx", "--lang", "-l", help="Code of the language"),
+    input_path: Path = Argument(..., help="Labeled file", exists=True, dir_okay=False),  # noqa: B008
+    output_path: Path = Argument(..., help="Where to write the documents", dir_okay=False),  # noqa: B008
+    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}"),  # noqa: E501
+    target: Optional[str] = Option(None, "--to", metavar="NAME", help=f"Format of the output, if its name doesn't tell: {FORMATS}, html"),  # noqa: E501
+    lang: str = Option("xx", "--lang", "-l", help="Code of the language, whose tokenizer reads texts without tokens"),  # noqa: E501
 ) -> None:
     # fmt: on
     """
-    Convert token-per-line files to spaCy's binary format.
+    Convert labeled files from any format to any other.
 
-    The tag stands in the last column, or, in files with a numbered first column (Universal NER),
-    behind the token. Documents begin at lines -DOCSTART- or "# newdoc"; in a file that has none,
-    every sentence is a document. Tags may be IOB1, IOB2 or BILUO (IOBES).
+    Formats are told by the names: .spacy, .jsonl (Prodigy and others; doccano, as its keys tell),
+    .json (Label Studio), .conll and .iob2 (a token a line: CoNLL-2003, Universal NER, tags of any
+    scheme), .biluo, .txt (a document a file; "lines": a document a line), and .html, which is only
+    written.
+
+    In files with a token a line, the tag stands in the last column, or, where the first column is
+    numbered (Universal NER), behind the token. Documents begin at lines -DOCSTART- or "# newdoc";
+    in a file that has none, every sentence is a document.
+
+    What doesn't fit is counted and shown. Tokens of such spans are missing annotation.
     """
-    from ..conll import read_conll
-
-    if output_path.suffix != ".spacy":
-        raise BadParameter(f"Can't write {output_path}: give it a name that ends in .spacy.")
-    import spacy
-    from spacy.tokens import DocBin
+    from ..convert import convert
+    from ..formats import FormatError
 
     try:
-        docs = list(read_conll(input_path, spacy.blank(lang).vocab))
-    except (ImportError, ValueError) as error:  # spaCy's for an unknown language
+        report = convert(input_path, output_path, source=source, target=target, lang=lang)
+    except (FormatError, ImportError, OSError) as error:  # spaCy's for an unknown language
         raise BadParameter(str(error)) from error
-    output_path.parent.mkdir(parents=True, exist_ok=True)
-    DocBin(docs=docs, store_user_data=True).to_disk(output_path)
-    n_tokens = sum(len(doc) for doc in docs)
-    n_ents = sum(len(doc.ents) for doc in docs)
-    echo(f"{output_path}: {len(docs)} documents, {n_tokens} tokens, {n_ents} entities")
+    echo(f"{output_path}: {report.summary()}")
+    if report.findings:
+        echo(report.message(), err=True)

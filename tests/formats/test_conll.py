@@ -1,15 +1,10 @@
-from pathlib import Path
-
 import pytest
 import spacy
-from spacy.tokens import DocBin
-from spacy.vocab import Vocab
-from typer.testing import CliRunner
+from spacy.tokens import Doc, Span
 
-from spacy_bert_ner.cli import app
-from spacy_bert_ner.conll import read_conll
+from spacy_bert_ner.formats import FormatError, Report, read_docs, write_docs
 
-SAMPLE = Path(__file__).parent.parent / "assets" / "sample"
+NLP = spacy.blank("xx")
 
 CONLL_2003 = """
 -DOCSTART- -X- -X- O
@@ -53,7 +48,7 @@ UNER = """
 def read(tmp_path, text):
     path = tmp_path / "corpus.iob2"
     path.write_text(text, encoding="utf-8")
-    return list(read_conll(path, Vocab()))
+    return list(read_docs(path, NLP))
 
 
 def ents_of(doc):
@@ -72,7 +67,7 @@ def sents_of(doc):
 def test_conll_2003(tmp_path, newline):
     path = tmp_path / "eng.train"
     path.write_bytes(CONLL_2003.lstrip().replace("\n", newline).encode("utf-8"))
-    first, second = read_conll(path, Vocab())
+    first, second = read_docs(path, NLP, "conll")
     assert words_of(first) == ["EU", "rejects", "German", "call", "Peter", "Blackburn"]
     assert sents_of(first) == [4, 2]
     assert ents_of(first) == [("EU", "ORG"), ("German", "MISC"), ("Peter Blackburn", "PER")]
@@ -201,88 +196,76 @@ def test_bad_line(tmp_path, text, number, line):
         read(tmp_path, text)
 
 
-def convert(*args):
-    return CliRunner().invoke(app, ["convert", *map(str, args)])
+def make_doc(words, tags, **settings):
+    return Doc(NLP.vocab, words=words, ents=tags, **settings)
 
 
-def plain(result):
-    """A message as words, without the box that typer draws around it."""
-    return " ".join(result.output.replace("│", " ").split())
-
-
-def test_convert(tmp_path):
-    source, target = tmp_path / "a.conll", tmp_path / "made" / "a.spacy"
-    source.write_text(CONLL_2003.lstrip(), encoding="utf-8")
-    result = convert(source, target, "--lang", "en")
-    assert result.exit_code == 0, result.output
-    assert "2 documents, 7 tokens, 4 entities" in plain(result)
-    docs = list(DocBin().from_disk(target).get_docs(spacy.blank("en").vocab))
-    assert [ents_of(doc) for doc in docs] == [ents_of(doc) for doc in read_conll(source, Vocab())]
-    assert sents_of(docs[0]) == [4, 2]
-
-
-def test_convert_keeps_missing_tags(tmp_path):
-    source, target = tmp_path / "a.conll", tmp_path / "a.spacy"
-    source.write_text("a B-X\nb -\nc O\n", encoding="utf-8")
-    assert convert(source, target).exit_code == 0
-    (doc,) = DocBin().from_disk(target).get_docs(Vocab())
-    assert [token.ent_iob_ for token in doc] == ["B", "", "O"]
-
-
-@pytest.mark.parametrize("name", ["a.json", "a", "a.spacy.gz"])
-def test_convert_wrong_suffix(tmp_path, name):
-    source, target = tmp_path / "a.conll", tmp_path / name
-    source.write_text("a O\n", encoding="utf-8")
-    result = convert(source, target)
-    assert result.exit_code == 2
-    assert "ends in .spacy" in plain(result)
-    assert not target.exists()
-
-
-def test_convert_bad_file(tmp_path):
-    source, target = tmp_path / "a.conll", tmp_path / "made" / "a.spacy"
-    source.write_text("a O\nb\n", encoding="utf-8")
-    result = convert(source, target)
-    assert result.exit_code == 2
-    assert "Can't read line 2 of" in plain(result)
-    assert not target.parent.exists()
-
-
-def test_convert_no_file(tmp_path):
-    result = convert(tmp_path / "none.conll", tmp_path / "a.spacy")
-    assert result.exit_code == 2
-    assert "does not exist" in plain(result)
-
-
-def test_convert_no_text(tmp_path):
-    """Something else than UTF-8 is an error with a message, too."""
-    source, target = tmp_path / "a.conll", tmp_path / "a.spacy"
-    source.write_bytes("Ålesund O\n".encode("latin-1"))
-    result = convert(source, target)
-    assert result.exit_code == 2
-    assert "utf-8" in plain(result)
-    assert not target.exists()
+def write(tmp_path, docs, name="conll"):
+    path, report = tmp_path / "written", Report()
+    write_docs(path, docs, name, report)
+    return path.read_text(encoding="utf-8"), report
 
 
 @pytest.mark.parametrize(
-    "name,n_docs,n_sents,n_tokens,n_ents",
-    [("train", 23, 261, 5431, 473), ("dev", 7, 72, 1548, 142), ("test", 7, 77, 1573, 128)],
+    "name,tags",
+    [
+        ("conll", "B-X I-X I-X B-X B-Y O B-a-b I-a-b - O"),
+        ("biluo", "B-X I-X L-X U-X U-Y O B-a-b L-a-b - O"),
+    ],
 )
-def test_sample_corpus(tmp_path, name, n_docs, n_sents, n_tokens, n_ents):
-    """The counts in its README, and the same tokens and tags after the round trip."""
-    source, target = SAMPLE / f"{name}.iob2", tmp_path / f"{name}.spacy"
-    result = convert(source, target, "--lang", "en")
-    assert f"{n_docs} documents, {n_tokens} tokens, {n_ents} entities" in plain(result)
-    docs = list(DocBin().from_disk(target).get_docs(Vocab()))
-    assert len(docs) == n_docs
-    assert sum(len(doc) for doc in docs) == n_tokens
-    assert sum(len(doc.ents) for doc in docs) == n_ents
-    assert sum(len(list(doc.sents)) for doc in docs) == n_sents
-    assert {ent.label_ for doc in docs for ent in doc.ents} == {"PER", "ORG", "LOC", "MISC"}
-    written = [
-        f"{token.text}\t{token.ent_iob_}" + (f"-{token.ent_type_}" if token.ent_type_ else "")
-        for doc in docs
-        for token in doc
-    ]
-    lines = source.read_text(encoding="utf-8").split("\n")
-    assert written == [line for line in lines if line and not line.startswith("-DOCSTART-")]
+def test_written_tags(tmp_path, name, tags):
+    words = [f"w{i}" for i in range(10)]
+    doc = make_doc(words, "B-X I-X I-X B-X B-Y O B-a-b I-a-b - O".split())
+    text, report = write(tmp_path, [doc], name)
+    lines = "".join(f"{word}\t{tag}\n" for word, tag in zip(words, tags.split()))
+    assert text == "-DOCSTART-\tO\n\n" + lines + "\n"
+    assert not report.findings
+
+
+def test_written_sentences_and_documents(tmp_path):
+    first = make_doc(["a", "b", "c"], ["O", "B-X", "O"], sent_starts=[True, False, True])
+    text, _ = write(tmp_path, [first, make_doc(["d"], ["O"])])
+    assert text == "-DOCSTART-\tO\n\na\tO\nb\tB-X\n\nc\tO\n\n-DOCSTART-\tO\n\nd\tO\n\n"
+    docs = list(read_docs(tmp_path / "written", NLP, "conll"))
+    assert [sents_of(doc) for doc in docs] == [[2, 1], [1]]
+
+
+def test_sentence_starts_within_entities_are_left_out(tmp_path):
+    """A blank line would make two entities of one."""
+    tags = ["B-X", "I-X", "B-X", "B-X"]
+    starts = [True, True, False, True]
+    text, report = write(tmp_path, [make_doc(["St.", "Ives", "b", "c"], tags, sent_starts=starts)])
+    assert text == "-DOCSTART-\tO\n\nSt.\tB-X\nIves\tI-X\nb\tB-X\n\nc\tB-X\n\n"
+    assert "1 sentence starts are within entities" in report.message()
+    assert "'Ives' in 'St. Ives'" in report.message()
+
+
+def test_tokens_that_lines_cannot_have(tmp_path):
+    """They are counted; what is left of an entity begins and ends where it should, and so do
+    sentences that begin with such a token."""
+    words = [" ", "a", "\n", "b", " ", "c\td", "# newdoc", "-DOCSTART-", "# id = x", "e"]
+    tags = ["B-X", "I-X", "I-X", "I-X", "I-X", "I-X", "O", "O", "O", "B-X"]
+    starts = [True, False, False, False, False, False, False, False, True, False]
+    doc = make_doc(words, tags, sent_starts=starts)
+    text, report = write(tmp_path, [doc, make_doc([" "], ["O"])], "biluo")
+    assert text == "-DOCSTART-\tO\n\na\tB-X\nb\tL-X\n\ne\tU-X\n\n"
+    left_out, empty = report.findings.values()
+    assert left_out.n == 8
+    assert left_out.shown[:4] == ["' '", "'\\n'", "' '", "'c\\td'"]
+    assert empty.n == 1 and "no tokens to write" in empty.what
+
+
+def test_label_that_lines_cannot_have(tmp_path):
+    doc = make_doc(["a"], ["O"])
+    doc.ents = [Span(doc, 0, 1, label="A\tB")]
+    with pytest.raises(FormatError, match=r"Can't write the label 'A\\tB'.*Rename it"):
+        write(tmp_path, [doc])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_incorrect_spans_are_counted(tmp_path):
+    doc = make_doc(["a"], ["-"])
+    doc.spans["incorrect_spans"] = [Span(doc, 0, 1, label="X")]
+    text, report = write(tmp_path, [doc])
+    assert "a\t-\n" in text
+    assert "1 spans are known to be wrong" in report.message()

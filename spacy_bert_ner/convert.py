@@ -1,0 +1,33 @@
+"""From one format to another."""
+
+import sys
+from pathlib import Path
+from typing import Optional
+
+import spacy
+
+from .formats import Report, read_docs, write_docs
+
+
+def convert(
+    input_path: Path,
+    output_path: Path,
+    *,
+    source: Optional[str] = None,
+    target: Optional[str] = None,
+    lang: str = "xx",
+) -> Report:
+    """Convert a file of documents.
+
+    source, target (Optional[str]): The formats, else guessed from the names of the files.
+    lang (str): Code of the language whose tokenizer reads texts without tokens. Take the one that
+        the model is trained for: spans have to align with its tokens.
+    RETURNS (Report): How much there was, and what didn't fit.
+    RAISES (ValueError): For what can't be read or written. ImportError: For an unknown language.
+    """
+    nlp = spacy.blank(lang)
+    nlp.max_length = sys.maxsize  # the limit is for parsers
+    report = Report()
+    docs = read_docs(input_path, nlp, source, report)
+    write_docs(output_path, docs, target, report)
+    return report

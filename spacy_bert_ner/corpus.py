@@ -1,0 +1,109 @@
+"""Training data in any of the formats, as it is."""
+
+import random
+from itertools import islice
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Union
+
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Corpus as SpacyCorpus
+from spacy.training import Example
+from spacy.util import logger
+
+from .formats import FORMATS, FormatError, Report, get_format, read_docs
+
+# They have no entities to learn: of a folder, a text is no training data.
+UNLABELED = ("text", "lines", "html")
+
+
+def create_corpus_reader(
+    path: Optional[Path],
+    format: Optional[str] = None,
+    max_length: int = 0,
+    limit: int = 0,
+    gold_preproc: bool = False,
+    augmenter: Optional[Callable] = None,
+) -> Callable[[Language], Iterable[Example]]:
+    """Construct a Corpus, see its `__init__` for the settings.
+
+    RAISES (ValueError): Without a path.
+    """
+    if path is None:
+        raise ValueError(Errors.E913)
+    return Corpus(
+        path,
+        format=format,
+        max_length=max_length,
+        limit=limit,
+        gold_preproc=gold_preproc,
+        augmenter=augmenter,
+    )
+
+
+class Corpus(SpacyCorpus):
+    """spaCy's corpus of a file or of a folder of files, which may have any of the formats. It reads
+    them anew for each pass over the data, a document at a time."""
+
+    def __init__(self, path: Union[str, Path], *, format: Optional[str] = None, **settings: Any):
+        """Initialize a corpus.
+
+        path (Union[str, Path]): A file, or a folder with files at any depth.
+        format (Optional[str]): The format of all files, else guessed for each by its name.
+        settings (Any): Those of spaCy's corpus: `limit`, `gold_preproc`, `max_length`, `augmenter`,
+            `shuffle`.
+        RAISES (ValueError): For a format that isn't there.
+        """
+        super().__init__(path, **settings)
+        if format is not None:
+            get_format(format)
+        self.format = format
+        self._is_reported = False
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """Read the data. Spans that don't fit are shown, the first time.
+
+        YIELDS (Example): The examples.
+        RAISES (ValueError): For a file that can't be read, or if there is none.
+        """
+        report = Report()
+        yield from self._make_all(nlp, self._read(nlp, report))
+        message = report.message()
+        if message and not self._is_reported:
+            self._is_reported = True
+            logger.warning("[%s] %s", self.path, message)
+
+    def _read(self, nlp: Language, report: Report) -> Iterator[Doc]:
+        paths = self._find_files()
+        docs = (doc for path in paths for doc in read_docs(path, nlp, self.format, report))
+        filled = (doc for doc in docs if len(doc))
+        return islice(filled, self.limit) if self.limit >= 1 else filled
+
+    def _find_files(self) -> List[Path]:
+        """The file itself, or those of a folder that have a suffix of the format, or of any that
+        has entities."""
+        if not self.path.is_dir():
+            return [self.path]
+        names = [self.format] if self.format else [n for n in FORMATS if n not in UNLABELED]
+        suffixes = tuple(suffix for name in names for suffix in FORMATS[name].suffixes)
+        paths = sorted(path for path in self.path.rglob("*") if path.suffix.lower() in suffixes)
+        found = [path for path in paths if not _is_hidden(path.relative_to(self.path))]
+        if not found:
+            raise FormatError(
+                f"There is no training data in {self.path}: no file's name ends in "
+                f"{', '.join(suffixes) or 'a suffix of its own'}. Name a file, or another format."
+            )
+        return found
+
+    def _make_all(self, nlp: Language, docs: Iterable[Doc]) -> Iterator[Example]:
+        if self.shuffle:
+            docs = list(docs)
+            random.shuffle(docs)
+        make = self.make_examples_gold_preproc if self.gold_preproc else self.make_examples
+        for example in make(nlp, docs):
+            yield from self.augmenter(nlp, example)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

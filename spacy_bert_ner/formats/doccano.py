@@ -1,0 +1,95 @@
+"""Sequence labeling of doccano: JSON lines, from its older and newer versions.
+
+doccano runs in a browser, and counts as JavaScript does: a character beyond U+FFFF, such as most
+emoji, is two."""
+
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional
+
+import numpy
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from ..types import Ints1d
+from .files import Record, get_fields, make_doc, read_records, write_lines
+from .report import Report
+from .spans import CharSpan, align_spans, get_ents, set_ents
+
+PAIRS = ("label", "labels")
+
+
+def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
+    """Read records of `text` and `label` or `labels`, a list of [start, end, label]; or of
+    `entities`, each with `start_offset`, `end_offset` and `label`. A record without either is a
+    document without annotation.
+
+    YIELDS (Doc): Documents with entities.
+    RAISES (ValueError): For a record that can't be read, with its line.
+    """
+    for record in read_records(path):
+        doc = make_doc(nlp, record, record.data.get("text"))
+        spans = _get_spans(record)
+        if spans is not None:
+            places = {int(unit): i for i, unit in enumerate(count_units(doc.text))}
+            spans = [_shift(span, places) for span in spans]
+            set_ents(doc, align_spans(doc, spans, report, record.number))
+        yield doc
+
+
+def _get_spans(record: Record) -> Optional[List[CharSpan]]:
+    entities = record.get_list("entities")
+    if entities is not None:
+        return [_read_entity(record, entity) for entity in entities]
+    for key in PAIRS:
+        labels = record.get_list(key)
+        if labels is not None:
+            return [_read_label(record, label) for label in labels]
+    return None
+
+
+def _read_entity(record: Record, entity: Any) -> CharSpan:
+    if not isinstance(entity, dict):
+        raise record.error(
+            f"its entity {entity!r} is no object with 'start_offset', 'end_offset' and 'label'."
+        )
+    return CharSpan(entity.get("start_offset"), entity.get("end_offset"), entity.get("label"))
+
+
+def _read_label(record: Record, label: Any) -> CharSpan:
+    if not isinstance(label, list) or len(label) != 3:
+        raise record.error(
+            f"its label {label!r} is not [start, end, label]. Export the project as JSONL, from "
+            "sequence labeling."
+        )
+    return CharSpan(*label)
+
+
+def count_units(text: str) -> Ints1d:
+    """RETURNS (Ints1d): How many UTF-16 code units there are before each character and at the end,
+    int64, (len(text) + 1,)."""
+    codes = numpy.frombuffer(text.encode("utf-32-le"), dtype="uint32")
+    units = numpy.zeros(len(codes) + 1, dtype="int64")
+    numpy.cumsum(1 + (codes > 0xFFFF), out=units[1:])
+    return units
+
+
+def _shift(span: CharSpan, places: Dict[int, int]) -> CharSpan:
+    """Offsets in characters. Those that aren't between characters stay, for the report."""
+    if type(span.start) is type(span.end) is int and span.start in places and span.end in places:
+        return CharSpan(places[span.start], places[span.end], span.label)
+    return CharSpan(str(span.start), str(span.end), span.label)
+
+
+def write(path: Path, docs: Iterable[Doc], report: Report) -> None:
+    """Write records of `text` and `label`, to import with the column "label"; without `label` for
+    documents without annotation."""
+    write_lines(path, (_make_record(doc, report) for doc in docs))
+
+
+def _make_record(doc: Doc, report: Report) -> Dict[str, Any]:
+    record = {"text": doc.text, **get_fields(doc)}
+    ents = get_ents(doc, report)
+    if ents is not None:
+        units = count_units(doc.text).tolist()
+        record["label"] = [[units[e.start_char], units[e.end_char], e.label_] for e in ents]
+    return record

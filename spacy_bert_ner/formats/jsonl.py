@@ -1,0 +1,149 @@
+"""JSON lines with spans: Prodigy's format, and what many other tools write."""
+
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from ..findings import show
+from .files import Record, check_text, get_fields, keep_fields, make_doc, read_records, write_lines
+from .report import Report
+from .spans import (
+    INCORRECT_KEY,
+    PARTIAL,
+    CharSpan,
+    align_spans,
+    get_knowledge,
+    get_scores,
+    report_incorrect,
+    set_ents,
+)
+
+ANSWERS = ("accept", "reject", "ignore")
+IGNORED = 'records have the answer "ignore", and are left out'
+BINARY = "ner"  # the view in which one entity is accepted or rejected
+
+
+def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
+    """Read records of `text` and `spans`, each with `start`, `end` and `label`.
+
+    A record without `spans` is a document without annotation. With `tokens` that spell the text,
+    these are the tokens of the document. Of records with the answer "reject", the spans are in
+    `doc.spans["incorrect_spans"]`, and nothing else is known; of accepted ones in the view "ner",
+    nothing but the spans is.
+
+    YIELDS (Doc): Documents with entities.
+    RAISES (ValueError): For a record that can't be read, with its line.
+    """
+    for record in read_records(path):
+        answer = record.data.get("answer", "accept")
+        if answer not in ANSWERS:
+            raise record.error(f"its answer is {answer!r}. Take one of {', '.join(ANSWERS)}.")
+        if answer == "ignore":
+            report.add(IGNORED, f"record {record.number}")
+            continue
+        yield _read_record(nlp, record, answer, report)
+
+
+def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> Doc:
+    doc = _make_doc(nlp, record)
+    spans = _get_spans(record)
+    if spans is None:
+        return doc
+    aligned = align_spans(doc, spans, report, record.number)
+    if answer == "reject":
+        doc.spans[INCORRECT_KEY] = aligned.ents
+    else:
+        set_ents(doc, aligned, outside=record.data.get("_view_id") != BINARY)
+    return doc
+
+
+def _get_spans(record: Record) -> Optional[List[CharSpan]]:
+    spans = record.get_list("spans")
+    if spans is None:
+        return None
+    for span in spans:
+        if not isinstance(span, dict):
+            raise record.error(
+                f"its span {span!r} is no object with 'start', 'end' and 'label'. If they are "
+                "lists, take --from doccano."
+            )
+    return [CharSpan(span.get("start"), span.get("end"), span.get("label")) for span in spans]
+
+
+def _make_doc(nlp: Language, record: Record) -> Doc:
+    text = record.data.get("text")
+    tokens = record.data.get("tokens")
+    if not isinstance(tokens, list) or not all(_is_token(token) for token in tokens):
+        return make_doc(nlp, record, text)
+    words = [token["text"] for token in tokens]
+    spaces = [bool(token["ws"]) for token in tokens]
+    if "".join(word + " " * space for word, space in zip(words, spaces)) != text:
+        return make_doc(nlp, record, text)
+    check_text(nlp, record, text)
+    doc = Doc(nlp.vocab, words=words, spaces=spaces)
+    keep_fields(doc, record)
+    return doc
+
+
+def _is_token(token: Any) -> bool:
+    return (
+        isinstance(token, dict)
+        and isinstance(token.get("text"), str)
+        and token["text"] != ""
+        and "ws" in token
+    )
+
+
+def write(path: Path, docs: Iterable[Doc], report: Report) -> None:
+    """Write a record for each document: `text`, `tokens`, and `spans`, with `score` where there is
+    one. Documents of which nothing but entities is known are accepted ones of the view "ner"."""
+    write_lines(path, (_make_record(doc, report) for doc in docs))
+
+
+def _make_record(doc: Doc, report: Report) -> Dict[str, Any]:
+    tokens = [
+        {
+            "text": token.text,
+            "start": token.idx,
+            "end": token.idx + len(token),
+            "id": token.i,
+            "ws": bool(token.whitespace_),
+        }
+        for token in doc
+    ]
+    return {"text": doc.text, **get_fields(doc), "tokens": tokens, **_make_answer(doc, report)}
+
+
+def _make_answer(doc: Doc, report: Report) -> Dict[str, Any]:
+    knowledge = get_knowledge(doc)
+    wrong = list(doc.spans.get(INCORRECT_KEY, []))
+    if not knowledge.is_annotated:
+        return {"spans": _make_spans(doc, wrong), "answer": "reject"} if wrong else {}
+    report_incorrect(doc, report)
+    answer: Dict[str, Any] = {"spans": _make_spans(doc, doc.ents)}
+    if knowledge.is_missing and knowledge.is_outside:
+        report.add(PARTIAL, show(doc.text))
+    elif knowledge.is_missing:
+        answer.update(_view_id=BINARY, answer="accept")
+    return answer
+
+
+def _make_spans(doc: Doc, spans: Iterable[Span]) -> List[Dict[str, Any]]:
+    scores = get_scores(doc) or {}
+    made = []
+    for span in spans:
+        made.append(
+            {
+                "start": span.start_char,
+                "end": span.end_char,
+                "token_start": span.start,
+                "token_end": span.end - 1,  # Prodigy's is the last token
+                "label": span.label_,
+            }
+        )
+        score = scores.get((span.start, span.end, span.label))
+        if score is not None:
+            made[-1]["score"] = score
+    return made

@@ -1,0 +1,198 @@
+"""Spans of characters, as files have them, and entities of tokens, as documents do."""
+
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+
+import numpy
+from spacy.tokens import Doc, Span
+
+from ..chars import token_chars
+from ..findings import show
+from ..scores import SOURCE
+from .report import Report
+
+# Where documents have entities that are known to be wrong.
+INCORRECT_KEY = "incorrect_spans"
+
+UNPLACED = (
+    "spans have offsets that are no place in the text, so all tokens outside of other entities "
+    "count as missing"
+)
+BLANK = "spans have nothing but white space, and are left out"
+TRIMMED = "spans begin or end with white space, which is left out"
+UNLABELED = "spans have no label, and their tokens count as missing"
+OVERLAPPING = "spans overlap others, and their tokens count as missing"
+MISALIGNED = "spans don't align with the tokens, which count as missing"
+PARTIAL = (
+    "documents have tokens that are missing annotation, which the format can't tell from tokens "
+    "outside of entities"
+)
+INCORRECT = "spans are known to be wrong, which the format can't say, and are left out"
+
+
+class CharSpan(NamedTuple):
+    """A span as a file has it, right or not.
+
+    start, end (Any): Offsets of its first character, and of the one after its last.
+    label (Any): Its label.
+    """
+
+    start: Any
+    end: Any
+    label: Any
+
+
+class Aligned(NamedTuple):
+    """Spans of characters on the tokens of a document.
+
+    ents (List[Span]): Those that fit, none overlapping.
+    lost (Set[int]): The tokens of the others.
+    is_complete (bool): Whether all others have tokens.
+    """
+
+    ents: List[Span]
+    lost: Set[int]
+    is_complete: bool
+
+
+def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, number: int) -> Aligned:
+    """Find the tokens of spans, without the white space at their edges.
+
+    report (Report): Where those that don't fit are counted.
+    number (int): The record's, to show with them.
+    """
+    placed, is_complete = _place_spans(doc.text, spans, report, number)
+    cover = numpy.zeros(len(doc.text), dtype="int32")
+    for span in placed:
+        cover[span.start : span.end] += 1
+    starts, ends = token_chars(doc)
+    aligned = Aligned([], set(), is_complete)
+    for span in placed:
+        first = int(numpy.searchsorted(ends, span.start, side="right"))
+        last = int(numpy.searchsorted(starts, span.end, side="left"))
+        problem = None
+        if not span.label:
+            problem = UNLABELED
+        elif cover[span.start : span.end].max() > 1:
+            problem = OVERLAPPING
+        elif starts[first] != span.start or ends[last - 1] != span.end:
+            problem = MISALIGNED
+        if problem is None:
+            aligned.ents.append(Span(doc, first, last, label=span.label))
+        else:
+            report.add(problem, _show_span(doc.text, span, number))
+            aligned.lost.update(range(first, last))
+    return aligned
+
+
+def _place_spans(
+    text: str, spans: Iterable[CharSpan], report: Report, number: int
+) -> Tuple[List[CharSpan], bool]:
+    """Spans that are somewhere in the text, each once, without white space at their edges; and
+    whether these are all."""
+    placed: Dict[CharSpan, None] = {}
+    is_complete = True
+    for span in spans:
+        if not _is_place(span, len(text)):
+            report.add(UNPLACED, _show_span(text, span, number))
+            is_complete = False
+            continue
+        trimmed = _trim(text, span)
+        if trimmed.start == trimmed.end:
+            report.add(BLANK, _show_span(text, span, number))
+            continue
+        if (trimmed.start, trimmed.end) != (span.start, span.end):
+            report.add(TRIMMED, _show_span(text, span, number))
+        placed[trimmed] = None
+    return list(placed), is_complete
+
+
+def _is_place(span: CharSpan, length: int) -> bool:
+    # Not isinstance: True and False are integers, too.
+    return type(span.start) is type(span.end) is int and 0 <= span.start < span.end <= length
+
+
+def _trim(text: str, span: CharSpan) -> CharSpan:
+    value = text[span.start : span.end]
+    start = span.start + len(value) - len(value.lstrip())
+    label = span.label if isinstance(span.label, str) else ""
+    return CharSpan(start, start + len(value.strip()), label.strip())
+
+
+def _show_span(text: str, span: CharSpan, number: int) -> str:
+    value = show(text[span.start : span.end]) if _is_place(span, len(text)) else "?"
+    return f"{value} ({span.label}, {span.start}–{span.end}, record {number})"
+
+
+def set_ents(doc: Doc, aligned: Aligned, *, outside: bool = True) -> None:
+    """Set the entities of a document. Tokens of spans that don't fit are missing annotation.
+
+    outside (bool): Whether the other tokens are known to be outside of entities.
+    """
+    doc.set_ents(
+        aligned.ents,
+        missing=[doc[i : i + 1] for i in sorted(aligned.lost)],
+        default="outside" if outside and aligned.is_complete else "missing",
+    )
+
+
+class Knowledge(NamedTuple):
+    """What is known of the tokens of a document, without white space.
+
+    is_annotated (bool): Whether anything is.
+    is_missing (bool): Whether tokens are missing annotation.
+    is_outside (bool): Whether tokens are known to be outside of entities.
+    """
+
+    is_annotated: bool
+    is_missing: bool
+    is_outside: bool
+
+
+def get_knowledge(doc: Doc) -> Knowledge:
+    iob = [token.ent_iob for token in doc if not token.is_space]
+    return Knowledge(doc.has_annotation("ENT_IOB"), 0 in iob, 2 in iob)
+
+
+def get_ents(doc: Doc, report: Report) -> Optional[List[Span]]:
+    """The entities of a document, for a format in which every token is in an entity or outside.
+
+    report (Report): Where documents are counted of which it doesn't say all.
+    RETURNS (Optional[List[Span]]): None for a document without annotation.
+    """
+    report_incorrect(doc, report)
+    knowledge = get_knowledge(doc)
+    if not knowledge.is_annotated:
+        return None
+    if knowledge.is_missing:
+        report.add(PARTIAL, show(doc.text))
+    return list(doc.ents)
+
+
+def report_incorrect(doc: Doc, report: Report) -> None:
+    """Count the entities known to be wrong, for a format that can't say it."""
+    for span in doc.spans.get(INCORRECT_KEY, []):
+        report.add(INCORRECT, f"{show(span.text)} ({span.label_})")
+
+
+def get_scores(doc: Doc) -> Optional[Dict[Tuple[int, int, int], float]]:
+    """The scores of all entities that `bert_ner` has predicted, read once: `ent._.score` looks
+    through all of them for each.
+
+    RETURNS (Optional[Dict[Tuple[int, int, int], float]]): Scores by start, end and label; None if
+        the document has no predictions.
+    RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
+    """
+    found: Optional[Dict[Tuple[int, int, int], float]] = None
+    for key, group in doc.spans.items():
+        if group.attrs.get("source") != SOURCE:
+            continue
+        scores = numpy.asarray(group.attrs["scores"])
+        if len(scores) != len(group):
+            raise ValueError(
+                f"Can't tell the scores of doc.spans['{key}']: it has {len(group)} spans and "
+                f"{len(scores)} scores. Change group.attrs['scores'] along with the spans."
+            )
+        found = {} if found is None else found
+        for span, score in zip(group, scores):
+            found.setdefault((span.start, span.end, span.label), float(score))
+    return found
