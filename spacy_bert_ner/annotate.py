@@ -1,5 +1,6 @@
 """The entities that a pipeline finds in files."""
 
+from itertools import chain, islice
 from pathlib import Path
 from typing import Iterable, Iterator, List, Literal, NamedTuple, Optional, Tuple
 
@@ -9,7 +10,7 @@ from spacy.tokens import Doc, Span
 from tqdm import tqdm
 from wasabi import table
 
-from .formats import Report, guess_format, read_docs, write_docs
+from .formats import Report, check_format, read_docs, write_docs
 from .formats.files import RECORD_KEY
 from .formats.spans import get_scores
 
@@ -45,17 +46,38 @@ def annotate(
         and what didn't fit.
     RAISES (ValueError): For what can't be read or written. OSError: Without a pipeline.
     """
-    if output_path is not None and target is None:
-        # A wrong name is told before the work.
-        target = guess_format(output_path, for_writing=True)
+    # What is wrong with the names is told before the pipeline is loaded.
+    source = check_format(input_path, source)
+    if output_path is not None:
+        target = check_format(output_path, target, for_writing=True)
     report = Report()
     nlp = spacy.load(pipeline)
     docs = tqdm(read_docs(input_path, nlp, source, report), unit=" documents", disable=None)
-    predicted = predict(nlp, docs, batch_size=batch_size, keep_ents=keep_ents)
+    predicted = _predict_in_zones(nlp, docs, batch_size, keep_ents)
     if output_path is None:
         return list(make_rows(report.count(predicted))), report
     write_docs(output_path, predicted, target, report)
     return [], report
+
+
+def _predict_in_zones(
+    nlp: Language, docs: Iterable[Doc], batch_size: Optional[int], keep_ents: bool
+) -> Iterator[Doc]:
+    """Find the entities of documents, each batch in a memory zone, so that the vocabulary doesn't
+    grow with what is read.
+
+    YIELDS (Doc): See `predict`. They are gone with the next batch: take what you need of them.
+    """
+    size = nlp.batch_size if batch_size is None else batch_size
+    docs = iter(docs)
+    # A DocBin adds the strings of all its documents with the first, so that one is read outside.
+    docs = chain(list(islice(docs, 1)), docs)
+    is_done = False
+    while not is_done:
+        with nlp.memory_zone():
+            batch = list(islice(docs, size))
+            is_done = len(batch) < size
+            yield from predict(nlp, batch, batch_size=size, keep_ents=keep_ents)
 
 
 def predict(

@@ -12,7 +12,7 @@ from spacy.training import Corpus as SpacyCorpus
 from spacy.training import Example
 from spacy.util import logger
 
-from .formats import FORMATS, FormatError, Report, get_format, read_docs
+from .formats import FORMATS, FormatError, Report, check_format, read_docs
 
 # They have no entities to learn: of a folder, a text is no training data.
 UNLABELED = ("text", "lines", "html")
@@ -57,7 +57,7 @@ class Corpus(SpacyCorpus):
         """
         super().__init__(path, **settings)
         if format is not None:
-            get_format(format)
+            check_format(self.path, format)
         self.format = format
         self._is_reported = False
 

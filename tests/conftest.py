@@ -4,6 +4,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
+from .toy import save_encoder
 from .util import make_nlp
 
 TAGGED = (
@@ -12,6 +13,12 @@ TAGGED = (
 )
 WORDS, TAGS = zip(*(item.rsplit("/", 1) for item in TAGGED.split()))
 WORDS, TAGS = list(WORDS), list(TAGS)
+TEXT = " ".join(WORDS)
+EXPECTED = [("Anna Berg", "PER"), ("Oslo", "LOC"), ("Karl", "PER"), ("New York", "LOC")]
+
+
+def get_ents(doc):
+    return [(ent.text, ent.label_) for ent in doc.ents]
 
 
 def make_example(nlp, words=WORDS, tags=TAGS):
@@ -39,6 +46,35 @@ def trained_path(tmp_path_factory):
 @pytest.fixture
 def trained(trained_path):
     return spacy.load(trained_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory):
+    """The folder of a tiny random encoder."""
+    return save_encoder(tmp_path_factory.mktemp("encoder"), "bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tiny_encoder, tmp_path_factory):
+    """A pipeline of the tiny encoder that has learned one text, on disk."""
+    fix_random_seed(0)
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    nlp = make_nlp({"name": tiny_encoder, "window": 0, "transformer_config": no_dropout})
+    nlp.add_pipe("doc_cleaner", config={"attrs": {"_.trf_data": None}})
+    examples = [make_example(nlp)]
+    sgd = nlp.initialize(lambda: examples)
+    sgd.learn_rate = 1e-2
+    for _ in range(80):
+        losses = nlp.update(examples, sgd=sgd, drop=0.0)
+    assert losses["bert_ner"] < 0.05
+    path = tmp_path_factory.mktemp("pipeline") / "tiny"
+    nlp.to_disk(path)
+    return path
+
+
+@pytest.fixture
+def tiny(tiny_pipeline):
+    return spacy.load(tiny_pipeline)
 
 
 @pytest.fixture(scope="session")

@@ -12,17 +12,8 @@ from thinc.api import ConfigValidationError
 
 from spacy_bert_ner.component import BertNER
 
-from .conftest import TAGS, WORDS, make_example
+from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example
 from .util import encoder_of, make_nlp
-
-TEXT = " ".join(WORDS)
-
-
-def get_ents(doc):
-    return [(ent.text, ent.label_) for ent in doc.ents]
-
-
-EXPECTED = [("Anna Berg", "PER"), ("Oslo", "LOC"), ("Karl", "PER"), ("New York", "LOC")]
 
 
 def test_learns_and_survives_saving(trained, trained_path, tmp_path):

@@ -86,7 +86,7 @@ def counts_of(report):
         # One aligns and its neighbour doesn't
         (["Ann_", "Yorkers"], ["Ann_", "York", "ers"], [(0, 1, "PER"), (1, 2, "LOC")], "B-PER -"),
         # Labels that the model doesn't have
-        (["Ann_", "at_", "UN_", "HQ"], None, [(0, 1, "PER"), (2, 4, "ORG")], "B-PER O - -"),
+        (["Ann_", "at_", "UN_", "HQ"], None, [(0, 1, "PER"), (2, 4, "ORG")], "B-PER O O O"),
         # Tokens that show nothing
         (["Ann", "\n\n", "x_", " "], None, [(0, 1, "PER")], "B-PER - O -"),
         (["New", ZWSP, "York"], None, [(0, 3, "LOC")], "B-LOC - I-LOC"),

@@ -28,6 +28,8 @@ def annotate_cli(
     from ..annotate import annotate, format_table
     from ..formats import FormatError
 
+    if output_path is None and target is not None:
+        raise BadParameter(f"--to {target} is the format of an output file. Name that file, too.")
     if use_gpu >= 0:
         _require_gpu(use_gpu)
     try:

@@ -58,12 +58,8 @@ def read_docs(
     RETURNS (Iterator[Doc]): Documents, one at a time.
     RAISES (ValueError): For a format that isn't there, and for what can't be read.
     """
-    name = guess_format(path) if name is None else name
-    reader = get_format(name).read
-    if reader is None:
-        names = ", ".join(name for name, entry in FORMATS.items() if entry.read is not None)
-        raise FormatError(f"Can't read {path}: '{name}' is only written. Formats to read: {names}.")
-    return reader(path, nlp, Report() if report is None else report)
+    reader = FORMATS[check_format(path, name)].read
+    return reader(path, nlp, Report() if report is None else report)  # type: ignore[misc]
 
 
 def write_docs(
@@ -75,16 +71,22 @@ def write_docs(
     report (Optional[Report]): Where documents are counted, and what the format can't say of them.
     RAISES (ValueError): For a format that isn't there, and for what can't be written.
     """
-    name = guess_format(path, for_writing=True) if name is None else name
+    name = check_format(path, name, for_writing=True)
     report = Report() if report is None else report
-    get_format(name).write(path, report.count(docs), report)
+    FORMATS[name].write(path, report.count(docs), report)
 
 
-def get_format(name: str) -> Format:
-    """RAISES (ValueError): For a name that isn't in the table."""
+def check_format(path: Path, name: Optional[str] = None, *, for_writing: bool = False) -> str:
+    """RETURNS (str): The name of a format in the table: the one that is given, else as guessed.
+    RAISES (ValueError): For one that isn't there, or can't be read; if nothing tells.
+    """
+    name = guess_format(path, for_writing=for_writing) if name is None else name
     if name not in FORMATS:
         raise FormatError(f"There is no format '{name}'. Formats: {', '.join(FORMATS)}.")
-    return FORMATS[name]
+    if not for_writing and FORMATS[name].read is None:
+        names = ", ".join(name for name, entry in FORMATS.items() if entry.read is not None)
+        raise FormatError(f"Can't read {path}: '{name}' is only written. Formats to read: {names}.")
+    return name
 
 
 def guess_format(path: Path, *, for_writing: bool = False) -> str:

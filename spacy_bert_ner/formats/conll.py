@@ -22,6 +22,7 @@ COMMENT = re.compile(r"# (newdoc|newpar|\w+ =|\w+ \w+ =)")
 DOCUMENT = "-DOCSTART-\tO\n\n"
 MARKS = ("-DOCSTART-", "# newdoc")
 BREAKS = re.compile(r"[\t\r\n]")
+SPACES = re.compile(" +")
 
 # Of a token that begins, that ends an entity.
 Prefixes = Dict[Tuple[bool, bool], str]
@@ -86,7 +87,7 @@ def _read_documents(path: Path) -> Iterator[Tuple[List[List[Row]], bool]]:
 
 
 def _parse_line(path: Path, i: int, line: str, numbered: bool) -> Row:
-    columns = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+    columns = line.rstrip("\r\n").split("\t") if "\t" in line else SPACES.split(line.strip(" \r\n"))
     columns = columns[1:3] if numbered else [columns[0], columns[-1]]
     word, tag = columns[0], columns[-1].strip()
     if len(columns) < 2 or not word.strip() or not TAG.match(tag):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Iterable, Iterator
 
+from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
@@ -16,8 +17,8 @@ def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     """
     try:
         docs = DocBin().from_disk(path)
-    except ValueError as error:
-        raise FormatError(f"Can't read {path}: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"Can't read {path}: {Errors.E1014}") from error
     yield from docs.get_docs(nlp.vocab)
 
 

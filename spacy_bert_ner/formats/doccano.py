@@ -1,7 +1,8 @@
 """Sequence labeling of doccano: JSON lines, from its older and newer versions.
 
 doccano runs in a browser, and counts as JavaScript does: a character beyond U+FFFF, such as most
-emoji, is two."""
+emoji, is two. (Projects that "count grapheme clusters as one character" are not for programs: their
+spans are elsewhere wherever a cluster is before them.)"""
 
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional
@@ -15,13 +16,14 @@ from .files import Record, get_fields, make_doc, read_records, write_lines
 from .report import Report
 from .spans import CharSpan, align_spans, get_ents, set_ents
 
-PAIRS = ("label", "labels")
+# With relations, and in earlier versions.
+KEYS = ("entities", "label", "labels")
 
 
 def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
-    """Read records of `text` and `label` or `labels`, a list of [start, end, label]; or of
-    `entities`, each with `start_offset`, `end_offset` and `label`. A record without either is a
-    document without annotation.
+    """Read records of `text` and `label`, `labels` or `entities`: a list of [start, end, label], or
+    of objects with `start_offset`, `end_offset` and `label`. A record without one is a document
+    without annotation.
 
     YIELDS (Doc): Documents with entities.
     RAISES (ValueError): For a record that can't be read, with its line.
@@ -32,30 +34,21 @@ def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
         if spans is not None:
             places = {int(unit): i for i, unit in enumerate(count_units(doc.text))}
             spans = [_shift(span, places) for span in spans]
-            set_ents(doc, align_spans(doc, spans, report, record.number))
+            set_ents(doc, align_spans(doc, spans, report, record))
         yield doc
 
 
 def _get_spans(record: Record) -> Optional[List[CharSpan]]:
-    entities = record.get_list("entities")
-    if entities is not None:
-        return [_read_entity(record, entity) for entity in entities]
-    for key in PAIRS:
+    for key in KEYS:
         labels = record.get_list(key)
         if labels is not None:
             return [_read_label(record, label) for label in labels]
     return None
 
 
-def _read_entity(record: Record, entity: Any) -> CharSpan:
-    if not isinstance(entity, dict):
-        raise record.error(
-            f"its entity {entity!r} is no object with 'start_offset', 'end_offset' and 'label'."
-        )
-    return CharSpan(entity.get("start_offset"), entity.get("end_offset"), entity.get("label"))
-
-
 def _read_label(record: Record, label: Any) -> CharSpan:
+    if isinstance(label, dict):
+        return CharSpan(label.get("start_offset"), label.get("end_offset"), label.get("label"))
     if not isinstance(label, list) or len(label) != 3:
         raise record.error(
             f"its label {label!r} is not [start, end, label]. Export the project as JSONL, from "

@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
-from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
+from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from spacy.errors import Errors
 from spacy.language import Language
@@ -17,6 +18,8 @@ from .report import FormatError
 RECORD_KEY = "spacy_bert_ner.record"
 RECORD_FIELDS = ("id", "meta")
 CHUNK = 1 << 14
+SPACE = re.compile(r"[ \t\r\n]*")
+DECODER = json.JSONDecoder()
 
 
 @contextmanager
@@ -52,14 +55,19 @@ def _is_utf8(line: bytes) -> bool:
 @contextmanager
 def replace_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Write a file beside the target, which takes its place once it is complete. After an error,
-    the target is as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    try:
-        with part.open(mode, **text) as file:  # type: ignore[call-overload]
+    the target is as it was. What is no file, such as a pipe or /dev/stdout, is written to."""
+    settings = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    if path.exists() and not path.is_file():
+        with path.open(mode, **settings) as file:  # type: ignore[call-overload]
             yield file
-        os.replace(part, path)
+        return
+    target = path.resolve()  # a link stays one
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open(mode, **settings) as file:  # type: ignore[call-overload]
+            yield file
+        os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
 
@@ -84,6 +92,15 @@ class Record(NamedTuple):
             raise self.error(f"'{key}' is {_shorten(value)}, and has to be a list.")
         return value
 
+    def check_unicode(self, text: str, what: str) -> None:
+        """RAISES (ValueError): For half of a surrogate pair, which JSON may have, and UTF-8 not."""
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise self.error(
+                f"character {error.start} of its {what} is half of a surrogate pair. Replace it."
+            ) from error
+
 
 def read_records(path: Path) -> Iterator[Record]:
     """Read a file of JSON objects: one a line, or an array of them.
@@ -91,8 +108,7 @@ def read_records(path: Path) -> Iterator[Record]:
     YIELDS (Record): One at a time; the rest of the file is not in memory.
     RAISES (ValueError): For what is no JSON object, with its line.
     """
-    lines = _read_array(path) if _first_char(path) == "[" else _read_lines(path)
-    for number, (line, data) in enumerate(lines, start=1):
+    for number, (line, data) in enumerate(_read_values(path), start=1):
         record = Record(path, number, line, data)
         if not isinstance(data, dict):
             raise record.error(f"{_shorten(data)} is not a JSON object, {{…}}.")
@@ -104,86 +120,92 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 60 else text[:60] + "…"
 
 
-def _first_char(path: Path) -> str:
+def _read_values(path: Path) -> Iterator[Tuple[int, Any]]:
+    """Values of a file that is opened once, as it may be a pipe, with their lines."""
     with open_text(path) as file:
+        line = 1
         char = file.read(1)
         while char.isspace():
+            line += char == "\n"
             char = file.read(1)
-        return char
+        if char == "[":
+            yield from _Array(path, file, line)
+        else:
+            yield from _read_lines(path, chain([char + file.readline()], file), line)
 
 
-def _read_lines(path: Path) -> Iterator[Any]:
-    with open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield number, json.loads(line)
-            except ValueError as error:
-                raise FormatError(
-                    f"Can't read line {number} of {path}: {error}. Each line has to be a JSON "
-                    "object, {…}, or the file one array of them, […]."
-                ) from error
-
-
-def _read_array(path: Path) -> Iterator[Any]:
-    with open_text(path) as file:
-        array = _Array(path, file)
-        array.take("[")
-        is_first = True
-        while array.peek() != "]":
-            if not is_first:
-                array.take(",")
-            is_first = False
-            array.peek()
-            yield array.line, array.take_value()
-        array.take("]")
-        array.take("")
+def _read_lines(path: Path, lines: Iterable[str], first: int) -> Iterator[Tuple[int, Any]]:
+    for number, line in enumerate(lines, start=first):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            raise FormatError(
+                f"Can't read line {number} of {path}: {error}. Each line has to be a JSON "
+                "object, {…}, or the file one array of them, […]."
+            ) from error
 
 
 class _Array:
-    """The part of a JSON array that is in memory."""
+    """The values of a JSON array, of which the part that is needed is in memory.
 
-    def __init__(self, path: Path, file: IO[str]):
+    line (int): That of the bracket, behind which `file` is.
+    """
+
+    def __init__(self, path: Path, file: IO[str], line: int):
         self.path = path
         self.file = file
+        self.line = line
         self.text = ""
-        self.line = 1
+        self.at = 0
 
-    def peek(self) -> str:
+    def __iter__(self) -> Iterator[Tuple[int, Any]]:
+        if self._peek() != "]":
+            yield self.line, self._take_value()
+        while self._peek() != "]":
+            self._take(",")
+            self._peek()
+            yield self.line, self._take_value()
+        self._take("]")
+        if self._peek():
+            raise self._error(self.line, f"the array has ended before {self._peek()!r}")
+
+    def _peek(self) -> str:
         """RETURNS (str): The next character that isn't white space; empty at the end."""
-        self._skip(len(self.text) - len(self.text.lstrip()))
-        while not self.text and self._read_more():
-            self._skip(len(self.text) - len(self.text.lstrip()))
-        return self.text[:1]
+        self._move(SPACE.match(self.text, self.at).end())  # type: ignore[union-attr]
+        while self.at == len(self.text) and self._read_more():
+            self._move(SPACE.match(self.text, self.at).end())  # type: ignore[union-attr]
+        return self.text[self.at : self.at + 1]
 
-    def take(self, char: str) -> None:
-        found = self.peek()
+    def _take(self, char: str) -> None:
+        found = self._peek()
         if found != char:
-            expected = f"{char!r} is missing" if char else "the array has ended"
-            raise self._error(self.line, f"{expected} before {found or 'the end'!r}")
-        self._skip(len(char))
+            raise self._error(self.line, f"{char!r} is missing before {found or 'the end'!r}")
+        self._move(self.at + 1)
 
-    def take_value(self) -> Any:
+    def _take_value(self) -> Any:
         """RETURNS (Any): The next value. More is read until it is complete."""
         while True:
             try:
-                value, end = json.JSONDecoder().raw_decode(self.text)
+                value, end = DECODER.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
                 if not self._read_more():
-                    raise self._error(self.line + error.lineno - 1, error.msg) from error
-                continue
-            self._skip(end)
-            return value
+                    line = self.line + self.text.count("\n", self.at, error.pos)
+                    raise self._error(line, error.msg) from error
+            else:
+                self._move(end)
+                return value
 
-    def _skip(self, n: int) -> None:
-        self.line += self.text.count("\n", 0, n)
-        self.text = self.text[n:]
+    def _move(self, at: int) -> None:
+        self.line += self.text.count("\n", self.at, at)
+        self.at = at
 
     def _read_more(self) -> bool:
         # As much again as there is: a long value is not parsed once a chunk.
-        more = self.file.read(max(CHUNK, len(self.text)))
-        self.text += more
+        rest = self.text[self.at :]
+        more = self.file.read(max(CHUNK, len(rest)))
+        self.text, self.at = rest + more, 0
         return bool(more)
 
     def _error(self, line: int, problem: str) -> FormatError:
@@ -233,17 +255,14 @@ def check_text(nlp: Language, record: Record, text: Any) -> None:
         raise record.error(f"its text is {_shorten(text)}, and has to be a string under 'text'.")
     if len(text) > nlp.max_length:
         raise record.error(Errors.E088.format(length=len(text), max_length=nlp.max_length))
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise record.error(
-            f"character {error.start} of its text is half of a surrogate pair. Replace it."
-        ) from error
+    record.check_unicode(text, "text")
 
 
 def keep_fields(doc: Doc, record: Record) -> None:
     """Note the id and the meta of a record in its document."""
     fields = {key: record.data[key] for key in RECORD_FIELDS if key in record.data}
+    for key, value in fields.items():
+        record.check_unicode(json.dumps(value, ensure_ascii=False), key)
     if fields:
         doc.user_data[RECORD_KEY] = fields
 

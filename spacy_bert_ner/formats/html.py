@@ -5,6 +5,7 @@ from typing import Any, Dict, Iterable
 
 from spacy import displacy
 from spacy.tokens import Doc
+from spacy.util import escape_html
 
 from .files import replace_file
 from .report import Report
@@ -19,6 +20,10 @@ def write(path: Path, docs: Iterable[Doc], report: Report) -> None:
 
 
 def _parse(doc: Doc) -> Dict[str, Any]:
-    # displaCy's own reading of documents warns of those without entities.
-    ents = [{"start": ent.start_char, "end": ent.end_char, "label": ent.label_} for ent in doc.ents]
+    # displaCy's own reading of documents warns of those without entities, and leaves their labels
+    # as they are.
+    ents = [
+        {"start": ent.start_char, "end": ent.end_char, "label": escape_html(ent.label_)}
+        for ent in doc.ents
+    ]
     return {"text": doc.text, "ents": ents, "settings": displacy.get_doc_settings(doc)}

@@ -22,6 +22,10 @@ from .spans import (
 
 ANSWERS = ("accept", "reject", "ignore")
 IGNORED = 'records have the answer "ignore", and are left out'
+REJECTED = (
+    'records have the answer "reject" in a view where spans are set by hand, which says nothing of '
+    "single ones, and are left out"
+)
 BINARY = "ner"  # the view in which one entity is accepted or rejected
 
 
@@ -29,9 +33,9 @@ def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read records of `text` and `spans`, each with `start`, `end` and `label`.
 
     A record without `spans` is a document without annotation. With `tokens` that spell the text,
-    these are the tokens of the document. Of records with the answer "reject", the spans are in
-    `doc.spans["incorrect_spans"]`, and nothing else is known; of accepted ones in the view "ner",
-    nothing but the spans is.
+    these are the tokens of the document. In the view "ner", where single entities are accepted or
+    rejected, nothing is known but the spans; those of records with the answer "reject" are in
+    `doc.spans["incorrect_spans"]`. Other views' rejected records are left out.
 
     YIELDS (Doc): Documents with entities.
     RAISES (ValueError): For a record that can't be read, with its line.
@@ -43,6 +47,9 @@ def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
         if answer == "ignore":
             report.add(IGNORED, f"record {record.number}")
             continue
+        if answer == "reject" and record.data.get("_view_id", BINARY) != BINARY:
+            report.add(REJECTED, f"record {record.number}")
+            continue
         yield _read_record(nlp, record, answer, report)
 
 
@@ -51,7 +58,7 @@ def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> 
     spans = _get_spans(record)
     if spans is None:
         return doc
-    aligned = align_spans(doc, spans, report, record.number)
+    aligned = align_spans(doc, spans, report, record)
     if answer == "reject":
         doc.spans[INCORRECT_KEY] = aligned.ents
     else:

@@ -13,12 +13,16 @@ from .report import Report
 from .spans import CharSpan, align_spans, get_ents, get_scores, set_ents
 
 UNCHECKED = "tasks have predictions and no annotations, and count as not annotated"
+OTHERS = (
+    "tasks have annotations of several people, of which one is read: the ground truth, if marked"
+)
+UNREAD = "results are no labels of plain text, and are left out"
 
 
 def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
-    """Read tasks. Of the annotations of a task, the first that was not cancelled counts; a task
-    without one is a document without annotation, and so is one of a JSON-MIN without labels, in
-    which Label Studio leaves out tasks that have none.
+    """Read tasks. Of the annotations of a task, the ground truth counts, else the first that was
+    not cancelled; a task without one is a document without annotation, and so is one of JSON-MIN
+    without labels, where Label Studio writes neither key nor list for a task that has none.
 
     YIELDS (Doc): Documents with entities.
     RAISES (ValueError): For a task that can't be read, with its line.
@@ -28,7 +32,7 @@ def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
         regions = _get_regions(record, report)
         if regions is not None:
             spans = [span for region in regions for span in _read_region(record, doc.text, region)]
-            set_ents(doc, align_spans(doc, spans, report, record.number))
+            set_ents(doc, align_spans(doc, spans, report, record))
         yield doc
 
 
@@ -51,14 +55,29 @@ def _get_regions(record: Record, report: Report) -> Optional[List[Any]]:
     """The labeled regions of a task, None if nobody has labeled it."""
     if "data" not in record.data:
         return record.get_list(_find_label_key(record))
-    for annotation in record.get_list("annotations") or []:
+    annotations = _get_annotations(record)
+    if not annotations:
+        if record.data.get("predictions"):
+            report.add(UNCHECKED, f"record {record.number}")
+        return None
+    if len(annotations) > 1:
+        report.add(OTHERS, f"record {record.number}")
+    results = annotations[0]["result"]
+    for part in results:
+        if not _is_label(part):
+            kind = part.get("type") if isinstance(part, dict) else part
+            report.add(UNREAD, f"{kind} (record {record.number})")
+    return [part["value"] for part in results if _is_label(part)]
+
+
+def _get_annotations(record: Record) -> List[Dict[str, Any]]:
+    """Those that were not cancelled, the ground truth first."""
+    annotations = record.get_list("annotations") or record.get_list("completions") or []
+    for annotation in annotations:
         if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
             raise record.error(f"its annotation {annotation!r} has no list 'result'.")
-        if not annotation.get("was_cancelled"):
-            return [part["value"] for part in annotation["result"] if _is_label(part)]
-    if record.data.get("predictions"):
-        report.add(UNCHECKED, f"record {record.number}")
-    return None
+    done = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+    return sorted(done, key=lambda annotation: not annotation.get("ground_truth"))
 
 
 def _find_label_key(record: Record) -> str:

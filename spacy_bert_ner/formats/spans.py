@@ -8,7 +8,8 @@ from spacy.tokens import Doc, Span
 from ..chars import token_chars
 from ..findings import show
 from ..scores import SOURCE
-from .report import Report
+from .files import Record
+from .report import FormatError, Report
 
 # Where documents have entities that are known to be wrong.
 INCORRECT_KEY = "incorrect_spans"
@@ -54,13 +55,14 @@ class Aligned(NamedTuple):
     is_complete: bool
 
 
-def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, number: int) -> Aligned:
+def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, record: Record) -> Aligned:
     """Find the tokens of spans, without the white space at their edges.
 
     report (Report): Where those that don't fit are counted.
-    number (int): The record's, to show with them.
+    record (Record): Where they are from, to show its number with them.
+    RAISES (ValueError): For a label that is no Unicode.
     """
-    placed, is_complete = _place_spans(doc.text, spans, report, number)
+    placed, is_complete = _place_spans(doc.text, spans, report, record)
     cover = numpy.zeros(len(doc.text), dtype="int32")
     for span in placed:
         cover[span.start : span.end] += 1
@@ -79,29 +81,30 @@ def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, number: int
         if problem is None:
             aligned.ents.append(Span(doc, first, last, label=span.label))
         else:
-            report.add(problem, _show_span(doc.text, span, number))
+            report.add(problem, _show_span(doc.text, span, record.number))
             aligned.lost.update(range(first, last))
     return aligned
 
 
 def _place_spans(
-    text: str, spans: Iterable[CharSpan], report: Report, number: int
+    text: str, spans: Iterable[CharSpan], report: Report, record: Record
 ) -> Tuple[List[CharSpan], bool]:
     """Spans that are somewhere in the text, each once, without white space at their edges; and
     whether these are all."""
     placed: Dict[CharSpan, None] = {}
     is_complete = True
     for span in spans:
+        record.check_unicode(str(span.label), "label")
         if not _is_place(span, len(text)):
-            report.add(UNPLACED, _show_span(text, span, number))
+            report.add(UNPLACED, _show_span(text, span, record.number))
             is_complete = False
             continue
         trimmed = _trim(text, span)
         if trimmed.start == trimmed.end:
-            report.add(BLANK, _show_span(text, span, number))
+            report.add(BLANK, _show_span(text, span, record.number))
             continue
         if (trimmed.start, trimmed.end) != (span.start, span.end):
-            report.add(TRIMMED, _show_span(text, span, number))
+            report.add(TRIMMED, _show_span(text, span, record.number))
         placed[trimmed] = None
     return list(placed), is_complete
 
@@ -188,7 +191,7 @@ def get_scores(doc: Doc) -> Optional[Dict[Tuple[int, int, int], float]]:
             continue
         scores = numpy.asarray(group.attrs["scores"])
         if len(scores) != len(group):
-            raise ValueError(
+            raise FormatError(
                 f"Can't tell the scores of doc.spans['{key}']: it has {len(group)} spans and "
                 f"{len(scores)} scores. Change group.attrs['scores'] along with the spans."
             )

@@ -1,7 +1,9 @@
 """Thinc's door to the encoder: steps, devices and bytes."""
 
 import copy
+import os
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 import srsly
@@ -13,6 +15,11 @@ from .batches import Batch
 from .hf import Encoder, encoder_from_bytes, encoder_to_bytes, freeze, get_limit
 from .memory import return_free_memory
 from .tokenizer import PieceTokenizer
+
+# The threads of a pool don't outlive a fork: in a child of nlp.pipe(n_process=2), torch would wait
+# for them forever. One thread a process is also what doesn't take cores from the others.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class EncoderShim(PyTorchShim):

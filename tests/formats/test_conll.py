@@ -1,10 +1,9 @@
 import pytest
-import spacy
-from spacy.tokens import Doc, Span
+from spacy.tokens import Span
 
 from spacy_bert_ner.formats import FormatError, Report, read_docs, write_docs
 
-NLP = spacy.blank("xx")
+from .util import NLP, ents_of, make_doc, sents_of, words_of
 
 CONLL_2003 = """
 -DOCSTART- -X- -X- O
@@ -49,18 +48,6 @@ def read(tmp_path, text):
     path = tmp_path / "corpus.iob2"
     path.write_text(text, encoding="utf-8")
     return list(read_docs(path, NLP))
-
-
-def ents_of(doc):
-    return [(ent.text, ent.label_) for ent in doc.ents]
-
-
-def words_of(doc):
-    return [token.text for token in doc]
-
-
-def sents_of(doc):
-    return [len(sent) for sent in doc.sents]
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -161,6 +148,8 @@ def test_entities_end_with_the_sentence(tmp_path, tag):
         ("-DOCSTART- O\na O\n\n\nb O", [["a", "b"]]),
         ("a O\n-DOCSTART- O\nb O\n", [["a"], ["b"]]),
         ("a b\tO\n", [["a b"]]),
+        ("a\u00a0b  X O\nc\u3000d O\n", [["a\u00a0b", "c\u3000d"]]),
+        ("a\u2028b\x85c\tO\n", [["a\u2028b\x85c"]]),
         ("\U0001f600\tO\n", [["\U0001f600"]]),
     ],
 )
@@ -194,10 +183,6 @@ def test_byte_order_mark(tmp_path):
 def test_bad_line(tmp_path, text, number, line):
     with pytest.raises(ValueError, match=rf"Can't read line {number} of .*corpus.iob2.*{line}"):
         read(tmp_path, text)
-
-
-def make_doc(words, tags, **settings):
-    return Doc(NLP.vocab, words=words, ents=tags, **settings)
 
 
 def write(tmp_path, docs, name="conll"):

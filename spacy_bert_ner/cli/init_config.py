@@ -1,0 +1,43 @@
+from pathlib import Path
+from typing import Optional
+
+from typer import Argument, BadParameter, Option, echo
+
+# fmt: off
+
+
+def init_config_cli(
+    output_path: Path = Argument(..., help="Where to write the config, or - for standard output", dir_okay=False, allow_dash=True),  # noqa: B008, E501
+    lang: str = Option("en", "--lang", "-l", help="Code of the language"),
+    encoder: Optional[str] = Option(None, "--encoder", "-e", metavar="NAME", help="A folder, an installed Python package that holds an encoder, or a name on the Hugging Face hub; without it, that of the template"),  # noqa: E501
+    gpu: bool = Option(False, "--gpu/--cpu", "-G/-C", help="The machine to train on"),
+    recipe: str = Option("bert_ner", "--recipe", "-r", metavar="NAME", help="The template: bert_ner, multitask (a tagger shares the encoder), cnn (without a transformer)"),  # noqa: E501
+    force: bool = Option(False, "--force", "-F", help="Overwrite the output"),
+) -> None:
+    # fmt: on
+    """
+    Make a config for a language, an encoder and a machine, which spacy train runs as it is.
+
+    The learning rate goes by the size of the encoder. Comments in the file tell what to change.
+    """
+    from shlex import quote
+
+    from ..init_config import init_config
+
+    is_stdout = str(output_path) == "-"
+    if not is_stdout and output_path.exists() and not force:
+        raise BadParameter(f"{output_path} is there already: give --force to overwrite it.")
+    name = "config.cfg" if is_stdout else str(output_path)
+    try:
+        text = init_config(lang=lang, encoder=encoder, gpu=gpu, recipe=recipe, name=name)
+        if is_stdout:
+            echo(text, nl=False)
+            return
+        output_path.parent.mkdir(parents=True, exist_ok=True)
+        output_path.write_text(text, encoding="utf-8")
+    except (ValueError, OSError) as error:
+        raise BadParameter(str(error)) from error
+    data = "--paths.train train.spacy --paths.dev dev.spacy --output training"
+    device = " --gpu-id 0" if gpu else ""
+    echo(f"Wrote {output_path}. Train with:")
+    echo(f"python -m spacy train {quote(str(output_path))} {data}{device}")

@@ -1,0 +1,144 @@
+"""A corpus as the pipeline of a config is trained on it: each split is read once, a document at a
+time."""
+
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+
+from spacy.language import Language
+from spacy.schemas import ConfigSchemaTraining
+from spacy.training import Example
+from spacy.util import (
+    SimpleFrozenDict,
+    load_config,
+    load_model_from_config,
+    registry,
+    resolve_dot_names,
+)
+from thinc.api import Model
+
+from .component import BertNER
+from .data_report import DataReport, EncoderReport, SplitReport
+from .gold import GoldReport, get_sentence_setters
+from .listeners import check_upstream
+
+# Factories that make vectors for others to listen to.
+ENCODER_FACTORIES = ("transformer", "curated_transformer", "tok2vec")
+
+
+def debug_data(
+    config_path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenDict()
+) -> DataReport:
+    """Read the training and the development data of a config as its pipeline does, and count.
+
+    config_path (Union[str, Path]): The config.
+    overrides (Dict[str, Any]): Settings that take the place of its own, such as "paths.train".
+    RETURNS (DataReport): The counts.
+    RAISES (ValueError): For a config that can't be trained. OSError: For files that aren't there.
+    """
+    nlp = load_model_from_config(load_config(config_path, overrides=overrides), auto_fill=True)
+    components = {name: pipe for name, pipe in nlp.components if isinstance(pipe, BertNER)}
+    if not components:
+        raise ValueError(
+            f"The pipeline {nlp.pipe_names} has no component 'bert_ner': make a config with "
+            "'python -m spacy bert-ner init-config', or take 'python -m spacy debug data', which "
+            "knows spaCy's own components."
+        )
+    for name, pipe in components.items():
+        check_upstream(nlp, name, pipe.model)
+    readers, corpora = _get_corpora(nlp)
+    models = _get_encoders(nlp)
+    for model in models.values():
+        model.initialize()
+    labels = {name: _get_labels(nlp, name, pipe) for name, pipe in components.items()}
+    splits: Dict[str, SplitReport] = {}
+    for split, corpus in corpora.items():
+        train = splits.get("train")
+        gold = {}
+        for name, pipe in components.items():
+            known = labels[name]
+            if known is None and train:
+                known = [*pipe.labels, *train.labels]
+            gold[name] = _make_gold_report(pipe, known)
+        encoders = {name: EncoderReport(model) for name, model in models.items()}
+        splits[split] = SplitReport(gold, encoders, train)
+        _read(nlp, corpus, splits[split])
+    return DataReport(
+        lang=str(nlp.lang),
+        pipeline=nlp.pipe_names,
+        readers=readers,
+        labels=labels,
+        others=_get_others(nlp, models),
+        **splits,
+    )
+
+
+def _read(nlp: Language, corpus: Callable, split: SplitReport) -> None:
+    """Count the examples of a corpus. An encoder sees the sentence marks of components before it,
+    as in training."""
+    setters = get_sentence_setters(nlp)
+    for example in corpus(nlp):
+        doc = example.predicted.copy()
+        for name, pipe in nlp.components:
+            if name in split.encoders:
+                split.encoders[name].add(doc)
+            if pipe in setters:
+                doc = pipe(doc)
+        split.add(Example(doc, example.reference))
+
+
+def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, Callable]]:
+    """The names of the readers in the config, and the readers, by split.
+
+    RAISES (OSError): For a path that isn't there. ValueError: Without one.
+    """
+    config = nlp.config.interpolate()
+    training: Any = registry.resolve(config["training"], schema=ConfigSchemaTraining)
+    readers = {"train": training["train_corpus"], "dev": training["dev_corpus"]}
+    for split, reader in readers.items():
+        section, _, name = reader.partition(".")
+        block = config.get(section, {}).get(name, {})
+        if "path" not in block:
+            continue
+        way_out = f"Set [{reader}] path, in most configs with --paths.{split} on the command line."
+        if block["path"] is None:
+            raise ValueError(f"No path to the {split} data is given. {way_out}")
+        if not Path(block["path"]).exists():
+            raise FileNotFoundError(f"There is no file or folder {block['path']}. {way_out}")
+    return readers, dict(zip(readers, resolve_dot_names(config, list(readers.values()))))
+
+
+def _get_encoders(nlp: Language) -> Dict[str, Model]:
+    """The layers that make windows, by component: its own encoder, not one that it listens to."""
+    models = {}
+    for name, pipe in nlp.components:
+        model = getattr(pipe, "model", None)
+        for layer in model.walk() if isinstance(model, Model) else ():
+            # Told by the settings, so that without an encoder of ours torch isn't imported.
+            if type(layer.attrs.get("settings")).__name__ == "EncoderSettings":
+                models[name] = layer
+    return models
+
+
+def _get_others(nlp: Language, models: Dict[str, Model]) -> Dict[str, str]:
+    return {
+        name: nlp.config["components"][name]["model"]["@architectures"]
+        for name in nlp.pipe_names
+        if nlp.get_pipe_meta(name).factory in ENCODER_FACTORIES and name not in models
+    }
+
+
+def _get_labels(nlp: Language, name: str, pipe: BertNER) -> Optional[List[str]]:
+    """The labels that a component will have in training; None for those of its training data."""
+    config = nlp.config.interpolate()
+    if name in config["training"]["frozen_components"]:
+        return list(pipe.labels)
+    given = registry.resolve(config["initialize"]["components"].get(name, {})).get("labels")
+    return None if given is None else sorted({*pipe.labels, *given})
+
+
+def _make_gold_report(pipe: BertNER, labels: Optional[List[str]]) -> GoldReport:
+    return GoldReport(
+        labels,
+        by_sentence=pipe.cfg["decode_scope"] == "sentence",
+        incorrect_spans_key=pipe.cfg["incorrect_spans_key"],
+    )

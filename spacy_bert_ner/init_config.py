@@ -1,0 +1,154 @@
+"""A config to start from: a template that ships with the package, set for a language, an encoder
+and a machine."""
+
+import re
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+import spacy
+import srsly
+from spacy.util import load_config_from_str, logger
+
+TEMPLATES = Path(__file__).parent / "configs"
+# Learning rates for encoders up to a width, the last for all that are wider. Small ones have
+# 256 or 384, BERT-base and its like 768, large ones 1024.
+LEARN_RATES = {767: 0.0002, 1023: 0.00005}
+LARGE_LEARN_RATE = 0.00002
+UNKNOWN_LEARN_RATE = 0.00005
+# What a GPU does at once: more wordpieces, and in half precision.
+GPU_SETTINGS = {"batch_pieces": 16384, "mixed_precision": True}
+ENCODERS = ("spacy-bert-ner.TransformerModel.v1", "spacy-bert-ner.Tok2VecTransformer.v1")
+
+
+def init_config(
+    *,
+    lang: str = "en",
+    encoder: Optional[str] = None,
+    gpu: bool = False,
+    recipe: str = "bert_ner",
+    name: str = "config.cfg",
+) -> str:
+    """Make a config that `spacy train` runs as it is. If the width of the encoder can't be found
+    out, that is logged, and the learning rate is that of BERT-base.
+
+    lang (str): Code of the language.
+    encoder (Optional[str]): A folder, an installed Python package that holds an encoder, or a name
+        on the Hugging Face hub; None for that of the template. For a recipe without a transformer,
+        the registered name of a token-to-vector architecture.
+    gpu (bool): Whether to train on a GPU.
+    recipe (str): Name of a template.
+    name (str): The file's name, for its head to show.
+    RETURNS (str): The config, with the comments of the template.
+    RAISES (ValueError): For a language, a recipe or an architecture that isn't there.
+    """
+    text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
+    text = _set(text, "nlp", "lang", _check_lang(lang))
+    if encoder is not None:
+        text = _set(text, "vars", "encoder", encoder)
+    config = load_config_from_str(text)
+    blocks = [path for path, block in _walk(config) if block.get("@architectures") in ENCODERS]
+    if encoder is not None and not blocks and encoder not in spacy.registry.architectures:
+        raise ValueError(
+            f"The recipe '{recipe}' has no transformer, and '{encoder}' is no registered name of "
+            "a token-to-vector architecture. Leave the encoder out, or take another recipe."
+        )
+    schedule = config["training"]["optimizer"].get("learn_rate")
+    if encoder is not None and blocks and isinstance(schedule, dict):
+        rate = get_learn_rate(encoder)
+        text = _set(text, "training.optimizer.learn_rate", "initial_rate", rate)
+    for path in blocks if gpu else ():
+        for key, value in GPU_SETTINGS.items():
+            text = _set(text, path, key, value)
+    return text
+
+
+def get_recipes() -> List[str]:
+    """RETURNS (List[str]): The names of the templates."""
+    return sorted(path.stem for path in TEMPLATES.glob("*.cfg"))
+
+
+def get_template(recipe: str) -> str:
+    """RETURNS (str): The template of that name.
+    RAISES (ValueError): If there is none.
+    """
+    if recipe not in get_recipes():
+        raise ValueError(f"There is no recipe '{recipe}': take one of {', '.join(get_recipes())}.")
+    return (TEMPLATES / f"{recipe}.cfg").read_text(encoding="utf-8")
+
+
+def get_learn_rate(encoder: str) -> float:
+    """RETURNS (float): The learning rate to begin with, by the width of the encoder. If it can't
+    be found, that of BERT-base, which is logged."""
+    width = _find_width(encoder)
+    if width is None:
+        return UNKNOWN_LEARN_RATE
+    return next((rate for most, rate in LEARN_RATES.items() if width <= most), LARGE_LEARN_RATE)
+
+
+def _find_width(encoder: str) -> Optional[int]:
+    """The width that the encoder's config.json states. None, which is logged, without one."""
+    from transformers import AutoConfig
+
+    from .layers.hf import find_pretrained
+
+    source = find_pretrained(encoder)
+    try:
+        if Path(source).is_dir() and not (Path(source) / "config.json").exists():
+            raise OSError(f"no config.json in {source}")  # AutoConfig would guess by its name
+        return int(AutoConfig.from_pretrained(source).hidden_size)
+    except (OSError, ValueError, AttributeError) as error:
+        logger.warning(
+            "Can't find out the size of the encoder '%s', and take the learning rate of BERT-base, "
+            "%s. Set initial_rate in [training.optimizer.learn_rate] to %s for a small encoder, to "
+            "%s for a large one. (%s)",
+            encoder,
+            *map(_dump, (UNKNOWN_LEARN_RATE, LEARN_RATES[767], LARGE_LEARN_RATE)),
+            str(error).strip().split("\n")[0],
+        )
+        return None
+
+
+def _check_lang(lang: str) -> str:
+    """The code that spaCy itself uses: `en` for `eng`."""
+    # Modules of spacy.lang that are no languages, and no codes at all, are errors of other kinds.
+    if not re.fullmatch("[a-z]{2,3}", lang) and lang not in spacy.registry.languages:
+        raise ValueError(_no_lang(lang, "it isn't two or three lower-case letters"))
+    try:
+        return str(spacy.blank(lang).lang)
+    except ImportError as error:
+        raise ValueError(_no_lang(lang, str(error))) from error
+
+
+def _no_lang(lang: str, reason: str) -> str:
+    return (
+        f"spaCy can't make a pipeline of the language '{lang}': {reason.rstrip('.')}. Install what "
+        "it asks for, or take a code of https://spacy.io/usage/models#languages; 'xx' is for all "
+        "languages that put spaces between words."
+    )
+
+
+def _set(text: str, section: str, key: str, value: Any) -> str:
+    """Set a value of a config and leave everything else as it is."""
+    line = f"{key} = {_dump(value)}"
+    head = rf"^\[{re.escape(section)}\]\n(?:(?!\[).*\n)*?"
+    pattern = re.compile(rf"({head}){re.escape(key)} = .*$", re.MULTILINE)
+    text, n = pattern.subn(lambda match: match[1] + line, text)
+    if n != 1:
+        raise ValueError(
+            f"The template should have one line '{key} = …' in [{section}], and has {n}: install "
+            "the package anew."
+        )
+    return text
+
+
+def _dump(value: Any) -> str:
+    """As JSON, but for floats, which it would write as 5e-05."""
+    return f"{value:f}".rstrip("0") if isinstance(value, float) else srsly.json_dumps(value)
+
+
+def _walk(config: Dict[str, Any], path: str = "") -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """YIELDS (Tuple[str, Dict[str, Any]]): The blocks of a config, and their names."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield f"{path}{key}", value
+            yield from _walk(value, f"{path}{key}.")

@@ -1,0 +1,102 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from spacy_bert_ner.cli.convert import FORMATS as NAMES
+from spacy_bert_ner.formats import FORMATS, FormatError, guess_format, read_docs, write_docs
+
+from .test_jsonl import BINARY, PRODIGY
+from .test_label_studio import MIN, TASK
+from .util import NLP, ents_of
+
+
+@pytest.mark.parametrize(
+    "name,expected",
+    [
+        ("a.spacy", "spacy"),
+        ("a.SPACY", "spacy"),
+        ("a.b.iob2", "conll"),
+        ("a.conll", "conll"),
+        ("a.iob", "conll"),
+        ("a.bilou", "biluo"),
+        ("a.iobes", "biluo"),
+        ("a.txt", "text"),
+        ("a.html", "html"),
+    ],
+)
+@pytest.mark.parametrize("for_writing", [True, False])
+def test_suffixes(name, expected, for_writing):
+    assert guess_format(Path(name), for_writing=for_writing) == expected
+
+
+@pytest.mark.parametrize("name,expected", [("a.jsonl", "jsonl"), ("a.json", "label-studio")])
+def test_json_to_write(name, expected):
+    assert guess_format(Path(name), for_writing=True) == expected
+
+
+@pytest.mark.parametrize(
+    "record,expected",
+    [
+        (PRODIGY, "jsonl"),
+        (BINARY, "jsonl"),
+        ({"text": "a"}, "jsonl"),
+        ({"text": "a", "spans": []}, "jsonl"),
+        ({"text": "a", "label": "X", "spans": []}, "jsonl"),
+        ({"text": "a", "meta": {}, "answer": "ignore"}, "jsonl"),
+        ({"id": 1, "text": "a", "label": []}, "doccano"),
+        ({"id": 1, "text": "a", "labels": [[0, 1, "X"]]}, "doccano"),
+        ({"id": 1, "text": "a", "entities": [], "relations": []}, "doccano"),
+        (TASK, "label-studio"),
+        (MIN, "label-studio"),
+        ({"text": "a", "label": MIN["label"]}, "label-studio"),
+        ({"data": {"text": "a"}}, "label-studio"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".JSONL"])
+def test_first_record(tmp_path, suffix, record, expected):
+    """Tools differ in whether their .json is an array, and in what it is called."""
+    path = tmp_path / f"a{suffix}"
+    path.write_text("\ufeff[" + json.dumps(record) + ', "more"', encoding="utf-8")
+    assert guess_format(path) == expected
+
+
+@pytest.mark.parametrize("content", ["", "\n", "[]"])
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_nothing_to_tell(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert list(read_docs(tmp_path / name, NLP)) == []
+
+
+@pytest.mark.parametrize("for_writing,option", [(True, "--to"), (False, "--from")])
+@pytest.mark.parametrize("name", ["a", "a.csv", ".spacy", "a.spacy.gz", "spacy", "a."])
+def test_other_suffixes(name, for_writing, option):
+    with pytest.raises(FormatError, match=rf"format of {re.escape(name)} by its name.*{option} .*co"):
+        guess_format(Path(name), for_writing=for_writing)
+
+
+@pytest.mark.parametrize("record,keys", [({"sentence": "a", "n": 1}, "sentence, n"), ({}, "none")])
+def test_other_keys(tmp_path, record, keys):
+    (tmp_path / "a.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(FormatError, match=f"keys of its first record: .*{keys}. Name it with --fr"):
+        guess_format(tmp_path / "a.json")
+
+
+def test_names_that_are_not_there(tmp_path):
+    with pytest.raises(FormatError, match="There is no format 'iob'. Formats: spacy, jsonl"):
+        read_docs(tmp_path / "a.iob", NLP, "iob")
+    with pytest.raises(FormatError, match="There is no format 'csv'. Formats: spacy, jsonl"):
+        write_docs(tmp_path / "a.csv", [], "csv")
+
+
+def test_given_name_is_taken(tmp_path):
+    """Whatever the name of the file says."""
+    (tmp_path / "a.json").write_text("Anna\tB-PER\n", encoding="utf-8")
+    (doc,) = read_docs(tmp_path / "a.json", NLP, "conll")
+    assert ents_of(doc) == [("Anna", "PER")]
+
+
+def test_help_names_all_formats():
+    named = NAMES.replace(" (Prodigy)", "").split(", ")
+    assert named == [name for name, entry in FORMATS.items() if entry.read is not None]

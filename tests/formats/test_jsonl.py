@@ -1,0 +1,232 @@
+import json
+
+import numpy
+import pytest
+from spacy.tokens import Doc, Span
+
+from spacy_bert_ner.formats import FormatError, Report, read_docs
+from spacy_bert_ner.scores import SOURCE
+
+from .util import (
+    NLP,
+    ents_of,
+    found,
+    make_doc,
+    read_records,
+    tags_of,
+    words_of,
+    write_records,
+)
+
+# As Prodigy's `db-out` writes an annotation of `ner.manual`.
+PRODIGY = {
+    "text": "Anna Berg moved to New York.\n",
+    "meta": {"source": "Letters", "page": 4},
+    "_input_hash": -1453912731,
+    "_task_hash": 1204937121,
+    "_is_binary": False,
+    "tokens": [
+        {"text": "Anna", "start": 0, "end": 4, "id": 0, "ws": True},
+        {"text": "Berg", "start": 5, "end": 9, "id": 1, "ws": True},
+        {"text": "moved", "start": 10, "end": 15, "id": 2, "ws": True},
+        {"text": "to", "start": 16, "end": 18, "id": 3, "ws": True},
+        {"text": "New York", "start": 19, "end": 27, "id": 4, "ws": False},
+        {"text": ".", "start": 27, "end": 28, "id": 5, "ws": False},
+        {"text": "\n", "start": 28, "end": 29, "id": 6, "ws": False},
+    ],
+    "_view_id": "ner_manual",
+    "spans": [
+        {"start": 0, "end": 9, "token_start": 0, "token_end": 1, "label": "PER"},
+        {"start": 19, "end": 27, "token_start": 4, "token_end": 4, "label": "LOC"},
+    ],
+    "answer": "accept",
+    "_timestamp": 1711620000,
+    "_annotator_id": "letters-anna",
+    "_session_id": "letters-anna",
+}
+# And of `ner.teach`, where one entity is accepted or rejected.
+BINARY = {
+    "text": "Jordan won in Jordan .",
+    "_input_hash": 1,
+    "_task_hash": 2,
+    "spans": [{"text": "Jordan", "start": 14, "end": 20, "label": "LOC", "score": 0.5}],
+    "meta": {"score": 0.5},
+    "_view_id": "ner",
+    "answer": "accept",
+}
+
+
+def read(tmp_path, records):
+    return read_records(tmp_path, records, "jsonl")
+
+
+def test_prodigy(tmp_path):
+    """Its tokens are those of the document, not the tokenizer's."""
+    (doc,), report = read(tmp_path, PRODIGY)
+    assert doc.text == PRODIGY["text"]
+    assert words_of(doc) == ["Anna", "Berg", "moved", "to", "New York", ".", "\n"]
+    assert tags_of(doc) == ["B-PER", "I-PER", "O", "O", "B-LOC", "O", "O"]
+    assert not doc.has_unknown_spaces
+    assert not report.findings
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        None,
+        [],
+        ["Anna"],
+        [{"text": "Anna", "start": 0}],
+        [{"text": "Anna Berg moved to New York.", "ws": False}],
+        [{"text": "", "ws": False}, {"text": "Anna Berg moved to New York.\n", "ws": False}],
+    ],
+)
+def test_tokens_that_do_not_spell_the_text(tmp_path, tokens):
+    (doc,), report = read(tmp_path, {**PRODIGY, "tokens": tokens})
+    assert words_of(doc) == words_of(NLP.make_doc(PRODIGY["text"]))
+    assert ents_of(doc) == [("Anna Berg", "PER"), ("New York", "LOC")]
+    assert not report.findings
+
+
+def test_record_without_spans(tmp_path):
+    """Not annotated is something else than without entities."""
+    docs, report = read(tmp_path, [{"text": "a"}, {"text": "a", "spans": None}])
+    assert [doc.has_annotation("ENT_IOB") for doc in docs] == [False, False]
+    (doc,), report = read(tmp_path, {"text": "a", "spans": []})
+    assert tags_of(doc) == ["O"]
+    assert not report.findings
+
+
+def test_binary_answers(tmp_path):
+    docs, report = read(tmp_path, [BINARY, {**BINARY, "answer": "reject"}])
+    accepted, rejected = docs
+    assert tags_of(accepted) == ["-", "-", "-", "B-LOC", "-"]
+    assert "incorrect_spans" not in accepted.spans
+    assert tags_of(rejected) == ["-"] * 5
+    (span,) = rejected.spans["incorrect_spans"]
+    assert (span.start, span.end, span.label_) == (3, 4, "LOC")
+    assert not report.findings
+
+
+def test_rejected_by_hand(tmp_path):
+    """Which of the spans are wrong is unknown."""
+    docs, report = read(tmp_path, [{**PRODIGY, "answer": "reject"}, PRODIGY])
+    assert len(docs) == 1
+    (finding,) = report.findings.values()
+    assert finding.n == 1 and finding.shown == ["record 1"]
+    assert '"reject" in a view where spans are set by hand' in finding.what
+
+
+def test_rejected_without_view(tmp_path):
+    record = {"text": "a b", "spans": [{"start": 0, "end": 1, "label": "X"}], "answer": "reject"}
+    (doc,), _ = read(tmp_path, record)
+    assert [span.text for span in doc.spans["incorrect_spans"]] == ["a"]
+
+
+def test_ignored(tmp_path):
+    docs, report = read(tmp_path, [{**PRODIGY, "answer": "ignore"}, PRODIGY])
+    assert len(docs) == 1
+    assert found(report) == {'records have the answer "ignore", and are left out': 1}
+
+
+@pytest.mark.parametrize(
+    "record,match",
+    [
+        ({"text": None}, "its text is null, and has to be a string under 'text'"),
+        ({"txt": "a"}, "its text is null"),
+        ({"text": 3}, "its text is 3"),
+        ({"text": "a", "spans": "X"}, "'spans' is \"X\", and has to be a list"),
+        ({"text": "a", "spans": {}}, "'spans' is {}, and has to be a list"),
+        ({"text": "a", "spans": [[0, 1, "X"]]}, r"\[0, 1, 'X'\] is no object.*--from doccano"),
+        ({"text": "a", "answer": "maybe"}, "answer is 'maybe'. Take one of accept, reject, ignore"),
+        ({"text": "a", "answer": None}, "answer is None"),
+        ({"text": "a\ud83d"}, "character 1 of its text is half of a surrogate pair. Replace it"),
+        (
+            {"text": "a", "tokens": [{"text": "a", "ws": False}], "meta": {"b": "\udc00"}},
+            "of its meta is half of a surrogate pair",
+        ),
+        (
+            {"text": "a", "spans": [{"start": 0, "end": 1, "label": "\udc00"}]},
+            "character 0 of its label is half of a surrogate pair",
+        ),
+    ],
+)
+def test_wrong_records(tmp_path, record, match):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "ok"}\n\n' + json.dumps(record) + "\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=f"Can't read the record at line 3 of .*a.jsonl: .*{match}"):
+        list(read_docs(path, NLP, "jsonl"))
+
+
+def test_record_number_in_report(tmp_path):
+    spans = [{"start": 0, "end": 2, "label": "X"}]
+    records = [{"text": "abc", "spans": []}, {"text": "abc", "spans": spans}]
+    (_, doc), report = read(tmp_path, records)
+    assert tags_of(doc) == ["-"]
+    assert "'ab' (X, 0–2, record 2)" in report.message()
+
+
+def test_written_as_prodigy_does(tmp_path):
+    docs, _ = read(tmp_path, PRODIGY)
+    (record,), report = write_records(tmp_path, docs, "jsonl")
+    assert record == {key: PRODIGY[key] for key in ("text", "meta", "tokens", "spans")}
+    assert not report.findings
+
+
+def test_written_answers(tmp_path):
+    whole = make_doc(["a", "b"], ["B-X", "O"])
+    partial = make_doc(["a", "b"], ["B-X", "-"])
+    unknown = Doc(NLP.vocab, words=["a", "b"])
+    rejected = Doc(NLP.vocab, words=["a", "b"])
+    rejected.spans["incorrect_spans"] = [Span(rejected, 0, 1, label="X")]
+    records, report = write_records(tmp_path, [whole, partial, unknown, rejected], "jsonl")
+    answers = [{key: r[key] for key in r if key not in ("text", "tokens")} for r in records]
+    span = {"start": 0, "end": 1, "token_start": 0, "token_end": 0, "label": "X"}
+    assert answers == [
+        {"spans": [span]},
+        {"spans": [span], "_view_id": "ner", "answer": "accept"},
+        {},
+        {"spans": [span], "answer": "reject"},
+    ]
+    assert not report.findings
+
+
+def test_written_documents_of_which_too_much_is_known(tmp_path):
+    """The format can say that all or nothing is known of the tokens outside of entities."""
+    partial = make_doc(["a", "b", "c"], ["B-X", "-", "O"])
+    wrong = make_doc(["a", "b"], ["B-X", "O"])
+    wrong.spans["incorrect_spans"] = [Span(wrong, 1, 2, label="X")]
+    _, report = write_records(tmp_path, [partial, wrong], "jsonl")
+    assert "1 documents have tokens that are missing annotation" in report.message()
+    assert "1 spans are known to be wrong, which the format can't say" in report.message()
+
+
+def test_written_white_space_is_not_missing(tmp_path):
+    """Tokens of white space are in no entity, whatever is known of them."""
+    (record,), report = write_records(tmp_path, [make_doc(["a", "\n"], ["O", "-"])], "jsonl")
+    assert record["spans"] == [] and "answer" not in record
+    assert not report.findings
+
+
+def test_written_scores(tmp_path):
+    doc = make_doc(["a", "b", "c"], ["B-X", "O", "B-Y"])
+    attrs = {"scores": numpy.array([0.25], dtype="float32"), "source": SOURCE}
+    doc.spans["bert_ner"] = [doc.ents[0]]
+    doc.spans["bert_ner"].attrs.update(attrs)
+    (record,), _ = write_records(tmp_path, [doc], "jsonl")
+    assert [span.get("score") for span in record["spans"]] == [0.25, None]
+
+
+def test_scores_that_do_not_pair(tmp_path):
+    doc = make_doc(["a"], ["B-X"])
+    doc.spans["mine"] = [doc.ents[0]]
+    doc.spans["mine"].attrs.update(scores=numpy.zeros(2), source=SOURCE)
+    with pytest.raises(FormatError, match=r"doc.spans\['mine'\]: it has 1 spans and 2 scores"):
+        write_records(tmp_path, [doc], "jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_report_counts_documents(tmp_path):
+    report = write_records(tmp_path, [make_doc(["a", "b"], ["B-X", "O"])] * 3, "jsonl")[1]
+    assert report.summary() == "3 documents, 6 tokens, 3 entities"
+    assert Report().message() == ""
