@@ -9,7 +9,7 @@ BIN = $(VENV)/bin
 demo: $(VENV)/ready
 	$(BIN)/python -m spacy project run all
 
-test: lint
+test: lint training/sample/model-last
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/ready
@@ -20,6 +20,11 @@ lint: $(VENV)/ready
 # The templates of `spacy bert-ner init-config` are copies of the configs.
 templates:
 	cp configs/*.cfg spacy_bert_ner/configs/
+
+# What the README shows is tested with the pipeline of `make demo`.
+training/sample/model-last: $(VENV)/ready
+	$(BIN)/python -m spacy project run convert
+	$(BIN)/python -m spacy project run train
 
 # Downloads the corpus, unless its files are in assets/wnut17 already.
 wnut17: $(VENV)/ready

@@ -1,3 +1,5 @@
+"""Callbacks that a config names."""
+
 from functools import partial
 from typing import Callable
 
@@ -20,4 +22,16 @@ def make_set_max_length(max_length: int) -> Callable[[Language], Language]:
 
 def set_max_length(nlp: Language, max_length: int) -> Language:
     nlp.max_length = max_length
+    return nlp
+
+
+def make_interpolate_optimizer() -> Callable[[Language], Language]:
+    """A callback for `[training] before_to_disk` that writes the numbers into `[training.optimizer]`
+    which other parts of the config hold: `nlp.create_optimizer` and `nlp.resume_training` of the
+    saved pipeline read this block alone, and fail on a variable such as `${training.max_steps}`."""
+    return interpolate_optimizer
+
+
+def interpolate_optimizer(nlp: Language) -> Language:
+    nlp.config["training"]["optimizer"] = nlp.config.interpolate()["training"]["optimizer"]
     return nlp

@@ -29,10 +29,10 @@ class Distribution:
     def quantile(self, share: float) -> int:
         """RETURNS (int): The least of the numbers that this share of them doesn't exceed; 0 if
         there are none."""
-        below = 0
+        least, below = share * self.n, 0
         for number in sorted(self.counts):
             below += self.counts[number]
-            if below >= share * self.n:
+            if below >= least:
                 return number
         return 0
 
@@ -116,8 +116,10 @@ class EncoderReport:
         counts = numpy.bincount(pieces.pairs[0], minlength=len(doc))
         visible = visible_tokens(doc)
         for i in numpy.nonzero(counts == 0)[0].tolist():
-            finding = self.no_pieces if visible[i] else self.blank
-            finding.add(show(doc[i].text))
+            if visible[i]:
+                self.no_pieces.add(show(doc[i].text))
+            else:
+                self.blank.add(ascii(doc[i].text))
 
     def _add_long_sents(self, doc: Doc, pieces: Any) -> None:
         if not pieces.has_sents:

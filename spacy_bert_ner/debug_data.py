@@ -57,7 +57,7 @@ def debug_data(
         for name, pipe in components.items():
             known = labels[name]
             if known is None and train:
-                known = [*pipe.labels, *train.labels]
+                known = [*pipe.labels, *train.labels] or None
             gold[name] = _make_gold_report(pipe, known)
         encoders = {name: EncoderReport(model) for name, model in models.items()}
         splits[split] = SplitReport(gold, encoders, train)

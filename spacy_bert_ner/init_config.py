@@ -47,7 +47,7 @@ def init_config(
         text = _set(text, "vars", "encoder", encoder)
     config = load_config_from_str(text)
     blocks = [path for path, block in _walk(config) if block.get("@architectures") in ENCODERS]
-    if encoder is not None and not blocks and encoder not in spacy.registry.architectures:
+    if encoder is not None and not blocks and not spacy.registry.has("architectures", encoder):
         raise ValueError(
             f"The recipe '{recipe}' has no transformer, and '{encoder}' is no registered name of "
             "a token-to-vector architecture. Leave the encoder out, or take another recipe."

@@ -137,7 +137,7 @@ def _add_unlikelihood(
     RETURNS (float): -log(1 - p).
     """
     rows, tags = xp.asarray(span.rows), xp.asarray(span.tags)
-    longer = tag_set.allowed[span.tags[-1]] & ~tag_set.first
+    longer = tag_set.continues[span.tags[-1]]
     p_tags = float(xp.prod(probs[rows, tags].astype("float64")))
     p_longer = 0.0
     if span.follower is not None:

@@ -1,7 +1,7 @@
 """Tag schemes as data (after Ramshaw & Marcus 1995, and seqeval's `scheme.py`)."""
 
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy
 
@@ -17,6 +17,8 @@ class Scheme:
     prefixes (str): In the order of the tags of one label.
     begin, inside, last, unit (str): Prefix of the first of several tokens, of those between, of
         the last, and of a single token.
+    again (Optional[str]): Prefix of the first token of an entity right behind another of the same
+        label, where the scheme has one of its own for it.
     """
 
     prefixes: str
@@ -24,21 +26,28 @@ class Scheme:
     inside: str
     last: str
     unit: str
+    again: Optional[str] = None
+
+    @property
+    def opening(self) -> str:
+        """RETURNS (str): Prefixes that an entity can begin with, whatever stands before it."""
+        return self.begin + self.unit
 
     @property
     def starting(self) -> str:
-        """RETURNS (str): Prefixes that begin an entity."""
-        return self.begin + self.unit
+        """RETURNS (str): Prefixes that begin an entity always, since they continue none."""
+        prefixes = self.opening + (self.again or "")
+        return "".join(prefix for prefix in prefixes if prefix not in self.inside + self.last)
 
     @property
     def ending(self) -> str:
         """RETURNS (str): Prefixes that can end one."""
-        return self.last + self.unit
+        return self.last + self.unit + (self.again or "")
 
     @property
     def continuing(self) -> str:
         """RETURNS (str): Prefixes that another token of the same entity can follow."""
-        return self.begin + self.inside
+        return self.begin + self.inside + (self.again or "")
 
     @property
     def closed(self) -> str:
@@ -46,9 +55,13 @@ class Scheme:
         return "".join(prefix for prefix in self.prefixes if prefix not in self.continuing)
 
 
+# IOB1 and IO are Ramshaw & Marcus's own and what is left of it without B: in IO, neighbours of one
+# label are one entity. IOBES is BILUO with E for L and S for U.
 SCHEMES: Dict[str, Scheme] = {
     "BIO": Scheme(prefixes="BI", begin="B", inside="I", last="I", unit="B"),
     "BILUO": Scheme(prefixes="BILU", begin="B", inside="I", last="L", unit="U"),
+    "IOB1": Scheme(prefixes="IB", begin="I", inside="I", last="I", unit="I", again="B"),
+    "IO": Scheme(prefixes="I", begin="I", inside="I", last="I", unit="I"),
 }
 
 
@@ -56,7 +69,7 @@ class TagSet:
     """The tags of a list of labels. Tag 0 is `O`; then come those of each label, so that a new
     label adds its tags behind all others.
 
-    scheme (str): "BIO" or "BILUO".
+    scheme (str): A name in SCHEMES.
     labels (Sequence[str]): Entity labels.
 
     Attributes
@@ -64,11 +77,11 @@ class TagSet:
     labels (Tuple[str, ...]): The labels.
     tags (List[str]): `O`, `B-PER`, `I-PER`, …
     label_ids (Ints1d): The label of each tag, -1 for `O`, (n_tags,).
-    starts, closes (Bools1d): Whether a tag begins an entity, and whether none of it can
+    starts, closes (Bools1d): Whether a tag begins an entity always, and whether none of it can
         follow, bool, (n_tags,).
     first, last (Bools1d): Whether a tag can be the first or last of a text, bool, (n_tags,).
-    allowed (Bools2d): Whether a tag (row) can be followed by another, bool,
-        (n_tags, n_tags).
+    allowed, continues (Bools2d): Whether a tag (row) can be followed by another, and whether
+        both are then of one entity, bool, (n_tags, n_tags).
     """
 
     def __init__(self, scheme: str, labels: Sequence[str]):
@@ -80,20 +93,24 @@ class TagSet:
         self.starts = self._having(pairs, self.scheme.starting)
         self.closes = self._having(pairs, self.scheme.closed)
         outside = numpy.arange(len(self.tags)) == 0
-        self.first = outside | self.starts
+        self.first = outside | self._having(pairs, self.scheme.opening)
         self.last = outside | self._having(pairs, self.scheme.ending)
-        continued = self._having(pairs, self.scheme.continuing)
         same = self.label_ids[:, None] == self.label_ids
-        self.allowed = (self.last[:, None] & self.first) | (continued[:, None] & ~self.first & same)
+        continued = self._having(pairs, self.scheme.continuing)
+        inner = self._having(pairs, self.scheme.inside + self.scheme.last)
+        self.continues = continued[:, None] & inner & same
+        again = self._having(pairs, self.scheme.again or "")
+        self.allowed = self.last[:, None] & (self.first | (again & same)) | self.continues
 
     def __len__(self) -> int:
         return len(self.tags)
 
-    def encode(self, length: int, label_id: int) -> List[int]:
+    def encode(self, length: int, label_id: int, *, again: bool = False) -> List[int]:
         """The tags of one entity.
 
         length (int): Number of tokens.
         label_id (int): Index of its label.
+        again (bool): Whether another entity of this label ends right before it.
         RETURNS (List[int]): Tag ids, (length,).
         """
         scheme = self.scheme
@@ -102,6 +119,8 @@ class TagSet:
             if length == 1
             else scheme.begin + scheme.inside * (length - 2) + scheme.last
         )
+        if again and scheme.again is not None:
+            prefixes = scheme.again + prefixes[1:]
         base = 1 + label_id * len(scheme.prefixes)
         return [base + scheme.prefixes.index(prefix) for prefix in prefixes]
 

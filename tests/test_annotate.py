@@ -1,33 +1,299 @@
+import json
+import re
+import sys
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from thinc.compat import has_gpu
 from typer.testing import CliRunner
 
-from spacy_bert_ner.annotate import annotate
+from spacy_bert_ner import annotate as module
+from spacy_bert_ner.annotate import Row, annotate, format_table, predict
 from spacy_bert_ner.cli import app
+from spacy_bert_ner.formats import FORMATS, read_docs, write_docs
+from spacy_bert_ner.formats.spans import get_scores
+
+from .formats.util import NLP, ents_of, make_doc, sents_of, words_of
+
+TEXT = "Anna Berg lives in Oslo . She met Karl in New York ."
 
 
-def test_annotate_prints_entities_with_scores(trained_path, tmp_path):
+def run(*args):
+    return CliRunner().invoke(app, ["annotate", *map(str, args)])
+
+
+def plain(result):
+    """A message as words, without the box that typer draws around it."""
+    return " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.fixture(scope="module")
+def ruler_path(tmp_path_factory):
+    """A pipeline that knows two words, and gives no scores."""
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "LOC", "pattern": "Oslo"}, {"label": "PER", "pattern": "Bo"}])
+    path = tmp_path_factory.mktemp("pipeline") / "ruler"
+    nlp.to_disk(path)
+    return path
+
+
+@pytest.fixture
+def text_path(tmp_path):
     path = tmp_path / "text.txt"
-    path.write_text("Anna Berg lives in Oslo . She met Karl in New York .", encoding="utf-8")
-    rows = annotate(str(trained_path), path)
-    assert ("Oslo", "LOC") in [(row.text, row.label) for row in rows]
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def test_entities_and_scores(trained_path, text_path):
+    rows, report = annotate(str(trained_path), text_path)
+    assert ("Oslo", "LOC", 19) in [(row.text, row.label, row.start_char) for row in rows]
     assert all(row.score is not None and 0 < row.score <= 1 for row in rows)
-    result = CliRunner().invoke(app, ["annotate", str(trained_path), str(path)])
+    assert (report.n_docs, report.n_tokens, report.n_ents) == (1, 13, len(rows))
+    result = run(trained_path, text_path)
     assert result.exit_code == 0
     for row in rows:
-        assert f"{row.score:.3f}" in result.output
+        assert f"{row.score:.3f}" in result.stdout
+    assert result.stderr == ""
 
 
-def test_annotate_with_wrong_input(trained_path, tmp_path):
-    path = tmp_path / "text.txt"
-    path.write_bytes("Zürich".encode("latin-1"))
-    result = CliRunner().invoke(app, ["annotate", str(trained_path), str(path)])
+@pytest.mark.parametrize("name", ["spacy", "jsonl", "label-studio"])
+def test_scores_are_written(trained_path, text_path, tmp_path, name):
+    expected = [(row.text, row.score) for row in annotate(str(trained_path), text_path)[0]]
+    target = tmp_path / "made" / "out"
+    result = run(trained_path, text_path, target, "--to", name)
+    assert result.exit_code == 0, result.output
+    summary = f"1 documents, 13 tokens, {len(expected)} entities"
+    assert result.stdout == f"{target}: {summary}\n"
+    if name == "spacy":
+        (doc,) = read_docs(target, NLP, name)
+        scores = get_scores(doc)
+        assert [(e.text, scores[e.start, e.end, e.label]) for e in doc.ents] == expected
+        assert sents_of(doc) == [6, 7]
+    elif name == "jsonl":
+        spans = json.loads(target.read_text(encoding="utf-8"))["spans"]
+        assert [(TEXT[s["start"] : s["end"]], s["score"]) for s in spans] == expected
+    else:
+        ((prediction,),) = (t["predictions"] for t in json.loads(target.read_text("utf-8")))
+        found = [(part["value"]["text"], part["score"]) for part in prediction["result"]]
+        assert found == expected
+
+
+@pytest.mark.parametrize("name", ["conll", "biluo", "doccano"])
+def test_entities_are_written(trained_path, text_path, tmp_path, name):
+    expected = [(row.text, row.label) for row in annotate(str(trained_path), text_path)[0]]
+    assert run(trained_path, text_path, tmp_path / "out", "--to", name).exit_code == 0
+    (doc,) = read_docs(tmp_path / "out", NLP, name)
+    assert ents_of(doc) == expected
+
+
+def test_html(trained_path, text_path, tmp_path):
+    assert run(trained_path, text_path, tmp_path / "a.html").exit_code == 0
+    html = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert html.count("<mark") == len(annotate(str(trained_path), text_path)[0])
+
+
+def test_words_ids_and_documents_of_the_input_stay(ruler_path, tmp_path):
+    source, target = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    tokens = [{"text": "Oslo-", "ws": False}, {"text": "Oslo", "ws": False}]
+    spans = [{"start": 0, "end": 5, "label": "OLD"}]
+    first = {"text": "Oslo-Oslo", "id": 7, "meta": {"page": 3}, "tokens": tokens, "spans": spans}
+    records = [first, {"text": ""}, {"text": "none"}, {"text": "Bo\tBo"}]
+    source.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    assert run(ruler_path, source, target).exit_code == 0
+    written = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert [record["text"] for record in written] == [record["text"] for record in records]
+    assert written[0]["id"] == 7 and written[0]["meta"] == {"page": 3}
+    assert [token["text"] for token in written[0]["tokens"]] == ["Oslo-", "Oslo"]
+    assert [len(record["spans"]) for record in written] == [1, 0, 0, 2]
+
+
+def test_keep_ents(ruler_path, tmp_path):
+    source = tmp_path / "a.jsonl"
+    record = {"text": "Oslo Bo", "spans": [{"start": 0, "end": 4, "label": "PER"}]}
+    source.write_text(json.dumps(record), encoding="utf-8")
+    assert [row.label for row in annotate(str(ruler_path), source)[0]] == ["LOC", "PER"]
+    kept = annotate(str(ruler_path), source, keep_ents=True)[0]
+    assert [row.label for row in kept] == ["PER", "PER"]
+    assert "PER" in run(ruler_path, source, "--keep-ents").stdout
+    assert "LOC" not in run(ruler_path, source, "--keep-ents").stdout
+
+
+def test_tables(ruler_path, tmp_path):
+    """The number of a document is shown where there are more."""
+    source = tmp_path / "a.txt"
+    source.write_text("Bo in\n Oslo\nnone\nBo", encoding="utf-8")
+    result = run(ruler_path, source, "--from", "lines")
+    lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0] == ["Doc", "At", "Entity", "Label", "Score"]
+    assert lines[2:] == [
+        ["1", "0", "Bo", "PER", "-"],
+        ["2", "1", "Oslo", "LOC", "-"],
+        ["4", "0", "Bo", "PER", "-"],
+    ]
+    result = run(ruler_path, source)
+    lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0] == ["At", "Entity", "Label", "Score"]
+    assert len(lines) == 5
+
+
+def test_table_of_entities_with_line_breaks():
+    table = format_table([Row(1, 3, "New\n York", "LOC", 0.98765)])
+    assert re.search(r"3 +New York +LOC +0\.988", table)
+
+
+def test_nothing(ruler_path, tmp_path):
+    source = tmp_path / "a.txt"
+    source.write_text("", encoding="utf-8")
+    assert annotate(str(ruler_path), source)[0] == []
+    assert run(ruler_path, source, tmp_path / "a.jsonl").exit_code == 0
+    assert (tmp_path / "a.jsonl").read_bytes() == b""
+
+
+def test_what_does_not_fit_is_shown(ruler_path, tmp_path):
+    source = tmp_path / "a.jsonl"
+    record = {"text": "Oslo", "spans": [{"start": 0, "end": 3, "label": "X"}]}
+    source.write_text(json.dumps(record), encoding="utf-8")
+    result = run(ruler_path, source)
+    assert "1 spans don't align" in result.stderr
+    assert "Oslo" in result.stdout
+
+
+@pytest.mark.parametrize("target", [name for name in FORMATS if name != "text"])
+@pytest.mark.parametrize("source", ["spacy", "jsonl", "conll"])
+def test_batches(ruler_path, tmp_path, source, target):
+    """What is written doesn't depend on their size: a batch's strings are gone with it, so nothing
+    may be read of its documents by then."""
+    docs = [make_doc([f"w{i}", "Oslo", f"v{i}"], ["B-X", "O", f"B-L{i}"]) for i in range(9)]
+    write_docs(tmp_path / "in", docs, source)
+    written = []
+    for size in (1, 2, 9, 100):
+        annotate(
+            str(ruler_path),
+            tmp_path / "in",
+            tmp_path / "out",
+            source=source,
+            target=target,
+            batch_size=size,
+            keep_ents=True,
+        )
+        written.append((tmp_path / "out").read_bytes())
+    assert written[1:] == written[:1] * 3
+    if target not in ("text", "lines", "html"):
+        read = list(read_docs(tmp_path / "out", NLP, target))
+        assert [words_of(doc) for doc in read] == [words_of(doc) for doc in docs]
+        assert [[label for _, label in ents_of(doc)] for doc in read] == [
+            ["X", "LOC", f"L{i}"] for i in range(9)
+        ]
+
+
+def test_batches_of_an_encoder(trained_path, tmp_path):
+    texts = [TEXT, "", "It rained .", "Karl met Anna Berg in New York ."]
+    (tmp_path / "in.jsonl").write_text(
+        "\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8"
+    )
+    rows = {
+        size: annotate(str(trained_path), tmp_path / "in.jsonl", batch_size=size)[0]
+        for size in (1, 2, 64)
+    }
+    assert {row.doc for row in rows[64]} >= {1, 4}
+    for found in rows.values():
+        assert [row[:4] for row in found] == [row[:4] for row in rows[64]]
+        scores = [row.score for row in rows[64]]
+        assert [row.score for row in found] == pytest.approx(scores, abs=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".spacy"])
+def test_vocabulary_does_not_grow(ruler_path, tmp_path, monkeypatch, suffix):
+    """But for the first document, and what a DocBin has with it."""
+    nlp = spacy.load(ruler_path)
+    monkeypatch.setattr(module.spacy, "load", lambda name: nlp)
+    (tmp_path / "in").write_text("\n".join(f"new{i} Oslo" for i in range(50)), encoding="utf-8")
+    before = len(nlp.vocab.strings)
+    annotate("ruler", tmp_path / "in", tmp_path / f"out{suffix}", source="lines", batch_size=7)
+    assert len(nlp.vocab.strings) <= before + 3
+    assert len(list(read_docs(tmp_path / f"out{suffix}", NLP))) == 50
+
+
+def test_predict_outlives_batches(ruler_path):
+    """From Python, documents may be kept."""
+    nlp = spacy.load(ruler_path)
+    texts = (nlp.make_doc(f"new{i} Oslo") for i in range(5))
+    docs = list(predict(nlp, texts, batch_size=2))
+    assert [doc.text for doc in docs] == [f"new{i} Oslo" for i in range(5)]
+    assert all(ents_of(doc) == [("Oslo", "LOC")] for doc in docs)
+
+
+def test_encoder_output_is_left_out(trained, text_path):
+    (doc,) = predict(trained, read_docs(text_path, trained))
+    assert doc._.trf_data is None
+    DocBin(docs=[doc], store_user_data=True).to_bytes()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_bar(ruler_path, text_path, monkeypatch, capsys, is_terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    annotate(str(ruler_path), text_path)
+    captured = capsys.readouterr()
+    assert ("1 documents" in captured.err) == is_terminal
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("name", ["spacy", "jsonl", "doccano", "label-studio", "conll", "lines"])
+@pytest.mark.parametrize("content", [b"\xe5\xff\xfe", b'{"text": "Oslo"}\n{"text": "a'])
+def test_wrong_input(ruler_path, tmp_path, name, content):
+    """Also if it is right in the beginning: there is no output of it."""
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(content if name != "lines" else b"Oslo\n\xff")
+    result = run(ruler_path, source, target, "--from", name, "--to", "jsonl")
     assert result.exit_code == 2
-    assert "codec" in result.output
-    result = CliRunner().invoke(app, ["annotate", str(tmp_path / "nothing"), str(path)])
-    assert result.exit_code == 2
-    assert "E050" in result.output
+    assert re.search("Can't read (line [12] of |the record at line 1 of )?/", plain(result))
+    assert list(tmp_path.iterdir()) == [source]
 
 
-def test_annotate_without_file(trained_path, tmp_path):
-    result = CliRunner().invoke(app, ["annotate", str(trained_path), str(tmp_path / "none.txt")])
+@pytest.mark.parametrize(
+    "args,match",
+    [
+        (["out"], "Can't tell the format of"),
+        (["out.csv"], "Name it with --to"),
+        (["out", "--to", "csv"], "There is no format 'csv'"),
+        (["out.spacy", "--from", "csv"], "There is no format 'csv'"),
+        (["--from", "html"], "'html' is only written"),
+        (["--to", "jsonl"], "--to jsonl is the format of an output file. Name that file, too."),
+    ],
+)
+def test_wrong_formats(text_path, args, match):
+    """They are told before the pipeline is loaded."""
+    args = [text_path.parent / arg if arg.startswith("out") else arg for arg in args]
+    result = run("no-pipeline", text_path, *args)
     assert result.exit_code == 2
-    assert "none.txt" in result.output
+    assert match in plain(result)
+    assert list(text_path.parent.iterdir()) == [text_path]
+
+
+def test_wrong_paths(ruler_path, text_path, tmp_path):
+    result = run(ruler_path, tmp_path / "none.txt")
+    assert result.exit_code == 2 and "none.txt" in plain(result)
+    result = run(ruler_path, tmp_path)
+    assert result.exit_code == 2 and "is a directory" in plain(result)
+    result = run(ruler_path, text_path, tmp_path, "--to", "spacy")
+    assert result.exit_code == 2 and "is a directory" in plain(result)
+    result = run(ruler_path, text_path, text_path / "a.jsonl")
+    assert result.exit_code == 2 and "text.txt" in plain(result)
+
+
+@pytest.mark.parametrize("name", ["nothing", ""])
+def test_no_pipeline(text_path, tmp_path, name):
+    """A name that is none, and a folder without a pipeline."""
+    result = run(tmp_path / name, text_path, tmp_path / "a.jsonl")
+    assert result.exit_code == 2
+    assert "E050" in plain(result) or "E053" in plain(result)
+    assert list(tmp_path.iterdir()) == [text_path]
+
+
+@pytest.mark.skipif(has_gpu, reason="there is a GPU")
+def test_no_gpu(ruler_path, text_path):
+    result = run(ruler_path, text_path, "--use-gpu", "0")
+    assert result.exit_code == 2
+    assert "Can't use GPU 0" in plain(result) and "--use-gpu -1" in plain(result)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from spacy_bert_ner.cli import app
 from spacy_bert_ner.convert import convert as convert_file
 from spacy_bert_ner.formats import FORMATS, read_docs
 
-from .formats.test_conll import CONLL_2003, ents_of, sents_of
+from .formats.test_conll import CONLL_2003
+from .formats.test_jsonl import PRODIGY
+from .formats.util import NLP, ents_of, sents_of, tags_of
 
 SAMPLE = Path(__file__).parent.parent / "assets" / "sample"
 
@@ -31,7 +34,7 @@ def test_convert(tmp_path):
     assert result.exit_code == 0, result.output
     assert "2 documents, 7 tokens, 4 entities" in plain(result)
     docs = list(DocBin().from_disk(target).get_docs(spacy.blank("en").vocab))
-    assert [ents_of(doc) for doc in docs] == [ents_of(doc) for doc in read_conll(source, Vocab())]
+    assert [ents_of(doc) for doc in docs] == [ents_of(doc) for doc in read_docs(source, NLP)]
     assert sents_of(docs[0]) == [4, 2]
 
 
@@ -43,23 +46,116 @@ def test_convert_keeps_missing_tags(tmp_path):
     assert [token.ent_iob_ for token in doc] == ["B", "", "O"]
 
 
-@pytest.mark.parametrize("name", ["a.json", "a", "a.spacy.gz"])
+@pytest.mark.parametrize("name", ["a", "a.spacy.gz", "a.csv"])
 def test_convert_wrong_suffix(tmp_path, name):
     source, target = tmp_path / "a.conll", tmp_path / name
     source.write_text("a O\n", encoding="utf-8")
     result = convert(source, target)
     assert result.exit_code == 2
-    assert "ends in .spacy" in plain(result)
+    assert "Can't tell the format of" in plain(result)
+    assert "Name it with --to" in plain(result)
     assert not target.exists()
 
 
-def test_convert_bad_file(tmp_path):
-    source, target = tmp_path / "a.conll", tmp_path / "made" / "a.spacy"
-    source.write_text("a O\nb\n", encoding="utf-8")
+def test_convert_names_of_formats(tmp_path):
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_text("Anna\nOslo\n", encoding="utf-8")
+    assert convert(source, target, "--from", "lines", "--to", "jsonl").exit_code == 0
+    records = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert [record["text"] for record in records] == ["Anna", "Oslo"]
+    assert "spans" not in records[0]
+
+
+@pytest.mark.parametrize(
+    "options,match",
+    [
+        (["--from", "iob"], "There is no format 'iob'. Formats: spacy, jsonl"),
+        (["--to", "csv"], "There is no format 'csv'. Formats: spacy, jsonl"),
+        (["--from", "html"], "'html' is only written. Formats to read: spacy, jsonl"),
+        (["--lang", "zz"], "E048"),
+    ],
+)
+def test_convert_wrong_options(tmp_path, options, match):
+    source, target = tmp_path / "a.conll", tmp_path / "a.spacy"
+    source.write_text("a O\n", encoding="utf-8")
+    result = convert(source, target, *options)
+    assert result.exit_code == 2
+    assert match in plain(result)
+    assert not target.exists()
+
+
+def test_convert_shows_what_does_not_fit(tmp_path):
+    """On the error stream, so that the summary can be read by programs."""
+    source, target = tmp_path / "a.jsonl", tmp_path / "a.spacy"
+    record = {"text": "Anna lives in Oslo-East.", "spans": []}
+    record["spans"] = [
+        {"start": 0, "end": 4, "label": "PER"},
+        {"start": 14, "end": 17, "label": "LOC"},
+        {"start": 9, "end": 99, "label": "LOC"},
+    ]
+    source.write_text(json.dumps(record), encoding="utf-8")
+    result = convert(source, target, "--lang", "en")
+    assert result.exit_code == 0
+    assert result.stdout == f"{target}: 1 documents, 7 tokens, 1 entities\n"
+    assert (
+        "1 spans don't align with the tokens, which count as missing: 'Osl' (LOC, 14–17, rec"
+        in (plain(result))
+    )
+    assert "1 spans have offsets that are no place in the text" in plain(result)
+    (doc,) = read_docs(target, NLP)
+    assert tags_of(doc) == ["B-PER"] + ["-"] * 6
+
+
+def test_convert_tells_formats_by_keys(tmp_path):
+    source, target = tmp_path / "all.jsonl", tmp_path / "a.iob2"
+    source.write_text('{"id": 1, "text": "Anna", "label": [[0, 4, "PER"]]}', encoding="utf-8")
+    assert convert(source, target).exit_code == 0
+    assert target.read_text(encoding="utf-8") == "-DOCSTART-\tO\n\nAnna\tB-PER\n\n"
+
+
+def test_convert_long_text(tmp_path):
+    """spaCy's limit is for parsers."""
+    source, target = tmp_path / "a.txt", tmp_path / "a.spacy"
+    source.write_text("Oslo " * 250000, encoding="utf-8")
+    assert convert_file(source, target).n_tokens == 250000
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if name != "text"])
+@pytest.mark.parametrize("existing", [True, False])
+def test_convert_bad_file(tmp_path, name, existing):
+    """After an error, there is no output, or the one that was."""
+    source, target = tmp_path / "a.conll", tmp_path / "made" / "a"
+    source.write_text("a O\n\nb\n", encoding="utf-8")
+    if existing:
+        target.parent.mkdir()
+        target.write_text("before", encoding="utf-8")
+    result = convert(source, target, "--to", name)
+    assert result.exit_code == 2
+    assert "Can't read line 3 of" in plain(result)
+    assert [path.name for path in target.parent.glob("*")] == ["a"] * existing
+    assert not existing or target.read_text(encoding="utf-8") == "before"
+
+
+def test_convert_broken_json(tmp_path):
+    source, target = tmp_path / "a.jsonl", tmp_path / "a.spacy"
+    source.write_text(json.dumps(PRODIGY) + '\n{"text": "a"', encoding="utf-8")
     result = convert(source, target)
     assert result.exit_code == 2
     assert "Can't read line 2 of" in plain(result)
-    assert not target.parent.exists()
+    assert not target.exists()
+
+
+def test_convert_folder(tmp_path):
+    result = convert(tmp_path, tmp_path / "a.spacy")
+    assert result.exit_code == 2
+    assert "is a directory" in plain(result)
+    (tmp_path / "a.conll").write_text("a O\n", encoding="utf-8")
+    result = convert(tmp_path / "a.conll", tmp_path, "--to", "jsonl")
+    assert result.exit_code == 2
+    assert "is a directory" in plain(result)
+    result = convert(tmp_path / "a.conll", tmp_path / "a.conll" / "a.spacy")
+    assert result.exit_code == 2
+    assert "a.conll" in plain(result)
 
 
 def test_convert_no_file(tmp_path):
@@ -78,25 +174,35 @@ def test_convert_no_text(tmp_path):
     assert not target.exists()
 
 
-@pytest.mark.parametrize(
-    "name,n_docs,n_sents,n_tokens,n_ents",
-    [("train", 23, 261, 5431, 473), ("dev", 7, 72, 1548, 142), ("test", 7, 77, 1573, 128)],
-)
-def test_sample_corpus(tmp_path, name, n_docs, n_sents, n_tokens, n_ents):
-    """The counts in its README, and the same tokens and tags after the round trip."""
-    source, target = SAMPLE / f"{name}.iob2", tmp_path / f"{name}.spacy"
-    result = convert(source, target, "--lang", "en")
-    assert f"{n_docs} documents, {n_tokens} tokens, {n_ents} entities" in plain(result)
-    docs = list(DocBin().from_disk(target).get_docs(Vocab()))
-    assert len(docs) == n_docs
-    assert sum(len(doc) for doc in docs) == n_tokens
-    assert sum(len(doc.ents) for doc in docs) == n_ents
-    assert sum(len(list(doc.sents)) for doc in docs) == n_sents
-    assert {ent.label_ for doc in docs for ent in doc.ents} == {"PER", "ORG", "LOC", "MISC"}
-    written = [
-        f"{token.text}\t{token.ent_iob_}" + (f"-{token.ent_type_}" if token.ent_type_ else "")
-        for doc in docs
-        for token in doc
+def read_counts():
+    """The table of the README of the sample corpus: a dict for each file."""
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in (SAMPLE / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("|")
     ]
+    header = next(row for row in rows if row[:2] == ["file", "documents"])
+    found = [row for row in rows if len(row) == len(header) and row[0].endswith(".iob2")]
+    return {row[0]: dict(zip(header[1:], map(int, row[1:]))) for row in found}
+
+
+@pytest.mark.parametrize("name", ["train.iob2", "dev.iob2", "test.iob2"])
+def test_sample_corpus(tmp_path, name):
+    """The counts in its README, and the same tokens and tags after the round trip."""
+    source, target = SAMPLE / name, tmp_path / "a.spacy"
+    counts = read_counts()[name]
+    labels = set(counts) - {"documents", "sentences", "tokens", "entities"}
+    assert labels >= {"PER", "ORG", "LOC", "MISC"}
+    result = convert(source, target, "--lang", "en")
+    summary = "{documents} documents, {tokens} tokens, {entities} entities".format(**counts)
+    assert summary in plain(result)
+    docs = list(DocBin().from_disk(target).get_docs(Vocab()))
+    assert sum(len(list(doc.sents)) for doc in docs) == counts["sentences"]
+    for label in labels:
+        assert sum(ent.label_ == label for doc in docs for ent in doc.ents) == counts[label]
     lines = source.read_text(encoding="utf-8").split("\n")
+    written = [f"{t.text}\t{tag}" for doc in docs for t, tag in zip(doc, tags_of(doc))]
     assert written == [line for line in lines if line and not line.startswith("-DOCSTART-")]
+    assert convert(target, tmp_path / "a.iob2").exit_code == 0
+    read = (tmp_path / "a.iob2").read_text(encoding="utf-8")
+    assert read.rstrip("\n") == "\n".join(lines).rstrip("\n")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-STREAM = '''
+STREAM = """
 import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -33,7 +33,7 @@ def make_stream():
             yield Example(Doc(nlp.vocab, words=WORDS), reference)
 
     return read
-'''
+"""
 
 
 def run(*words):
@@ -132,7 +132,14 @@ def test_evaluate(trained_path, corpus, tmp_path):
 
 def test_benchmark_speed(tiny_pipeline, corpus):
     result = run(
-        "benchmark", "speed", tiny_pipeline, corpus / "dev.spacy", "--batches", 30, "--batch-size", 2
+        "benchmark",
+        "speed",
+        tiny_pipeline,
+        corpus / "dev.spacy",
+        "--batches",
+        30,
+        "--batch-size",
+        2,
     )
     assert "words/s" in result.output
 

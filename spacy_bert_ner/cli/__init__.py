@@ -18,7 +18,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
 
 def make_app(commands: Dict[str, Dict[str, Any]] = COMMANDS) -> Typer:
     """The command group. A command whose module can't be imported is there too, and tells why:
-    what one raises here would end every command of spaCy.
+    what is raised here would end every command of spaCy.
 
     commands (Dict[str, Dict[str, Any]]): Names and settings.
     RETURNS (Typer): The group.
@@ -29,29 +29,34 @@ def make_app(commands: Dict[str, Dict[str, Any]] = COMMANDS) -> Typer:
         no_args_is_help=True,
         add_completion=False,
     )
+    broken = []
     for name, settings in commands.items():
         module = name.replace("-", "_")
         try:
             command = getattr(import_module(f".{module}", __name__), f"{module}_cli")
         except Exception as error:
-            command, settings = _make_broken(name, error), WITH_OVERRIDES
+            broken.append(_explain(name, error))
+            command, settings = _make_broken(broken[-1]), WITH_OVERRIDES
         app.command(name, context_settings=settings)(command)
+    app.info.epilog = "\n\n".join(broken)
     return app
 
 
-def _make_broken(name: str, error: Exception) -> Callable[[Context], None]:
+def _explain(name: str, error: Exception) -> str:
+    return (
+        f"'{name}' can't be imported ({type(error).__name__}: {error}). Install the package anew: "
+        "python -m pip install --force-reinstall --no-deps spacy-bert-ner"
+    )
+
+
+def _make_broken(message: str) -> Callable[[Context], None]:
     """A command in place of one that can't be imported."""
-    reason = f"{type(error).__name__}: {error}"
 
     def broken_cli(ctx: Context) -> None:
-        echo(
-            f"Can't run 'spacy bert-ner {name}': its import failed with {reason}. Install the "
-            "package anew: python -m pip install --force-reinstall spacy-bert-ner",
-            err=True,
-        )
-        raise Exit(1) from error
+        echo(message, err=True)
+        raise Exit(1)
 
-    broken_cli.__doc__ = f"Can't be imported ({reason}). Run it to see how to mend that."
+    broken_cli.__doc__ = message
     return broken_cli
 
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
-from typer import Argument, Context, Option
+from typer import Argument, BadParameter, Context, Option
 
 if TYPE_CHECKING:
     from wasabi import Printer
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..data_report import DataReport, EncoderReport
     from ..findings import Finding
 
-# Labels that a line names before it says how many more there are.
+# Labels that a line names, before it tells how many more there are.
 N_LABELS = 20
 
 # fmt: off
@@ -32,13 +32,17 @@ def debug_data_cli(
     there is an error that keeps the pipeline from learning.
     """
     import srsly
+    from click import NoSuchOption
     from spacy.cli._util import import_code, parse_config_overrides, show_validation_error
     from wasabi import MESSAGES, Printer
 
     from ..debug_data import debug_data
 
     msg = Printer(pretty=not no_format, ignore_warnings=ignore_warnings)
-    overrides = parse_config_overrides(ctx.args)
+    try:
+        overrides = parse_config_overrides(ctx.args)
+    except NoSuchOption as error:  # not of the click that typer has of its own
+        raise BadParameter(str(error)) from error
     import_code(code_path)
     try:
         with show_validation_error(config_path):
@@ -54,7 +58,7 @@ def debug_data_cli(
     _print_encoders(msg, report, verbose=verbose)
     _print_overlap(msg, report, verbose=verbose)
     msg.divider("Summary")
-    counts = dict(msg.counts)
+    counts = msg.counts.copy()
     n_good, n_warn, n_fail = (counts[k] for k in (MESSAGES.GOOD, MESSAGES.WARN, MESSAGES.FAIL))
     if n_good:
         msg.good(f"{_number(n_good, 'check')} passed")
@@ -104,20 +108,22 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
     rows = [(label, train[label], dev[label]) for label in labels]
     if rows:
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
+    if not train:  # an error, of which was told
+        return
     for label in sorted(set(dev) - set(train)):
         msg.warn(f"Label '{label}' is in dev only ({dev[label]}): it can't be learned")
     for label in sorted(set(train) - set(dev)):
         msg.warn(f"Label '{label}' is in train only ({train[label]}): it isn't evaluated")
-    if train and set(train) == set(dev):
+    if set(train) == set(dev):
         msg.good("Both splits have the same labels")
     for label, n in report.rare_labels.items():
         msg.warn(f"Low number of examples for label '{label}' ({n})")
-    if not report.rare_labels and train:
+    if not report.rare_labels:
         msg.good("Good amount of examples for all labels")
     msg.text(
         "A label takes some dozens of examples to be learned, and a few hundreds to be learned "
         "well. One that is in dev only counts as missed there.",
-        show=verbose and bool(train),
+        show=verbose,
     )
     for name, given in report.labels.items():
         lacking = [f"'{label}'" for label in given or [] if not train[label]]
@@ -144,9 +150,13 @@ def _print_gold(msg: "Printer", report: "DataReport") -> None:
 
 def _print_encoders(msg: "Printer", report: "DataReport", *, verbose: bool) -> None:
     for component in report.train.encoders:
-        encoders = {name: split.encoders[component] for name, split in report.splits.items()}
+        encoders = {
+            name: split.encoders[component]
+            for name, split in report.splits.items()
+            if split.n_docs
+        }
         msg.divider(f"Wordpieces, as '{component}' reads them")
-        first = encoders["train"]
+        first = report.train.encoders[component]
         msg.text(
             f"The encoder reads up to {first.limit} wordpieces at once, and windows of whole "
             f"sentences of up to {first.window}."
@@ -192,8 +202,6 @@ def _length_rows(name: str, encoder: "EncoderReport") -> List[Tuple[Any, ...]]:
 
 
 def _print_encoder(msg: "Printer", name: str, encoder: "EncoderReport") -> None:
-    if not encoder.n_tokens:
-        return
     n_pieces = encoder.docs.total
     msg.info(f"{name}: {n_pieces / encoder.n_tokens:.2f} wordpieces a token")
     if encoder.n_unknown:
@@ -228,7 +236,7 @@ def _print_overlap(msg: "Printer", report: "DataReport", *, verbose: bool) -> No
     ):
         if finding.n:
             msg.warn(f"{name}: {_line(finding, report.splits[name].n_docs)}")
-    if not dev.in_train.n and dev.n_docs:
+    if not dev.in_train.n and dev.n_docs and report.train.n_docs:
         msg.good("No document is in both splits")
     if dev.unseen.n:
         msg.info(f"dev: {_line(dev.unseen, dev.n_distinct)}")

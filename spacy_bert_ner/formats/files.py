@@ -55,7 +55,7 @@ def _is_utf8(line: bytes) -> bool:
 @contextmanager
 def replace_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Write a file beside the target, which takes its place once it is complete. After an error,
-    the target is as it was. What is no file, such as a pipe or /dev/stdout, is written to."""
+    the target is as it was. What is no file, such as a pipe or a device, is written to."""
     settings = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     if path.exists() and not path.is_file():
         with path.open(mode, **settings) as file:  # type: ignore[call-overload]

@@ -200,7 +200,7 @@ def write(tmp_path, docs, name="conll"):
 )
 def test_written_tags(tmp_path, name, tags):
     words = [f"w{i}" for i in range(10)]
-    doc = make_doc(words, "B-X I-X I-X B-X B-Y O B-a-b I-a-b - O".split())
+    doc = make_doc(words, ["B-X", "I-X", "I-X", "B-X", "B-Y", "O", "B-a-b", "I-a-b", "-", "O"])
     text, report = write(tmp_path, [doc], name)
     lines = "".join(f"{word}\t{tag}\n" for word, tag in zip(words, tags.split()))
     assert text == "-DOCSTART-\tO\n\n" + lines + "\n"

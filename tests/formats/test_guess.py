@@ -72,7 +72,9 @@ def test_nothing_to_tell(tmp_path, name, content):
 @pytest.mark.parametrize("for_writing,option", [(True, "--to"), (False, "--from")])
 @pytest.mark.parametrize("name", ["a", "a.csv", ".spacy", "a.spacy.gz", "spacy", "a."])
 def test_other_suffixes(name, for_writing, option):
-    with pytest.raises(FormatError, match=rf"format of {re.escape(name)} by its name.*{option} .*co"):
+    with pytest.raises(
+        FormatError, match=rf"format of {re.escape(name)} by its name.*{option} .*co"
+    ):
         guess_format(Path(name), for_writing=for_writing)
 
 

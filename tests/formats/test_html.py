@@ -16,7 +16,10 @@ def write(tmp_path, docs):
 
 
 def test_page(tmp_path):
-    docs = [make_doc(["Anna", "Berg", "x"], ["B-PER", "I-PER", "O"]), make_doc(["\U0001f600"], ["O"])]
+    docs = [
+        make_doc(["Anna", "Berg", "x"], ["B-PER", "I-PER", "O"]),
+        make_doc(["\U0001f600"], ["O"]),
+    ]
     html = write(tmp_path, docs)
     assert html.startswith("<!DOCTYPE html>")
     (mark,) = re.findall("<mark.*?</mark>", html, flags=re.DOTALL)

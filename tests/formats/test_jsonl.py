@@ -154,7 +154,9 @@ def test_ignored(tmp_path):
 def test_wrong_records(tmp_path, record, match):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "ok"}\n\n' + json.dumps(record) + "\n", encoding="utf-8")
-    with pytest.raises(FormatError, match=f"Can't read the record at line 3 of .*a.jsonl: .*{match}"):
+    with pytest.raises(
+        FormatError, match=f"Can't read the record at line 3 of .*a.jsonl: .*{match}"
+    ):
         list(read_docs(path, NLP, "jsonl"))
 
 

@@ -1,0 +1,167 @@
+"""The README and the pages of docs/: what a reader copies runs, and prints what they show.
+
+They are read as a session, from top to bottom: a ```python block goes on where the one before it
+ended, and a block without a language behind it is what it prints. Of ```bash blocks, all but those
+that set up an environment are run, with training cut short. The pipeline of `make demo` is at hand.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import spacy
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DEMO = ROOT / "training" / "sample" / "model-last"
+# Scores differ a little from one processor to the next.
+TOLERANCE = 0.15
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+    line: int
+
+
+def read_blocks(path):
+    blocks, opened = [], None
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.startswith("```"):
+            if opened is None:
+                opened = Block(line[3:].strip(), "", number)
+            else:
+                blocks.append(opened)
+                opened = None
+        elif opened is not None:
+            opened = opened._replace(text=opened.text + line + "\n")
+    assert opened is None, f"{path}: a block without an end"
+    return blocks
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder that looks like a checkout in which `make demo` has run."""
+    assert DEMO.exists(), "run `make demo` first, as `make test` does"
+    for name in ("assets", "configs", "project.yml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "training" / "sample").mkdir(parents=True)
+    (tmp_path / "training" / "sample" / "model-last").symlink_to(DEMO)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def assert_printed(output, shown, where):
+    """The same words in the same order, and numbers that are nearly the same."""
+    output, shown = output.split(), shown.split()
+    assert len(output) == len(shown), (where, output)
+    for word, expected in zip(output, shown):
+        if re.fullmatch(r"[01]\.\d+", expected):
+            assert float(word) == pytest.approx(float(expected), abs=TOLERANCE), (where, output)
+        else:
+            assert word == expected, (where, output)
+
+
+def run_python(block, scope, where, capsys):
+    capsys.readouterr()
+    exec(compile(block.text, where, "exec"), scope)
+    return capsys.readouterr().out
+
+
+def run_bash(block, where):
+    """RETURNS (str): What all its commands print."""
+    output = ""
+    for command in block.text.replace("\\\n", " ").strip().splitlines():
+        words = shlex.split(command, comments=True)
+        if not words:
+            continue
+        if "train" in words[:4] and "--training.max_steps" not in words:
+            words += ["--training.max_steps", "2"]
+        elif "--training.max_steps" in words:
+            words[words.index("--training.max_steps") + 1] = "2"
+        assert words[:3] == ["python", "-m", "spacy"], (where, command)
+        result = subprocess.run(
+            [sys.executable, *words[1:]],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "100"},
+        )
+        assert result.returncode == 0, (where, command, result.stdout + result.stderr)
+        output += result.stdout
+    return output
+
+
+def is_setup(block):
+    return re.match(r"(pip|make|git|cd) ", block.text) is not None
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_page_runs(path, project, capsys):
+    scope = {}
+    printed = None
+    for block in read_blocks(path):
+        where = f"{path.name}:{block.line}"
+        if block.language == "python":
+            printed = run_python(block, scope, where, capsys)
+        elif block.language == "bash" and not is_setup(block):
+            printed = run_bash(block, where)
+        elif block.language == "":
+            assert printed is not None, f"{where}: a block of output behind nothing that runs"
+            assert_printed(printed, block.text, where)
+            printed = None
+        elif block.language == "ini":
+            check_settings(block, where)
+
+
+def parse_settings(block):
+    """RETURNS (Dict): The components of a block of a config, by name."""
+    config = spacy.util.load_config_from_str(re.sub(r"\s+# .*", "", block.text))
+    return dict(config.get("components", {}))
+
+
+def check_settings(block, where):
+    """They make components."""
+    for name, settings in parse_settings(block).items():
+        settings = dict(settings)
+        assert spacy.blank("en").add_pipe(settings.pop("factory"), config=settings), (where, name)
+
+
+def test_all_settings_are_shown():
+    """Blocks of the README have every setting of the two components, with its default."""
+    shown = {}
+    for block in read_blocks(ROOT / "README.md"):
+        if block.language == "ini":
+            shown.update(parse_settings(block))
+    nlp = spacy.blank("en")
+    named = ("@architectures", "name")
+    model = {key: shown["transformer"]["model"][key] for key in named}
+    # The factory's own number is too small, as the README says.
+    nlp.add_pipe("transformer", config={"model": model, "max_batch_items": 100000})
+    nlp.add_pipe("bert_ner")
+    for name, made in nlp.config["components"].items():
+        expected = {key: made[key] for key in made if key != "set_extra_annotations"}
+        assert shown[name] == expected
+
+
+def test_links_lead_somewhere():
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            if not target.startswith("http"):
+                assert (path.parent / target).exists(), (path.name, target)
+        for anchor in re.findall(r"\]\(#([^)]+)\)", text):
+            headings = re.findall(r"^#+ (.+)$", text, re.M)
+            slugs = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in slugs, (path.name, anchor)
+
+
+def test_make_targets():
+    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"`?make ([a-z0-9]+)", text))
+    assert {"demo", "test"} <= shown <= targets

