@@ -26,9 +26,9 @@ def set_max_length(nlp: Language, max_length: int) -> Language:
 
 
 def make_interpolate_optimizer() -> Callable[[Language], Language]:
-    """A callback for `[training] before_to_disk` that writes the numbers into `[training.optimizer]`
-    which other parts of the config hold: `nlp.create_optimizer` and `nlp.resume_training` of the
-    saved pipeline read this block alone, and fail on a variable such as `${training.max_steps}`."""
+    """A callback for `[training] before_to_disk` that puts numbers in place of the variables in
+    `[training.optimizer]`, such as `${training.max_steps}`: `nlp.create_optimizer` and
+    `nlp.resume_training` of the saved pipeline read this block alone, and fail on them."""
     return interpolate_optimizer
 
 

@@ -1,13 +1,16 @@
-"""A config to start from: a template that ships with the package, set for a language, an encoder
-and a machine."""
+"""A config to start from: a template that ships with the package, set for a language, an encoder,
+a machine, and the data to train on."""
 
+import math
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import spacy
 import srsly
 from spacy.util import load_config_from_str, logger
+
+from .formats import read_docs
 
 TEMPLATES = Path(__file__).parent / "configs"
 # Learning rates for encoders up to a width, the last for all that are wider. Small ones have
@@ -17,6 +20,10 @@ LARGE_LEARN_RATE = 0.00002
 UNKNOWN_LEARN_RATE = 0.00005
 # What a GPU does at once: more wordpieces, and in half precision.
 GPU_SETTINGS = {"batch_pieces": 16384, "mixed_precision": True}
+# Words in a step of training, about: those of 32 tweets. Encoders are fine-tuned in 4 passes over
+# the data, and in more where that is few steps.
+BATCH_WORDS, BATCH_DOCS = 600, 32
+EPOCHS, MOST_EPOCHS, FEW_STEPS = 4, 20, 300
 ENCODERS = ("spacy-bert-ner.TransformerModel.v1", "spacy-bert-ner.Tok2VecTransformer.v1")
 
 
@@ -26,6 +33,8 @@ def init_config(
     encoder: Optional[str] = None,
     gpu: bool = False,
     recipe: str = "bert_ner",
+    train: Optional[Path] = None,
+    dev: Optional[Path] = None,
     name: str = "config.cfg",
 ) -> str:
     """Make a config that `spacy train` runs as it is. If the width of the encoder can't be found
@@ -37,9 +46,13 @@ def init_config(
         the registered name of a token-to-vector architecture.
     gpu (bool): Whether to train on a GPU.
     recipe (str): Name of a template.
+    train (Optional[Path]): A file of training data in any of the formats. It is read once, for the
+        number of steps and the size of a batch.
+    dev (Optional[Path]): A file of development data.
     name (str): The file's name, for its head to show.
     RETURNS (str): The config, with the comments of the template.
-    RAISES (ValueError): For a language, a recipe or an architecture that isn't there.
+    RAISES (ValueError): For a language, a recipe or an architecture that isn't there, and for data
+        that can't be read.
     """
     text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
     text = _set(text, "nlp", "lang", _check_lang(lang))
@@ -59,7 +72,52 @@ def init_config(
     for path in blocks if gpu else ():
         for key, value in GPU_SETTINGS.items():
             text = _set(text, path, key, value)
+    for key, data in (("train", train), ("dev", dev)):
+        if data is not None:
+            text = _set(text, "paths", key, str(data))
+    if train is not None and blocks:  # token vectors of other kinds are trained for longer
+        plan = plan_training(train, lang)
+        text = _set(text, "training.batcher", "size", plan.batch_size)
+        text = _set(text, "training", "max_steps", plan.max_steps)
+        text = _set(text, "training", "eval_frequency", plan.eval_frequency)
+        text = _set(text, "training.optimizer.learn_rate", "warmup_steps", plan.warmup_steps)
     return text
+
+
+class Plan(NamedTuple):
+    """How long to train on a corpus.
+
+    batch_size (int): Documents in a step.
+    max_steps, warmup_steps (int): Steps in all, and those in which the learning rate rises.
+    eval_frequency (int): Steps between evaluations.
+    """
+
+    batch_size: int
+    max_steps: int
+    warmup_steps: int
+    eval_frequency: int
+
+
+def plan_training(path: Path, lang: str) -> Plan:
+    """Plan steps of about as many words as the recipe has that is known to work, and as many of
+    them as fine-tuning takes.
+
+    path (Path): A file in any of the formats.
+    lang (str): Code of the language, whose tokenizer reads texts without tokens.
+    RETURNS (Plan): The numbers.
+    RAISES (ValueError): For a file that can't be read, or has no words.
+    """
+    nlp = spacy.blank(lang)
+    n_docs = n_words = 0
+    for doc in read_docs(path, nlp):
+        n_docs += len(doc) > 0
+        n_words += len(doc)
+    if not n_words:
+        raise ValueError(f"There is nothing to train on in {path}: it has no words.")
+    batch_size = min(max(1, round(BATCH_WORDS * n_docs / n_words)), BATCH_DOCS)
+    epoch = math.ceil(n_docs / batch_size)
+    max_steps = epoch * min(max(EPOCHS, math.ceil(FEW_STEPS / epoch)), MOST_EPOCHS)
+    return Plan(batch_size, max_steps, math.ceil(max_steps / 10), math.ceil(max_steps / 8))
 
 
 def get_recipes() -> List[str]:

@@ -8,7 +8,13 @@ from spacy.util import load_config, load_config_from_str
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import app
-from spacy_bert_ner.init_config import TEMPLATES, get_learn_rate, get_recipes, init_config
+from spacy_bert_ner.init_config import (
+    TEMPLATES,
+    get_learn_rate,
+    get_recipes,
+    init_config,
+    plan_training,
+)
 
 from .toy import save_encoder
 
@@ -194,3 +200,54 @@ def test_trains_as_it_is(tmp_path, encoder, corpus):
     }
     train(path, tmp_path / "out", overrides=overrides)
     assert spacy.load(tmp_path / "out" / "model-last")("Anna").has_annotation("ENT_IOB")
+
+
+def write_docs(path, n_docs, n_words):
+    """Documents of as many words, in JSONL."""
+    text = " ".join(["word"] * n_words)
+    path.write_text(f'{{"text": "{text}", "spans": []}}\n' * n_docs, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "n_docs,n_words,expected",
+    [
+        (3400, 18, (32, 428, 43, 54)),  # tweets: 4 passes
+        (41, 213, (3, 280, 28, 35)),  # few long ones: 20 passes
+        (5, 3000, (1, 100, 10, 13)),  # longer than a step should be, each
+        (400, 60, (10, 320, 32, 40)),  # between
+        (1, 1, (32, 20, 2, 3)),
+    ],
+)
+def test_plan_goes_by_the_data(tmp_path, n_docs, n_words, expected):
+    assert plan_training(write_docs(tmp_path / "train.jsonl", n_docs, n_words), "en") == expected
+
+
+@pytest.mark.parametrize("recipe", get_recipes())
+def test_data_are_written_and_counted(recipe, tmp_path):
+    train, dev = (write_docs(tmp_path / f"{split}.jsonl", 41, 213) for split in ("train", "dev"))
+    result = run(tmp_path / "a.cfg", "--recipe", recipe, "--train", train, "--dev", dev)
+    assert result.exit_code == 0, result.output
+    config = load_config(tmp_path / "a.cfg").interpolate()
+    assert config["paths"] == {"train": str(train), "dev": str(dev)}
+    assert "--paths" not in plain(result)
+    if recipe == "cnn":
+        template = load_config(TEMPLATES / "cnn.cfg").interpolate()
+        assert config["training"]["max_steps"] == template["training"]["max_steps"]
+        return
+    assert config["training"]["batcher"]["size"] == 3
+    schedule = config["training"]["optimizer"]["learn_rate"]
+    assert config["training"]["max_steps"] == schedule["total_steps"] == 280
+    assert schedule["warmup_steps"] == 28
+    assert config["training"]["eval_frequency"] == 35
+
+
+def test_nothing_to_train_on(tmp_path):
+    (tmp_path / "train.jsonl").write_text("", encoding="utf-8")
+    result = run(tmp_path / "a.cfg", "--train", tmp_path / "train.jsonl")
+    assert result.exit_code == 2
+    assert "it has no words" in plain(result)
+    result = run(tmp_path / "a.cfg", "--train", tmp_path / "none.jsonl")
+    assert result.exit_code == 2
+    assert "does not exist" in plain(result)
+    assert not (tmp_path / "a.cfg").exists()

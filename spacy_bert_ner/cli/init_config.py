@@ -12,13 +12,16 @@ def init_config_cli(
     encoder: Optional[str] = Option(None, "--encoder", "-e", metavar="NAME", help="A folder, an installed Python package that holds an encoder, or a name on the Hugging Face hub; without it, that of the template"),  # noqa: E501
     gpu: bool = Option(False, "--gpu/--cpu", "-G/-C", help="The machine to train on"),
     recipe: str = Option("bert_ner", "--recipe", "-r", metavar="NAME", help="The template: bert_ner, multitask (a tagger shares the encoder), cnn (without a transformer)"),  # noqa: E501
+    train: Optional[Path] = Option(None, "--train", "-t", help="Training data in any format, written to [paths]; its size sets the number of steps", exists=True, dir_okay=False),  # noqa: B008, E501
+    dev: Optional[Path] = Option(None, "--dev", "-d", help="Development data, written to [paths]", exists=True, dir_okay=False),  # noqa: B008, E501
     force: bool = Option(False, "--force", "-F", help="Overwrite the output"),
 ) -> None:
     # fmt: on
     """
     Make a config for a language, an encoder and a machine, which spacy train runs as it is.
 
-    The learning rate goes by the size of the encoder. Comments in the file tell what to change.
+    The learning rate goes by the size of the encoder, the number of steps by that of the training
+    data, if it is given. Comments in the file tell what to change.
     """
     from shlex import quote
 
@@ -29,7 +32,9 @@ def init_config_cli(
         raise BadParameter(f"{output_path} is there already: give --force to overwrite it.")
     name = "config.cfg" if is_stdout else str(output_path)
     try:
-        text = init_config(lang=lang, encoder=encoder, gpu=gpu, recipe=recipe, name=name)
+        text = init_config(
+            lang=lang, encoder=encoder, gpu=gpu, recipe=recipe, train=train, dev=dev, name=name
+        )
         if is_stdout:
             echo(text, nl=False)
             return
@@ -37,7 +42,10 @@ def init_config_cli(
         output_path.write_text(text, encoding="utf-8")
     except (ValueError, OSError) as error:
         raise BadParameter(str(error)) from error
-    data = "--paths.train train.spacy --paths.dev dev.spacy --output training"
-    device = " --gpu-id 0" if gpu else ""
+    command = ["python -m spacy train", quote(str(output_path))]
+    for split, path in (("train", train), ("dev", dev)):
+        if path is None:
+            command.append(f"--paths.{split} {split}.spacy")
+    command.append("--output training" + " --gpu-id 0" * gpu)
     echo(f"Wrote {output_path}. Train with:")
-    echo(f"python -m spacy train {quote(str(output_path))} {data}{device}")
+    echo(" ".join(command))
