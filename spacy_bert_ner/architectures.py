@@ -8,7 +8,9 @@ from spacy.util import SimpleFrozenDict
 from thinc.api import Dropout, Model, Ops, Softmax_v2, chain, with_array
 from thinc.types import Floats2d, Ragged, Shape
 
+from .layers.dense_norm import dense_norm
 from .layers.fixed_dropout import fixed_dropout
+from .layers.linear_crf import linear_crf
 
 # Standard deviation of new weights in the head, as in BERT's classification heads.
 INIT_STD = 0.02
@@ -27,10 +29,81 @@ def build_linear_softmax_v1(
     nO (Optional[int]): Number of tags; null takes it from the component's labels.
     RETURNS (Model[List[Doc], List[Floats2d]]): Probabilities, (n_tokens, nO).
     """
+    output_layer = Softmax_v2(nO, tok2vec.maybe_get_dim("nO"), init_W=_init_normal)
+    return _make_head(tok2vec, output_layer, _make_dropout(dropout), output_layer)
+
+
+def build_dense_softmax_v1(
+    tok2vec: Model[List[Doc], List[Floats2d]],
+    dropout: Optional[float] = None,
+    nO: Optional[int] = None,
+    activation: str = "gelu",
+    bias: bool = False,
+    norm_bias: bool = False,
+    eps: float = 1e-5,
+) -> Model[List[Doc], List[Floats2d]]:
+    """Classify tokens as ModernBERT's head does (Warner et al. 2024): a dense layer, activation and
+    normalization, and then `LinearSoftmax.v1`.
+
+    activation (str): "gelu", "relu", "silu" or "tanh".
+    bias, norm_bias (bool): Whether the dense layer and the normalization have biases.
+    eps (float): Added to variances in the normalization.
+
+    The other settings are those of `LinearSoftmax.v1`.
+    """
     width = tok2vec.maybe_get_dim("nO")
-    drop: Model[Floats2d, Floats2d] = Dropout() if dropout is None else fixed_dropout(dropout)
+    dense = dense_norm(
+        width,
+        init_W=_init_normal,
+        activation=activation,
+        bias=bias,
+        norm_bias=norm_bias,
+        eps=eps,
+    )
     output_layer = Softmax_v2(nO, width, init_W=_init_normal)
-    model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(chain(drop, output_layer)))
+    model = _make_head(tok2vec, output_layer, dense, _make_dropout(dropout), output_layer)
+    model.set_ref("dense_norm", dense)
+    return model
+
+
+def build_linear_crf_v1(
+    tok2vec: Model[List[Doc], List[Floats2d]],
+    dropout: Optional[float] = None,
+    nO: Optional[int] = None,
+    learn_rate_factor: float = 50.0,
+) -> Model[List[Doc], List[Floats2d]]:
+    """`LinearSoftmax.v1` with a linear-chain CRF in place of the softmax (Lafferty et al. 2001, on
+    neural encoders Lample et al. 2016): tags depend on their neighbours, by learned weights. To be
+    trained with the loss `spacy-bert-ner.CRFLikelihood.v1`.
+
+    learn_rate_factor (float): How many times the learning rate of the encoder the transitions have,
+        which hardly learn at that rate.
+    RETURNS (Model[List[Doc], List[Floats2d]]): Log-scores of tags, (n_tokens, nO).
+
+    The other settings are those of `LinearSoftmax.v1`.
+    """
+    if not learn_rate_factor > 0.0:
+        raise ValueError(
+            f"Can't train transitions with learn_rate_factor = {learn_rate_factor}: set it to a "
+            "number above 0, such as 50."
+        )
+    output_layer = linear_crf(
+        nO,
+        tok2vec.maybe_get_dim("nO"),
+        init_W=_init_normal,
+        learn_rate_factor=learn_rate_factor,
+    )
+    return _make_head(tok2vec, output_layer, _make_dropout(dropout), output_layer)
+
+
+def _make_dropout(dropout: Optional[float]) -> Model[Floats2d, Floats2d]:
+    return Dropout() if dropout is None else fixed_dropout(dropout)
+
+
+def _make_head(
+    tok2vec: Model[List[Doc], List[Floats2d]], output_layer: Model, *layers: Model
+) -> Model[List[Doc], List[Floats2d]]:
+    model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(chain(*layers)))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output_layer)
     model.attrs["resize_output"] = resize_output
@@ -40,18 +113,28 @@ def build_linear_softmax_v1(
 def resize_output(model: Model, new_nO: int) -> Model:
     """Give the head more tags, behind those it has. Their rows keep what they have learned."""
     old = model.get_ref("output_layer")
-    new = Softmax_v2(new_nO, old.maybe_get_dim("nI"), init_W=_init_normal)
+    new = _make_output_like(old, new_nO)
     if old.has_param("W"):
         new.initialize()
         for name in old.param_names:
-            param = cast(Any, new.get_param(name))
-            param[: old.get_dim("nO")] = old.get_param(name)
+            param, learned = cast(Any, new.get_param(name)), cast(Any, old.get_param(name))
+            param[tuple(slice(n) for n in learned.shape)] = learned
             new.set_param(name, param)
     model.replace_node(old, new)
     for node in (model, *model.layers[-1].walk()):
-        if node is not new and node.has_dim("nO"):
+        # Those around it: layers before it have widths of their own.
+        if node is not new and node.has_dim("nO") and any(inner is new for inner in node.walk()):
             node.set_dim("nO", new_nO, force=True)
     return model
+
+
+def _make_output_like(old: Model, nO: int) -> Model:
+    if "T" in old.param_names:
+        factor = old.attrs["learn_rate_factor"]
+        return linear_crf(
+            nO, old.maybe_get_dim("nI"), init_W=_init_normal, learn_rate_factor=factor
+        )
+    return Softmax_v2(nO, old.maybe_get_dim("nI"), init_W=_init_normal)
 
 
 def build_transformer_model_v1(
@@ -59,11 +142,11 @@ def build_transformer_model_v1(
     get_spans: Optional[Callable] = None,
     tokenizer_config: Dict[str, Any] = SimpleFrozenDict(use_fast=True),
     transformer_config: Dict[str, Any] = SimpleFrozenDict(),
-    mixed_precision: bool = False,
+    precision: str = "fp32",
     grad_scaler_config: Dict[str, Any] = SimpleFrozenDict(),
     window: int = 128,
     stride: int = 0,
-    batch_pieces: int = 1024,
+    batch_pieces: Optional[int] = None,
     freeze_layers: Optional[int] = None,
 ) -> Model:
     """A pre-trained encoder for spacy-transformers' `transformer` component, that reads whole
@@ -75,16 +158,17 @@ def build_transformer_model_v1(
     tokenizer_config (Dict[str, Any]): Arguments for transformers.AutoTokenizer.
     transformer_config (Dict[str, Any]): Arguments for transformers.AutoConfig. Dropout inside the
         encoder is set here (`hidden_dropout_prob`): `[training] dropout` doesn't reach it.
-    mixed_precision (bool): Run the encoder in half precision where torch.autocast does: fp16 on
-        GPUs, bf16 on CPUs.
+    precision (str): What the encoder's matrices are multiplied in; weights stay float32. "fp32";
+        "auto" for bf16 where the hardware has it (GPUs since Ampere, CPUs with AVX512-BF16, AMX or
+        ARM's BF16), else fp32; "bf16" in any case; "fp16" on GPUs, and fp32 on CPUs.
     grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler, for fp16.
     window (int): Wordpieces in a window, special tokens included. Consecutive sentences are packed
         up to it; a longer sentence stays whole as long as the encoder can read it. 0: every
         sentence alone.
     stride (int): Wordpieces between the starts of the overlapping windows into which a sentence
         is cut that the encoder can't read whole; 0: three quarters of their length.
-    batch_pieces (int): Wordpieces that go through the encoder together, padding included, in
-        training and in prediction.
+    batch_pieces (Optional[int]): Wordpieces that go through the encoder together, padding
+        included, in training and in prediction; null for 1,024 on CPUs and 16,384 on GPUs.
     freeze_layers (Optional[int]): Keep the embeddings and the first n blocks as they are in
         training (Wu & Dredze 2019); null: train all.
     RAISES (ValueError): For settings out of their range, and for `get_spans`.
@@ -102,7 +186,7 @@ def build_transformer_model_v1(
         ("stride", stride, 0),
         ("batch_pieces", batch_pieces, 1),
     ):
-        if value < least:
+        if value is not None and value < least:
             raise ValueError(
                 f"Can't read text with {setting} = {value}: set it to {least} or more in "
                 "[components.transformer.model]."
@@ -119,7 +203,7 @@ def build_transformer_model_v1(
         EncoderShim(
             transformer_config=dict(transformer_config),
             freeze_layers=freeze_layers,
-            mixed_precision=mixed_precision,
+            precision=precision,
             grad_scaler_config=dict(grad_scaler_config),
         ),
     )
@@ -132,11 +216,11 @@ def build_tok2vec_transformer_v1(
     get_spans: Optional[Callable] = None,
     tokenizer_config: Dict[str, Any] = SimpleFrozenDict(use_fast=True),
     transformer_config: Dict[str, Any] = SimpleFrozenDict(),
-    mixed_precision: bool = False,
+    precision: str = "fp32",
     grad_scaler_config: Dict[str, Any] = SimpleFrozenDict(),
     window: int = 128,
     stride: int = 0,
-    batch_pieces: int = 1024,
+    batch_pieces: Optional[int] = None,
     freeze_layers: Optional[int] = None,
 ) -> Model[List[Doc], List[Floats2d]]:
     """The encoder inside one component, without a `transformer` in the pipeline. This is what
@@ -155,7 +239,7 @@ def build_tok2vec_transformer_v1(
         get_spans=get_spans,
         tokenizer_config=tokenizer_config,
         transformer_config=transformer_config,
-        mixed_precision=mixed_precision,
+        precision=precision,
         grad_scaler_config=grad_scaler_config,
         window=window,
         stride=stride,

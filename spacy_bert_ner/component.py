@@ -29,12 +29,15 @@ from thinc.api import Config, Model, Optimizer, set_dropout_rate
 from .constraints import get_constraints
 from .decode import decode
 from .gold import GoldReport, get_gold, get_labels, get_sentence_setters
+from .hf.protocol import CheckpointLoader
+from .layers.linear_crf import get_transitions, has_transitions
 from .listeners import check_no_listeners, check_output, check_upstream
 from .losses import CrossEntropy, Loss, rehearsal_loss
 from .schemes import TagSet
 from .scorer import bert_ner_score
 from .scores import install_extensions, make_span_group
 from .types import Floats2d
+from .words import get_words
 
 DEFAULT_MODEL = """
 [model]
@@ -58,6 +61,7 @@ upstream = "*"
     default_config={
         "model": Config().from_str(DEFAULT_MODEL)["model"],
         "scheme": "BIO",
+        "align": "token",
         "decoder": "constrained",
         "decode_scope": "doc",
         "threshold": 0.0,
@@ -74,7 +78,8 @@ def make_bert_ner(
     nlp: Language,
     name: str,
     model: Model[List[Doc], List[Floats2d]],
-    scheme: Literal["BIO", "BILUO"],
+    scheme: Literal["BIO", "BILUO", "IOB1", "IO"],
+    align: Literal["token", "word"],
     decoder: Literal["constrained", "greedy"],
     decode_scope: Literal["doc", "sentence"],
     threshold: float,
@@ -91,6 +96,7 @@ def make_bert_ner(
         model,
         name,
         scheme=scheme,
+        align=align,
         decoder=decoder,
         decode_scope=decode_scope,
         threshold=threshold,
@@ -115,6 +121,7 @@ class BertNER(TrainablePipe):
         name: str = "bert_ner",
         *,
         scheme: str = "BIO",
+        align: str = "token",
         decoder: str = "constrained",
         decode_scope: str = "doc",
         threshold: float = 0.0,
@@ -130,7 +137,10 @@ class BertNER(TrainablePipe):
         vocab (Vocab): The shared vocabulary.
         model (Model[List[Doc], List[Floats2d]]): Gives tag probabilities, (n_tokens, n_tags).
         name (str): The component instance name, under which losses are recorded.
-        scheme (str): Tag scheme, "BIO" or "BILUO".
+        scheme (str): Tag scheme, "BIO", "BILUO" (the same as IOBES), "IOB1" or "IO".
+        align (str): "token" for a tag for each token; "word" for one for all tokens between two
+            spaces, by the first wordpiece, as checkpoints have learned whose training data was
+            split at spaces. Punctuation at the edges of such a word is then in no entity.
         decoder (str): "constrained" for the most probable valid tag sequence, "greedy" for the
             most probable tag of each token, repaired as conlleval reads it.
         decode_scope (str): "doc" to let entities go across sentence starts, which a sentence
@@ -163,6 +173,7 @@ class BertNER(TrainablePipe):
         self.cfg: Dict[str, Any] = {
             "labels": [],
             "scheme": scheme,
+            "align": align,
             "decoder": decoder,
             "decode_scope": decode_scope,
             "threshold": threshold,
@@ -211,7 +222,8 @@ class BertNER(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> List[Floats2d]:
         """Apply the model to documents, without changing them.
 
-        RETURNS (List[Floats2d]): Tag probabilities, float32, (n_tokens, n_tags).
+        RETURNS (List[Floats2d]): Tag probabilities, or log-scores of a CRF, float32,
+            (n_tokens, n_tags).
         RAISES (ValueError): If the model is not initialized, or has no transformer output.
         """
         docs = list(docs)
@@ -230,29 +242,46 @@ class BertNER(TrainablePipe):
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
         RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences.
         """
-        cfg, tag_set = self.cfg, self.tag_set
-        for doc, probs in zip(docs, scores):
-            constraints = get_constraints(
+        cfg, tag_set, docs = self.cfg, self.tag_set, list(docs)
+        if not docs:
+            return
+        fixed = [
+            get_constraints(
                 doc,
                 self.name,
                 keep_ents=cfg["annotate_ents"] and not cfg["overwrite_ents"],
                 keep_blocked=cfg["annotate_ents"],
                 by_sentence=cfg["decode_scope"] == "sentence",
             )
-            rows = constraints.rows
-            entities = decode(probs[rows], constraints.breaks, tag_set, cfg["decoder"])
-            entities = entities.select(entities.scores >= cfg["threshold"])
+            for doc in docs
+        ]
+        words = [get_words(doc, c.rows, c.breaks, cfg["align"]) for doc, c in zip(docs, fixed)]
+        # In one call, since each document begins a sequence: many short ones take no longer.
+        entities = decode(
+            numpy.concatenate([p[c.rows[w.starts]] for p, c, w in zip(scores, fixed, words)]),
+            numpy.concatenate([c.breaks[w.starts] for c, w in zip(fixed, words)]),
+            tag_set,
+            cfg["decoder"],
+            self._get_transitions(),
+        )
+        entities = entities.select(entities.scores >= cfg["threshold"])
+        starts = numpy.concatenate([w.first for w in words])[entities.starts]
+        ends = numpy.concatenate([w.last for w in words])[entities.ends - 1] + 1
+        edges = numpy.cumsum([0] + [len(w.starts) for w in words])
+        edges = numpy.searchsorted(entities.starts, edges)
+        labels, key = self.labels, cfg["spans_key"]
+        for doc, constraints, i, j in zip(docs, fixed, edges[:-1].tolist(), edges[1:].tolist()):
+            mine = entities.select(slice(i, j))
             spans = [
-                Span(doc, int(start), int(end), label=self.labels[label])
+                Span(doc, start, end, label=labels[label])
                 for start, end, label in zip(
-                    rows[entities.starts], rows[entities.ends - 1] + 1, entities.labels
+                    starts[i:j].tolist(), ends[i:j].tolist(), mine.labels.tolist()
                 )
             ]
             if cfg["annotate_ents"]:
                 kept = [] if cfg["overwrite_ents"] else list(doc.ents)
                 doc.set_ents(kept + spans, blocked=constraints.blocked, default="outside")
-            key = cfg["spans_key"]
-            doc.spans[key] = make_span_group(doc, key, spans, entities)
+            doc.spans[key] = make_span_group(doc, key, spans, mine)
 
     def update(
         self,
@@ -300,9 +329,9 @@ class BertNER(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "BertNER.get_loss")
         tag_set = self.tag_set
-        key = self.cfg["incorrect_spans_key"]
-        gold = [get_gold(example, tag_set, key) for example in examples]
-        loss, d_scores = self.loss(self.model.ops.xp, scores, gold, tag_set)
+        key, align = self.cfg["incorrect_spans_key"], self.cfg["align"]
+        gold = [get_gold(example, tag_set, key, align=align) for example in examples]
+        loss, d_scores = self.loss(self.model, scores, gold, tag_set)
         if not numpy.isfinite(loss):
             raise ValueError(Errors.E910.format(name=self.name))
         return loss, d_scores
@@ -342,6 +371,7 @@ class BertNER(TrainablePipe):
         *,
         nlp: Optional[Language] = None,
         labels: Optional[Sequence[str]] = None,
+        checkpoint: Optional[CheckpointLoader] = None,
     ) -> None:
         """Initialize the component for training, and report gold entities that don't fit: one
         message for the corpus.
@@ -349,11 +379,15 @@ class BertNER(TrainablePipe):
         get_examples (Callable[[], Iterable[Example]]): Gives a representative sample.
         nlp (Optional[Language]): The pipeline that the component is part of.
         labels (Optional[Sequence[str]]): The labels, else those found in the examples.
-        RAISES (ValueError): If there are no labels, or no transformer to listen to.
+        checkpoint (Optional[CheckpointLoader]): Gives the labels and weights of a Hugging Face
+            token classifier to begin with. Other labels come behind them.
+        RAISES (ValueError): If there are no labels, or no transformer to listen to, and for a
+            checkpoint that can't be read or doesn't fit.
         """
         validate_get_examples(get_examples, "BertNER.initialize")
         if nlp is not None:
             check_upstream(nlp, self.name, self.model)
+        write_head = None if checkpoint is None else checkpoint.prepare(self, nlp)
         for label in get_labels(get_examples()) if labels is None else labels:
             self.add_label(label)
         if not self.labels:
@@ -362,7 +396,7 @@ class BertNER(TrainablePipe):
                 f"doc.ents are set, or name the labels in [initialize.components.{self.name}] "
                 "labels."
             )
-        self.loss.check(self.labels)
+        self.loss.check(self.labels, self.model)
         report = self.report_gold(get_examples(), nlp)
         self._reported |= report.unknown_labels
         message = report.message()
@@ -372,6 +406,8 @@ class BertNER(TrainablePipe):
         n_tags = len(self.tag_set)
         Y: List[Any] = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]
         self.model.initialize(X=sample or None, Y=Y or None)
+        if write_head is not None:
+            write_head()
 
     def report_gold(self, examples: Iterable[Example], nlp: Optional[Language]) -> GoldReport:
         """Count the gold entities that the component can't learn as they stand.
@@ -384,6 +420,7 @@ class BertNER(TrainablePipe):
             self.labels,
             by_sentence=by_sentence,
             incorrect_spans_key=self.cfg["incorrect_spans_key"],
+            align=self.cfg["align"],
         )
         pipes = [] if nlp is None else get_sentence_setters(nlp)
         for example in examples:
@@ -407,6 +444,12 @@ class BertNER(TrainablePipe):
         # A string that the vocabulary first sees in a memory zone is gone after it.
         for label in self.labels:
             self.vocab.strings.add(label)
+
+    def _get_transitions(self) -> Optional[Floats2d]:
+        """What a CRF has learned, (n_tags, n_tags); None for other models."""
+        if not has_transitions(self.model):
+            return None
+        return self.model.ops.to_numpy(get_transitions(self.model.get_ref("output_layer")))
 
     def _n_outputs(self) -> Optional[int]:
         layer = self.model.maybe_get_ref("output_layer")

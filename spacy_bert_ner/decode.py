@@ -1,10 +1,11 @@
 """From tag probabilities to entities."""
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Iterator, Optional, Tuple, Union
 
 import numpy
 
+from .crf import get_marginals, make_chain
 from .schemes import TagSet
 from .types import Bools1d, Floats1d, Floats2d, Floats3d, Ints1d, Ints2d
 
@@ -28,15 +29,21 @@ class Entities:
     labels: Ints1d
     scores: Floats1d
 
-    def select(self, chosen: Bools1d) -> "Entities":
-        """RETURNS (Entities): Those that are chosen, bool, (n_entities,)."""
+    def select(self, chosen: Union[Bools1d, slice]) -> "Entities":
+        """RETURNS (Entities): Those that are chosen, bool, (n_entities,), or a range."""
         return Entities(*(column[chosen] for column in vars(self).values()))
 
 
-def decode(probs: Floats2d, breaks: Bools1d, tag_set: TagSet, decoder: str) -> Entities:
+def decode(
+    scores: Floats2d,
+    breaks: Bools1d,
+    tag_set: TagSet,
+    decoder: str,
+    transitions: Optional[Floats2d] = None,
+) -> Entities:
     """Find the entities in sequences that stand one after the other.
 
-    probs (Floats2d): Tag probabilities, (n_tokens, n_tags).
+    scores (Floats2d): Tag probabilities, or, with transitions, log-scores, (n_tokens, n_tags).
     breaks (Bools1d): Whether a sequence begins at the token, as at the first, bool,
         (n_tokens,).
     tag_set (TagSet): The tags.
@@ -44,12 +51,17 @@ def decode(probs: Floats2d, breaks: Bools1d, tag_set: TagSet, decoder: str) -> E
         probable tag of each token. Greedy tags are repaired as conlleval reads them: a tag that
         can't continue the entity before it begins one, and an entity that isn't closed ends where
         the next tag doesn't continue it.
+    transitions (Optional[Floats2d]): Log-scores of a tag (row) before another, of a CRF,
+        (n_tags, n_tags). Probabilities of tags are then those of all valid sequences.
     """
+    probs = scores if transitions is None else _crf_probs(scores, breaks, tag_set, transitions)
     log_probs = numpy.log(numpy.maximum(probs, TINY))
     if decoder == "greedy":
         tags = log_probs.argmax(axis=1)
-    else:
+    elif transitions is None:
         tags = constrained_tags(log_probs, breaks, tag_set)
+    else:
+        tags = crf_tags(scores, breaks, tag_set, transitions)
     starts, ends = find_entities(tags, breaks, tag_set)
     chosen = log_probs[numpy.arange(len(tags)), tags]
     sums = numpy.concatenate([[0.0], numpy.cumsum(chosen, dtype="float64")])
@@ -60,6 +72,37 @@ def decode(probs: Floats2d, breaks: Bools1d, tag_set: TagSet, decoder: str) -> E
         labels=tag_set.label_ids[tags[starts]],
         scores=numpy.exp(means).clip(0.0, 1.0).astype("float32"),
     )
+
+
+def crf_tags(scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Floats2d) -> Ints1d:
+    """The best valid tags of each sequence; of equal ones, those with the lowest ids.
+
+    scores (Floats2d): Log-scores of the tags, (n_tokens, n_tags).
+    transitions (Floats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    RETURNS (Ints1d): Tag ids, (n_tokens,).
+    """
+    tags = numpy.zeros(len(scores), dtype="int64")
+    starts = numpy.nonzero(breaks)[0]
+    ends = numpy.append(starts[1:], len(scores))[: len(starts)]
+    allowed = numpy.where(tag_set.allowed, transitions, -numpy.inf)
+    _decode_pieces(_with_ends(scores, breaks, tag_set), starts, ends, allowed, tags)
+    return tags
+
+
+def _crf_probs(
+    scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Floats2d
+) -> Floats2d:
+    """Probabilities of the tags over all valid sequences, (n_tokens, n_tags)."""
+    probs = numpy.zeros(scores.shape)
+    starts = numpy.nonzero(breaks)[0]
+    ends = numpy.append(starts[1:], len(scores))[: len(starts)]
+    for chosen in _like_lengths(ends - starts):
+        rows = [numpy.arange(i, j) for i, j in zip(starts[chosen], ends[chosen])]
+        chain = make_chain([scores[i] for i in rows], transitions, tag_set)
+        _, marginals, _ = get_marginals(chain)
+        for i, P in zip(rows, marginals):
+            probs[i] = P[: len(i)]
+    return probs
 
 
 def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> Ints1d:
@@ -74,12 +117,7 @@ def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> I
     RETURNS (Ints1d): Tag ids, (n_tokens,).
     """
     n_tokens = len(log_probs)
-    # Double precision: float32 sums over thousands of tokens lose what tags differ by.
-    scores = log_probs.astype("float64")
-    ends = numpy.roll(breaks, -1)  # the token before a break, and the last
-    ends[-1:] = True
-    scores[numpy.ix_(breaks, ~tag_set.first)] = -numpy.inf
-    scores[numpy.ix_(ends, ~tag_set.last)] = -numpy.inf
+    scores = _with_ends(log_probs, breaks, tag_set)
     transitions = numpy.where(tag_set.allowed, 0.0, -numpy.inf)
     tags = scores.argmax(axis=1)
     joined = numpy.zeros(n_tokens, dtype=bool)  # with the token before
@@ -99,6 +137,17 @@ def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> I
         _decode_pieces(scores, *_pieces_with(clash, joined), transitions, tags)
 
 
+def _with_ends(log_scores: Floats2d, breaks: Bools1d, tag_set: TagSet) -> Floats2d:
+    """Log-scores without tags that can't begin or end a sequence, (n_tokens, n_tags)."""
+    # Double precision: float32 sums over thousands of tokens lose what tags differ by.
+    scores = log_scores.astype("float64")
+    ends = numpy.roll(breaks, -1)  # the token before a break, and the last
+    ends[-1:] = True
+    scores[numpy.ix_(breaks, ~tag_set.first)] = -numpy.inf
+    scores[numpy.ix_(ends, ~tag_set.last)] = -numpy.inf
+    return scores
+
+
 def _pieces_with(marked: Bools1d, joined: Bools1d) -> Tuple[Ints1d, Ints1d]:
     """Starts and ends of the pieces in which a token is marked, (n_pieces,) each."""
     starts = numpy.nonzero(~joined)[0]
@@ -111,14 +160,20 @@ def _decode_pieces(
     scores: Floats2d, starts: Ints1d, ends: Ints1d, transitions: Floats2d, tags: Ints1d
 ) -> None:
     """Decode ranges of tokens, those of like length together, and write their tags, in place."""
-    all_lengths = ends - starts
-    sizes = numpy.ceil(numpy.log2(all_lengths)).astype("int64")
-    for size in numpy.unique(sizes):
-        lengths = all_lengths[sizes == size]
+    for chosen in _like_lengths(ends - starts):
+        lengths = ends[chosen] - starts[chosen]
         steps = numpy.arange(lengths.max())
         inside = steps < lengths[:, None]
-        rows = numpy.where(inside, starts[sizes == size][:, None] + steps, 0)
+        rows = numpy.where(inside, starts[chosen][:, None] + steps, 0)
         tags[rows[inside]] = viterbi(scores[rows], lengths, transitions)[inside]
+
+
+def _like_lengths(lengths: Ints1d) -> Iterator[Bools1d]:
+    """YIELDS (Bools1d): Which sequences to pad together, (n_sequences,): none to over twice its
+    length."""
+    sizes = numpy.ceil(numpy.log2(lengths))
+    for size in numpy.unique(sizes):
+        yield sizes == size
 
 
 def viterbi(scores: Floats3d, lengths: Ints1d, transitions: Floats2d) -> Ints2d:

@@ -11,7 +11,8 @@ from spacy.training import Example
 from .chars import count_before, nonspace_table, visible_tokens
 from .findings import Finding, format_findings, show
 from .schemes import TagSet
-from .types import Ints1d
+from .types import Bools1d, Ints1d
+from .words import Words, get_words
 
 MISSING = -1
 
@@ -32,50 +33,67 @@ class Gold(NamedTuple):
     """What is known of a document.
 
     tags (Ints1d): Tag ids, int64, -1 for missing, (n_tokens,).
+    rows (Ints1d): The tokens that a tag is predicted for, int64, (n_rows,).
     incorrect (List[Incorrect]): Entities that are known to be wrong.
     """
 
     tags: Ints1d
+    rows: Ints1d
     incorrect: List[Incorrect]
 
 
-def get_gold(example: Example, tag_set: TagSet, incorrect_spans_key: Optional[str] = None) -> Gold:
+def get_gold(
+    example: Example,
+    tag_set: TagSet,
+    incorrect_spans_key: Optional[str] = None,
+    *,
+    align: str = "token",
+) -> Gold:
     """The tags that the tokens of `example.predicted` should get, and the entities that they
     shouldn't spell. Entities of labels that the model doesn't have are outside of those it has.
     Missing are: tokens without annotation, tokens of entities that don't align, and tokens that
-    show nothing (white space, U+200B), which have no wordpieces to learn from.
+    show nothing (white space, U+200B), which have no wordpieces to learn from. By word, the first
+    token has the word's tag and the others none, and words that an entity divides are missing.
 
     incorrect_spans_key (Optional[str]): Where `example.reference.spans` has wrong entities.
+    align (str): What gets a tag, "token" or "word".
     RAISES (ValueError): For an entity that is both right and wrong.
     """
     doc = example.predicted
     label_ids = {label: i for i, label in enumerate(tag_set.labels)}
-    tags = numpy.full(len(doc), MISSING, dtype="int64")
     shown = numpy.nonzero(visible_tokens(doc))[0]
+    words = get_words(doc, shown, numpy.arange(len(shown)) == 0, align)
+    firsts = shown[words.starts]  # the tokens that get the tags
     ents, biluo = example.get_aligned_ents_and_ner()
-    tags[[tag == "O" for tag in biluo]] = 0
+    outside = numpy.array([tag == "O" for tag in biluo], dtype=bool)
     for ent in ents:
-        rows = _rows_in(shown, ent)
-        if ent.label_ not in label_ids:
-            tags[rows] = 0
-        elif len(rows):
-            tags[rows] = tag_set.encode(len(rows), label_ids[ent.label_])
-    missing = numpy.ones(len(doc), dtype=bool)
-    missing[shown] = False
-    tags[missing] = MISSING
+        outside[ent.start : ent.end] |= ent.label_ not in label_ids
+    tags = numpy.full(len(doc), MISSING, dtype="int64")
+    if len(shown):
+        known = numpy.logical_and.reduceat(outside[shown], words.starts)
+        tags[firsts[known]] = 0
+    before = (0, "")  # where the entity before ends, and its label
+    for ent in ents:
+        i, j, fits = words.within(ent.start, ent.end)
+        if ent.label_ not in label_ids or i == j:
+            continue
+        again = before == (i, ent.label_)
+        tags[firsts[i:j]] = (
+            tag_set.encode(j - i, label_ids[ent.label_], again=again) if fits else MISSING
+        )
+        before = (j, ent.label_)
     incorrect = []
     for span in get_incorrect_spans(example, incorrect_spans_key):
-        rows = _rows_in(shown, span)
-        if len(rows) and span.label_ in label_ids:
-            follower = numpy.searchsorted(shown, rows[-1]) + 1
+        i, j, fits = words.within(span.start, span.end)
+        if fits and span.label_ in label_ids:
             incorrect.append(
                 Incorrect(
-                    rows=rows,
-                    tags=numpy.array(tag_set.encode(len(rows), label_ids[span.label_])),
-                    follower=int(shown[follower]) if follower < len(shown) else None,
+                    rows=firsts[i:j],
+                    tags=numpy.array(tag_set.encode(j - i, label_ids[span.label_])),
+                    follower=int(firsts[j]) if j < len(firsts) else None,
                 )
             )
-    return Gold(tags, incorrect)
+    return Gold(tags, firsts, incorrect)
 
 
 def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
@@ -94,17 +112,13 @@ def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
     return example.get_aligned_spans_y2x(spans, allow_overlap=True)
 
 
-def _rows_in(shown: Ints1d, span: Span) -> Ints1d:
-    """The tokens of a span that show something."""
-    return shown[slice(*numpy.searchsorted(shown, [span.start, span.end]))]
-
-
 class GoldReport:
     """Counts the gold entities of a corpus that can't be learned, or not as they stand.
 
     labels (Optional[Sequence[str]]): The model's labels, None if they come from this corpus.
     by_sentence (bool): Whether entities are decoded within sentences.
     incorrect_spans_key (Optional[str]): Where documents have entities known to be wrong.
+    align (str): What gets a tag, "token" or "word".
     """
 
     def __init__(
@@ -113,8 +127,10 @@ class GoldReport:
         *,
         by_sentence: bool,
         incorrect_spans_key: Optional[str] = None,
+        align: str = "token",
     ):
         self.labels = None if labels is None else set(labels)
+        self.align = align
         self.incorrect_spans_key = incorrect_spans_key
         self.n_ents = 0
         self.lost = Finding("gold entities don't align with the tokens, which count as missing")
@@ -123,6 +139,10 @@ class GoldReport:
             "gold entities have labels the model doesn't have, and count as outside"
         )
         self.unknown_labels: Set[str] = set()
+        self.divided = Finding(
+            "gold entities begin or end inside a word, or take in punctuation at its edge, and "
+            'can\'t be predicted: set align = "token"'
+        )
         self.crossing = Finding(
             "gold entities cross a sentence start, and can't be predicted: set decode_scope = "
             '"doc"'
@@ -137,7 +157,7 @@ class GoldReport:
     @property
     def findings(self) -> List[Finding]:
         """RETURNS (List[Finding]): What was found of entities, kind by kind."""
-        return [self.lost, self.blank, self.unknown, self.crossing]
+        return [self.lost, self.blank, self.divided, self.unknown, self.crossing]
 
     def add(self, example: Example) -> None:
         """Count the entities of one example.
@@ -154,6 +174,8 @@ class GoldReport:
         found = set(_places(aligned, doc))
         visible = visible_tokens(doc)
         starts = doc.to_array("SENT_START") == 1
+        shown = numpy.nonzero(visible)[0]
+        words = get_words(doc, shown, numpy.arange(len(shown)) == 0, self.align)
         for ent, place in zip(gold, _places(gold, reference)):
             if place not in found:
                 self.lost.add(_show(ent))
@@ -163,6 +185,8 @@ class GoldReport:
         for ent in aligned:
             if not (visible[ent.start] and visible[ent.end - 1]):
                 self.blank.add(_show(ent))
+            if _divides(words, ent, visible):
+                self.divided.add(_show(ent))
             if starts[ent.start + 1 : ent.end].any():
                 self.crossing.add(_show(ent))
 
@@ -189,6 +213,15 @@ class GoldReport:
 def get_labels(examples: Iterable[Example]) -> List[str]:
     """RETURNS (List[str]): The labels of all gold entities, sorted."""
     return sorted({ent.label_ for example in examples for ent in example.reference.ents})
+
+
+def _divides(words: Words, ent: Span, visible: Bools1d) -> bool:
+    """Whether an entity isn't what its words give: those of nothing that shows give nothing."""
+    inside = numpy.nonzero(visible[ent.start : ent.end])[0] + ent.start
+    if not len(inside):
+        return False
+    i, j, fits = words.within(ent.start, ent.end)
+    return not fits or (words.first[i], words.last[j - 1]) != (inside[0], inside[-1])
 
 
 def _show(ent: Span) -> str:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
 
 import numpy
+from thinc.api import Model
 
 from .gold import MISSING, Gold, Incorrect
+from .layers.linear_crf import has_transitions
 from .schemes import TagSet
 from .types import Floats1d, Floats2d
 
@@ -19,14 +21,14 @@ FLOOR = 1e-7
 class Loss(Protocol):
     """A loss for the tags of tokens."""
 
-    def check(self, labels: Sequence[str]) -> None:
-        """RAISES (ValueError): If the settings don't fit the labels of the component."""
+    def check(self, labels: Sequence[str], model: Model) -> None:
+        """RAISES (ValueError): If the settings don't fit the labels or the model."""
 
     def __call__(
-        self, xp: Any, probs: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-        inputs of the softmax, float32, (n_tokens, n_tags)."""
+        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient that goes back into
+        the model, float32, (n_tokens, n_tags)."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,14 @@ class CrossEntropy:
     label_weights: Dict[str, float] = field(default_factory=dict)
     label_smoothing: float = 0.0
 
-    def check(self, labels: Sequence[str]) -> None:
-        """RAISES (ValueError): For the weight of a label that the component doesn't have."""
+    def check(self, labels: Sequence[str], model: Model) -> None:
+        """RAISES (ValueError): For the weight of a label that the component doesn't have, and for
+        the model of a CRF."""
+        if has_transitions(model):
+            raise ValueError(
+                "spacy-bert-ner.CrossEntropy.v1 trains no transitions between tags, as the model "
+                "has. Take the loss spacy-bert-ner.CRFLikelihood.v1."
+            )
         unknown = sorted(set(self.label_weights) - {OUTSIDE, *labels})
         if unknown:
             raise ValueError(
@@ -55,17 +63,18 @@ class CrossEntropy:
             )
 
     def __call__(
-        self, xp: Any, probs: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
         """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
         inputs of the softmax: zero for tokens without a gold tag."""
+        xp = model.ops.xp
         weights = self._get_tag_weights(tag_set)
         total = sum(
             float(weights[doc.tags[doc.tags != MISSING]].sum()) + len(doc.incorrect) for doc in gold
         )
         loss = 0.0
         gradients = []
-        for P, doc in zip(probs, gold):
+        for P, doc in zip(scores, gold):
             doc_loss, gradient = self._cross_entropy(xp, P, doc, weights)
             for span in doc.incorrect:
                 doc_loss += _add_unlikelihood(xp, P, span, tag_set, gradient)
