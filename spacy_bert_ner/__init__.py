@@ -6,7 +6,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Imported on first use: spaCy imports torch, where it is installed.
-_EXPORTS = {"BertNER": "component", "install_extensions": "scores"}
+_EXPORTS = {
+    "BertNER": "component",
+    "describe": "hf.describe",
+    "from_huggingface": "hf.loader",
+    "install_extensions": "scores",
+    "to_huggingface": "hf.export",
+}
 
 
 def __getattr__(name: str) -> Any:

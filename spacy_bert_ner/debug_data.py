@@ -141,4 +141,5 @@ def _make_gold_report(pipe: BertNER, labels: Optional[List[str]]) -> GoldReport:
         labels,
         by_sentence=pipe.cfg["decode_scope"] == "sentence",
         incorrect_spans_key=pipe.cfg["incorrect_spans_key"],
+        align=pipe.cfg["align"],
     )

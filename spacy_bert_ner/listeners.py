@@ -88,7 +88,7 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
     RAISES (ValueError): If there is none, or if it is frozen and doesn't annotate.
     """
     for listener in get_listeners(model):
-        upstream = _find_upstream(nlp, name, listener)
+        upstream = find_upstream(nlp, name, listener)
         if upstream is None:
             raise ValueError(_missing(nlp, name, listener))
         training = nlp.config["training"]
@@ -127,7 +127,8 @@ def check_no_listeners(name: str, model: Model) -> None:
         )
 
 
-def _find_upstream(nlp: Language, name: str, listener: Model) -> Optional[str]:
+def find_upstream(nlp: Language, name: str, listener: Model) -> Optional[str]:
+    """RETURNS (Optional[str]): The component that a listener of the component `name` hears."""
     for upstream, pipe in nlp.components:
         if listener in getattr(pipe, "listener_map", {}).get(name, []):
             return upstream

@@ -383,7 +383,7 @@ def test_probabilities_of_0_and_1(decoder, scheme, tags, expected):
     assert entities.scores.tolist() == [1.0] * len(expected)
 
 
-@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+@pytest.mark.parametrize("scheme", ["BIO", "BILUO"])
 def test_certain_of_impossible_tags(scheme):
     """All probability on tags that don't fit together: valid tags all the same."""
     tag_set = TagSet(scheme, ["X", "Y"])

@@ -2,7 +2,7 @@ from itertools import product
 
 import numpy
 import pytest
-from seqeval.scheme import BILOU, IOB2, Tokens
+from seqeval.scheme import BILOU, IOB1, IOB2, Tokens
 
 from spacy_bert_ner.schemes import SCHEMES, TagSet
 
@@ -27,6 +27,21 @@ BILUO_ALLOWED = """
 1 1001 1001
 1 1001 1001
 """
+IOB1_TAGS = ["O", "I-X", "B-X", "I-Y", "B-Y"]
+# B stands right behind an entity of the same label, and nowhere else.
+IOB1_ALLOWED = """
+1 10 10
+1 11 10
+1 11 10
+1 10 11
+1 10 11
+"""
+IO_TAGS = ["O", "I-X", "I-Y"]
+IO_ALLOWED = """
+1 1 1
+1 1 1
+1 1 1
+"""
 
 
 def parse_row(bits):
@@ -46,6 +61,8 @@ def is_valid(tag_set, tags):
     [
         ("BIO", BIO_TAGS, BIO_ALLOWED, "1 10 10", "1 11 11"),
         ("BILUO", BILUO_TAGS, BILUO_ALLOWED, "1 1001 1001", "1 0011 0011"),
+        ("IOB1", IOB1_TAGS, IOB1_ALLOWED, "1 10 10", "1 11 11"),
+        ("IO", IO_TAGS, IO_ALLOWED, "1 1 1", "1 1 1"),
     ],
 )
 def test_tables(scheme, tags, allowed, first, last):
@@ -62,6 +79,8 @@ def test_tables(scheme, tags, allowed, first, last):
     [
         ("BIO", [-1, 0, 0, 1, 1], "0 10 10", "0 00 00"),
         ("BILUO", [-1, 0, 0, 0, 0, 1, 1, 1, 1], "0 1001 1001", "0 0011 0011"),
+        ("IOB1", [-1, 0, 0, 1, 1], "0 01 01", "0 00 00"),
+        ("IO", [-1, 0, 1], "0 0 0", "0 0 0"),
     ],
 )
 def test_tag_properties(scheme, label_ids, starts, closes):
@@ -105,11 +124,39 @@ def test_label_names_mean_nothing(scheme, labels):
         ("BILUO", 2, 1, ["B-Y", "L-Y"]),
         ("BILUO", 3, 0, ["B-X", "I-X", "L-X"]),
         ("BILUO", 4, 1, ["B-Y", "I-Y", "I-Y", "L-Y"]),
+        ("IOB1", 3, 1, ["I-Y", "I-Y", "I-Y"]),
+        ("IO", 1, 0, ["I-X"]),
     ],
 )
 def test_encode(scheme, length, label_id, expected):
     tag_set = TagSet(scheme, ["X", "Y"])
     assert [tag_set.tags[i] for i in tag_set.encode(length, label_id)] == expected
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_encode_again(length):
+    """Right behind an entity of the same label: only IOB1 has a tag of its own for it."""
+    for scheme in SCHEMES:
+        tag_set = TagSet(scheme, ["X"])
+        first, again = (tag_set.encode(length, 0, again=again) for again in (False, True))
+        assert is_valid(tag_set, first + again)
+        assert first[1:] == again[1:]
+        assert (first == again) == (scheme != "IOB1")
+        if scheme == "IOB1":
+            assert tag_set.tags[again[0]] == "B-X"
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_what_continues(scheme):
+    """Tags that are of one entity are allowed, and those that aren't begin one or are outside."""
+    tag_set = TagSet(scheme, ["X", "Y"])
+    assert not (tag_set.continues & ~tag_set.allowed).any()
+    assert not tag_set.continues[:, tag_set.starts].any()
+    assert not tag_set.continues[tag_set.closes].any()
+    entity = tag_set.encode(4, 1)
+    assert all(tag_set.continues[a, b] for a, b in zip(entity, entity[1:]))
+    same = tag_set.label_ids[:, None] == tag_set.label_ids
+    assert not (tag_set.continues & ~same).any()
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
@@ -133,7 +180,9 @@ def test_new_label_appends_tags(scheme):
         numpy.testing.assert_array_equal(getattr(large, table)[:n], getattr(small, table))
 
 
-@pytest.mark.parametrize("scheme,theirs,longest", [("BIO", IOB2, 5), ("BILUO", BILOU, 4)])
+@pytest.mark.parametrize(
+    "scheme,theirs,longest", [("BIO", IOB2, 5), ("BILUO", BILOU, 4), ("IOB1", IOB1, 5)]
+)
 def test_valid_where_seqeval_reads_every_tag(scheme, theirs, longest):
     """Tags are valid if the entities that seqeval finds, which doesn't repair, account for all."""
     tag_set = TagSet(scheme, ["X", "Y"])
@@ -142,9 +191,13 @@ def test_valid_where_seqeval_reads_every_tag(scheme, theirs, longest):
     for length in range(1, longest + 1):
         for tags in product(range(len(tag_set)), repeat=length):
             expected = [0] * length
+            before = (0, "")  # where the entity before ends, and its label
             for entity in Tokens([tag_set.tags[i] for i in tags], theirs).entities:
                 size = entity.end - entity.start
-                expected[entity.start : entity.end] = tag_set.encode(size, label_ids[entity.tag])
+                expected[entity.start : entity.end] = tag_set.encode(
+                    size, label_ids[entity.tag], again=before == (entity.start, entity.tag)
+                )
+                before = (entity.end, entity.tag)
             assert is_valid(tag_set, tags) == (list(tags) == expected)
             n_valid += list(tags) == expected
     assert n_valid > 100

@@ -136,6 +136,7 @@ FAMILIES = {
         {**_ROBERTA, **_ROBERTA_IDS},
     ),
     "xlm-roberta": (unigram, "XLMRobertaConfig", {**_ROBERTA, **_ROBERTA_IDS}),
+    "camembert": (unigram, "CamembertConfig", {**_ROBERTA, **_ROBERTA_IDS}),
     "distilbert": (
         wordpiece,
         "DistilBertConfig",
@@ -167,6 +168,28 @@ FAMILIES = {
         },
     ),
     "mpnet": (wordpiece, "MPNetConfig", _ROBERTA),
+    "mobilebert": (
+        wordpiece,
+        "MobileBertConfig",
+        {
+            **_BERT,
+            "embedding_size": 8,
+            "intra_bottleneck_size": 8,
+            "num_feedforward_networks": 2,
+        },
+    ),
+    "modernbert": (
+        lambda **settings: byte_level(False, False, **settings),
+        "ModernBertConfig",
+        {
+            **_BERT,
+            **_ROBERTA_IDS,
+            "cls_token_id": 0,
+            "sep_token_id": 2,
+            "local_attention": 8,
+            "reference_compile": False,
+        },
+    ),
     "xlnet": (
         lambda **settings: unigram(prefix="", suffix="</s> <s>", **settings),
         "XLNetConfig",

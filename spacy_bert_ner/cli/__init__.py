@@ -13,6 +13,11 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "debug-data": WITH_OVERRIDES,
     "convert": {},
     "annotate": {},
+    "profile": {},
+    "compare": {},
+    "from-hf": {},
+    "to-hf": {},
+    "describe": {},
 }
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict
@@ -10,7 +11,7 @@ import safetensors.torch
 import srsly
 import torch
 from huggingface_hub.errors import HFValidationError
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
 # For an encoder that states no length at all: what most are pre-trained with.
 DEFAULT_LIMIT = 512
@@ -67,7 +68,7 @@ def load_pretrained(
     if tokenizer.is_fast:
         # As it will come back from a saved pipeline: what Hugging Face saves depends on the files
         # that a tokenizer was made from.
-        tokenizer = _tokenizer_from_files(_tokenizer_to_files(tokenizer))
+        tokenizer = tokenizer_from_files(tokenizer_to_files(tokenizer))
     return Encoder(model, tokenizer)
 
 
@@ -77,7 +78,7 @@ def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
     config.pop("_name_or_path", None)
     return {
         "config": srsly.json_dumps(config, sort_keys=True),
-        "tokenizer": _tokenizer_to_files(encoder.tokenizer),
+        "tokenizer": tokenizer_to_files(encoder.tokenizer),
         "weights": safetensors.torch.save(_distinct_weights(encoder.model)),
     }
 
@@ -90,10 +91,12 @@ def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any])
     """
     config_dict = srsly.json_loads(data["config"])
     config = CONFIG_MAPPING[config_dict["model_type"]].from_dict(config_dict)
-    tokenizer = _tokenizer_from_files(data["tokenizer"])
-    attention = transformer_config.get("attn_implementation")
-    model = AutoModel.from_config(config, attn_implementation=attention)
+    tokenizer = tokenizer_from_files(data["tokenizer"])
     weights = safetensors.torch.load(data["weights"])
+    settings = {"attn_implementation": transformer_config.get("attn_implementation")}
+    if not any(name.startswith("pooler.") for name in weights) and _pools(config):
+        settings["add_pooling_layer"] = False  # as the classes for token classification do
+    model = AutoModel.from_config(config, **settings)
     missing, unexpected = model.load_state_dict(weights, strict=False)
     lost = set(missing) & set(_distinct_weights(model))
     if lost or unexpected:
@@ -155,18 +158,27 @@ def freeze(model: Any, n_layers: int) -> None:
         block.requires_grad_(False)
 
 
-def _tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
+def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
+    """RETURNS (Dict[str, bytes]): What Hugging Face saves of a fast tokenizer, by file name."""
     with TemporaryDirectory() as folder:
         # Without the files of the slow twin, which are there only at the first time.
         tokenizer.save_pretrained(folder, legacy_format=False)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
-def _tokenizer_from_files(files: Dict[str, bytes]) -> Any:
+def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
+    """RETURNS (PreTrainedTokenizerFast): The tokenizer of these files."""
     with TemporaryDirectory() as folder:
         for name, content in files.items():
             Path(folder, name).write_bytes(content)
         return AutoTokenizer.from_pretrained(folder)
+
+
+def _pools(config: Any) -> bool:
+    """Whether the encoder of a config has a layer over the first piece that can be left out."""
+    found = MODEL_MAPPING[type(config)]
+    model_class: Any = found[0] if isinstance(found, tuple) else found
+    return "add_pooling_layer" in signature(model_class.__init__).parameters
 
 
 def _stated_positions(config: Any) -> int:

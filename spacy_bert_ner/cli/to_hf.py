@@ -1,0 +1,32 @@
+from pathlib import Path
+from typing import Optional
+
+from typer import Argument, BadParameter, Option, echo
+
+# fmt: off
+
+
+def to_hf_cli(
+    pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
+    output_path: Path = Argument(..., help="Where to write the checkpoint: a new folder"),  # noqa: B008
+    component: Optional[str] = Option(None, "--component", "-c", metavar="NAME", help="The bert_ner to write, if there are several"),  # noqa: E501
+    force: bool = Option(False, "--force", "-F", help="Replace a folder that isn't empty"),
+) -> None:
+    # fmt: on
+    """
+    Write a pipeline as a Hugging Face checkpoint, which needs no spaCy.
+
+    AutoModelForTokenClassification and AutoTokenizer read it, and pipeline("token-classification",
+    aggregation_strategy="first").
+    """
+    import spacy
+
+    from ..hf.export import to_huggingface
+    from ..hf.folders import check_output
+
+    try:
+        check_output(output_path, force)
+        to_huggingface(spacy.load(pipeline), output_path, component=component, force=force)
+    except (ValueError, OSError) as error:
+        raise BadParameter(str(error)) from error
+    echo(f"Wrote {output_path}.")

@@ -1,0 +1,124 @@
+"""The README.md of an exported checkpoint."""
+
+from typing import Any, Dict, List, Tuple
+
+import srsly
+from spacy.language import Language
+
+from ..component import BertNER
+from .encoders import Found
+
+USAGE = """```python
+from transformers import pipeline
+
+ner = pipeline("token-classification", model="PATH", aggregation_strategy="first")
+ner("Text to read")
+```"""
+ALIGNED = {
+    "token": "spaCy's tokens, which part a word from its punctuation",
+    "word": "words as they stand between spaces",
+}
+
+
+def make_card(nlp: Language, ner: BertNER, found: Found) -> str:
+    """Describe the model as far as the pipeline knows it: labels, scores, data and licence.
+
+    RETURNS (str): Markdown, with the front matter that the Hugging Face hub reads.
+    """
+    meta = nlp.meta
+    title = _get_title(meta)
+    sections = [
+        f"# {title}",
+        meta.get("description") or "Named entity recognition.",
+        "## Use",
+        USAGE,
+        "## Labels",
+        "\n".join(f"- `{label}`" for label in ner.labels),
+        "## Model",
+        _describe_model(ner, found),
+        *_section("## Scores", _make_scores(meta.get("performance", {}))),
+        *_section("## Data and sources", _make_sources(meta)),
+        *_section("## Licence", meta.get("license")),
+        *_section("## Author", _make_author(meta)),
+    ]
+    front = srsly.yaml_dumps(_make_front(nlp, title)).strip()
+    return f"---\n{front}\n---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _get_title(meta: Dict[str, Any]) -> str:
+    name = meta.get("name") or "pipeline"
+    return name if name.startswith(f"{meta['lang']}_") else f"{meta['lang']}_{name}"
+
+
+def _make_front(nlp: Language, title: str) -> Dict[str, Any]:
+    meta = nlp.meta
+    front: Dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "token-classification",
+        "tags": ["token-classification", "named-entity-recognition", "spacy-bert-ner"],
+    }
+    if nlp.lang and nlp.lang != "xx":
+        front["language"] = [nlp.lang]
+    if meta.get("license"):
+        front["license"] = meta["license"]
+    scores = meta.get("performance", {})
+    names = {"ents_p": "precision", "ents_r": "recall", "ents_f": "f1"}
+    metrics = [
+        {"type": names[key], "name": names[key], "value": float(scores[key])}
+        for key in names
+        if isinstance(scores.get(key), (int, float))
+    ]
+    if metrics:
+        task = {"type": "token-classification", "name": "Named entity recognition"}
+        results = {"task": task, "metrics": metrics}
+        front["model-index"] = [{"name": title, "results": [results]}]
+    return front
+
+
+def _describe_model(ner: BertNER, found: Found) -> str:
+    settings = found.node.attrs["settings"]
+    encoder = type(found.shim._model).__name__
+    lines = [
+        f"`{encoder}` with a token classifier on the first piece of each word. The tags are "
+        f"{ner.cfg['scheme']}, on {ALIGNED[ner.cfg['align']]}.",
+        "Exported from a spaCy pipeline of spacy-bert-ner, which reads text in windows of "
+        f"{settings.window or 'one sentence'}{' wordpieces' if settings.window else ''}, decodes "
+        f'with `decoder = "{ner.cfg["decoder"]}"` and leaves out entities with scores below '
+        f"{ner.cfg['threshold']}. Hugging Face's pipeline takes the best tag of each word, and "
+        "cuts off what is beyond the limit of the encoder unless it is given a `stride`.",
+    ]
+    return "\n\n".join(lines)
+
+
+def _make_scores(scores: Dict[str, Any]) -> str:
+    rows: List[Tuple[Any, ...]] = [("all", *(scores.get(f"ents_{key}") for key in "prf"))]
+    for label, values in (scores.get("ents_per_type") or {}).items():
+        rows.append((f"`{label}`", *(values.get(key) for key in "prf")))
+    lines = [
+        f"| {label} | {' | '.join(f'{100 * float(value):.1f}' for value in values)} |"
+        for label, *values in rows
+        if all(isinstance(value, (int, float)) for value in values)
+    ]
+    if not lines:
+        return ""
+    head = ["| entities | precision | recall | F1 |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *lines])
+
+
+def _make_sources(meta: Dict[str, Any]) -> str:
+    lines = []
+    for source in meta.get("sources") or []:
+        entry = {"name": source} if isinstance(source, str) else source
+        text = entry.get("name", "")
+        text = f"[{text}]({entry['url']})" if entry.get("url") else text
+        extra = [entry[key] for key in ("author", "license") if entry.get(key)]
+        lines.append(f"- {text} ({', '.join(extra)})" if extra else f"- {text}")
+    return "\n".join(lines)
+
+
+def _make_author(meta: Dict[str, Any]) -> str:
+    return ", ".join(meta[key] for key in ("author", "email", "url") if meta.get(key))
+
+
+def _section(head: str, text: Any) -> List[str]:
+    return [head, str(text)] if text else []

@@ -1,0 +1,321 @@
+"""Read a Hugging Face checkpoint: encoder, tokenizer, classifier and what its rows stand for."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoTokenizer
+
+from ..layers.hf import Encoder, find_pretrained, tokenizer_from_files, tokenizer_to_files
+from ..schemes import SCHEMES, TagSet
+from ..types import Floats2d
+from .heads import (
+    Head,
+    check_family,
+    find_head,
+    get_head_settings,
+    get_model_class,
+    split_state,
+)
+from .labels import LabelError, Reading, read_labels
+
+LabelsT = Union[Mapping[str, Optional[str]], Sequence[str], None]
+# Where the config.json of an exported pipeline says what Hugging Face doesn't know of.
+SETTINGS_KEY = "spacy_bert_ner"
+# A tag that the checkpoint has no row for gets that of another tag of its label, this much lower:
+# never the best, and no part of the sum of probabilities, but soon learned where gold has it.
+UNSEEN = 20.0
+# What transformers, safetensors and torch raise for files that they can't read.
+READ_ERRORS = (
+    AttributeError,
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    UnpicklingError,
+    ValueError,
+)
+
+
+@dataclass
+class Checkpoint:
+    """A token classifier that was read.
+
+    Attributes
+    ----------
+    name (str): As it was asked for.
+    encoder (Encoder): The encoder without the classifier, and the tokenizer.
+    head (Head): The kind of its classifier.
+    head_settings (Dict[str, Any]): Block of the config for a classifier like it.
+    scheme (str): The scheme of its tags.
+    labels (List[str]): Entity labels.
+    params (Dict[str, Floats2d]): Weights of the classifier by Hugging Face's names, with rows in
+        the order of `TagSet(scheme, labels)`; empty if it had no classifier.
+    settings (Dict[str, Any]): Of a pipeline that was exported: align, decoder, window and others.
+    card (str): The model card, empty if there is none.
+    """
+
+    name: str
+    encoder: Encoder
+    head: Head
+    head_settings: Dict[str, Any]
+    scheme: str
+    labels: List[str]
+    params: Dict[str, Floats2d]
+    settings: Dict[str, Any] = field(default_factory=dict)
+    card: str = ""
+
+
+def read_checkpoint(
+    name: str, *, labels: LabelsT = None, scheme: Optional[str] = None
+) -> Checkpoint:
+    """Read a checkpoint: safetensors, or a `pytorch_model.bin` of weights alone. Nothing that it
+    contains is executed.
+
+    name (str): A folder, an installed Python package that holds a model, or a name on the Hugging
+        Face hub.
+    labels (LabelsT): A map from its label names (or their numbers) to others, e.g. {"LABEL_0":
+        "O", "LABEL_1": "B-PER"}, None for those that count for nothing; or, for a model without a
+        token classifier, the labels of a new one.
+    scheme (Optional[str]): The scheme of a new classifier; "BIO" or "IOB1" for labels that don't
+        tell which.
+    RAISES (ValueError): For what can't be read or understood.
+    """
+    source = find_pretrained(name)
+    with quiet():
+        config = _read_config(name, source)
+        check_family(config, name)
+        model_class = get_model_class(config)
+        tokenizer = _read_tokenizer(name, source)
+        model, is_trained = _read_model(name, source, config, model_class)
+    encoder_model, weights = split_state(model)
+    _check_encoder(name, encoder_model, tokenizer)
+    head = find_head(list(weights), config.model_type)
+    settings = dict(getattr(config, SETTINGS_KEY, {}))
+    params: Dict[str, Floats2d] = {}
+    if is_trained:
+        reading = _read_rows(name, config, labels, scheme, settings)
+        params = {theirs: tensor.numpy() for theirs, tensor in weights.items()}
+        for theirs in head.rows:
+            params[theirs] = _place_rows(params[theirs], reading)
+    else:
+        reading = _new_labels(name, config, labels, scheme)
+    return Checkpoint(
+        name=name,
+        encoder=Encoder(_without_labels(encoder_model), tokenizer),
+        head=head,
+        head_settings=get_head_settings(model, head),
+        scheme=reading.scheme,
+        labels=reading.labels,
+        params=params,
+        settings=settings,
+        card=_read_card(source),
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from logging what we check and tell ourselves."""
+    before = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(before)
+
+
+def _read_config(name: str, source: str) -> Any:
+    if Path(source).is_dir() and not (Path(source) / "config.json").exists():
+        raise ValueError(f"Can't read '{name}': the folder has no config.json.")
+    try:
+        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except READ_ERRORS as error:
+        raise ValueError(
+            f"Can't read the model '{name}': it is neither a folder, nor an installed package that "
+            "holds one, nor a model that the Hugging Face hub gives us, or its config is of a kind "
+            f"that the installed transformers doesn't know ({_first_line(error)})."
+        ) from error
+
+
+def _read_tokenizer(name: str, source: str) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
+    except READ_ERRORS as error:
+        raise ValueError(
+            f"Can't read the tokenizer of '{name}' ({_first_line(error)}). Put the files that it "
+            "was saved with beside the weights: tokenizer.json, or the vocabulary of one that can "
+            "be made fast."
+        ) from error
+    if not tokenizer.is_fast:
+        raise ValueError(
+            f"Can't align the pieces of '{name}' with spaCy's tokens: {type(tokenizer).__name__} "
+            "is a slow tokenizer, which gives no character offsets. Save a fast one beside the "
+            "weights (tokenizer.json)."
+        )
+    # As it will come back from a saved pipeline, see `load_pretrained`.
+    return tokenizer_from_files(tokenizer_to_files(tokenizer))
+
+
+def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[Any, bool]:
+    """RETURNS (Tuple[PreTrainedModel, bool]): The model, and whether its classifier was read."""
+    try:
+        model, info = model_class.from_pretrained(
+            source,
+            config=config,
+            torch_dtype="float32",
+            weights_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # they are told below
+            output_loading_info=True,
+        )
+    except READ_ERRORS as error:
+        raise ValueError(
+            f"Can't read the weights of '{name}' ({_first_line(error)}). They have to be whole, as "
+            "model.safetensors, or as a pytorch_model.bin that holds nothing but tensors: files "
+            "with code in them are not opened. Download or save them again."
+        ) from error
+    prefix = f"{model.base_model_prefix}."
+    shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    for entry in info["mismatched_keys"]:
+        key = entry if isinstance(entry, str) else entry[0]  # by the version of transformers
+        is_encoder = key.startswith(prefix)
+        # The classifier of whole texts has the same names as that of tokens.
+        if is_encoder or _is_token_classifier(config):
+            stated = (
+                f"hidden_size = {config.hidden_size}"
+                if is_encoder
+                else (f"{config.num_labels} labels")
+            )
+            raise ValueError(
+                f"The weights of '{name}' don't fit its config.json, which states {stated}: {key} "
+                f"doesn't have the shape {shapes.get(key)}. One of the files is that of another "
+                "model."
+            )
+    missing = [key for key in info["missing_keys"] if key.startswith(prefix)]
+    if missing:
+        raise ValueError(
+            f"The weights of '{name}' lack {len(missing)} of the encoder's, {missing[0]} the first:"
+            f" they are not those of a {model_class.__name__} with this config.json."
+        )
+    names = list(split_state(model)[1])
+    lost = [key for key in info["missing_keys"] if key in names]
+    if lost and len(lost) < len(names) and _is_token_classifier(config):
+        raise ValueError(f"The weights of '{name}' have a classifier that lacks {sorted(lost)}.")
+    return model.eval(), _is_token_classifier(config) and not lost
+
+
+def _is_token_classifier(config: Any) -> bool:
+    classes = getattr(config, "architectures", None) or ["ForTokenClassification"]
+    return any(str(name).endswith("ForTokenClassification") for name in classes)
+
+
+def _check_encoder(name: str, model: Any, tokenizer: Any) -> None:
+    params = signature(model.forward).parameters
+    if not {"input_ids", "attention_mask"} <= set(params):
+        raise ValueError(
+            f"Can't take '{name}': {type(model).__name__} doesn't read wordpieces with a mask."
+        )
+    rows = model.get_input_embeddings()
+    n_rows = getattr(rows, "num_embeddings", None)
+    n_pieces = max(tokenizer.get_vocab().values()) + 1
+    if n_rows is not None and n_pieces > n_rows:
+        raise ValueError(
+            f"The tokenizer of '{name}' has {n_pieces} wordpieces, and the encoder has vectors for "
+            f"{n_rows}: it is that of another model."
+        )
+
+
+def _read_rows(
+    name: str,
+    config: Any,
+    labels: LabelsT,
+    scheme: Optional[str],
+    settings: Dict[str, Any],
+) -> Reading:
+    names = [config.id2label[i] for i in range(config.num_labels)]
+    if labels is not None and not isinstance(labels, Mapping):
+        raise LabelError(
+            f"'{name}' has a classifier with the labels {names}: give a map from them to others, "
+            f"not the list {list(labels)}."
+        )
+    tags = settings.get("tags", [])
+    if labels is None and len(tags) == len(names) and settings.get("scheme") in SCHEMES:
+        # Ours: names that Hugging Face's pipeline reads may be the same for two tags.
+        entity_labels = list(dict.fromkeys(tag.partition("-")[2] for tag in tags[1:]))
+        tag_set = TagSet(settings["scheme"], entity_labels)
+        if tag_set.tags == tags:
+            return Reading(settings["scheme"], entity_labels, list(range(len(tags))))
+    try:
+        return read_labels(names, label_map=labels, scheme=scheme)
+    except LabelError as error:
+        raise LabelError(f"'{name}': {error}") from error
+
+
+def _new_labels(name: str, config: Any, labels: LabelsT, scheme: Optional[str]) -> Reading:
+    classes = getattr(config, "architectures", None) or ["no class"]
+    if labels is None or isinstance(labels, Mapping) or not list(labels):
+        raise LabelError(
+            f"'{name}' ({', '.join(classes)}) has no token classifier: its encoder can be taken, "
+            'with a new one to train. Give the labels for it, as labels=["PER", "LOC"] in Python '
+            "or --labels labels.json on the command line."
+        )
+    if isinstance(labels, str) or len(set(labels)) < len(labels):
+        raise LabelError(f"Can't make a classifier for the labels {labels!r}: give each one once.")
+    return Reading(scheme or "BIO", list(labels), [])
+
+
+def _place_rows(values: Floats2d, reading: Reading) -> Floats2d:
+    """Rows in the order of the tags. A tag without one gets that of another tag of its label, or
+    zeros if there is none, with a bias that is lower by `UNSEEN`."""
+    tag_set = TagSet(reading.scheme, reading.labels)
+    placed = numpy.zeros((len(tag_set), *values.shape[1:]), dtype="float32")
+    is_bias = values.ndim == 1
+    for tag, row in enumerate(reading.rows):
+        label = tag_set.label_ids[tag]
+        alike = [reading.rows[i] for i in numpy.nonzero(tag_set.label_ids == label)[0]]
+        stand_in = next((other for other in alike if other is not None), None)
+        if row is not None:
+            placed[tag] = values[row]
+        else:
+            placed[tag] = 0.0 if stand_in is None else values[stand_in]
+            placed[tag] -= UNSEEN * is_bias
+    return placed
+
+
+def _without_labels(model: Any) -> Any:
+    """The encoder, whose config is that of a token classifier no more."""
+    config = model.config
+    config.num_labels = 2  # what all configs have
+    config.architectures = [type(model).__name__]
+    if hasattr(config, SETTINGS_KEY):
+        delattr(config, SETTINGS_KEY)
+    return model
+
+
+def _read_card(source: str) -> str:
+    path = Path(source) / "README.md"
+    if Path(source).is_dir():
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    try:
+        cached = transformers.utils.hub.cached_file(
+            source,
+            "README.md",
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+    except READ_ERRORS:
+        return ""
+    return Path(cached).read_text(encoding="utf-8", errors="replace") if cached else ""
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]

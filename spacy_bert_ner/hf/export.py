@@ -1,0 +1,200 @@
+"""Hugging Face checkpoints from pipelines."""
+
+import copy
+from pathlib import Path
+from typing import Any, Optional, Tuple, Union
+
+import torch
+from spacy.language import Language
+
+from ..component import BertNER
+from ..layers.hf import get_limit, tokenizer_from_files, tokenizer_to_files
+from ..layers.linear_crf import has_transitions
+from .card import make_card
+from .checkpoint import SETTINGS_KEY, quiet
+from .encoders import Found, find_encoder
+from .folders import check_output, write_folder
+from .heads import (
+    Head,
+    check_family,
+    find_head,
+    get_model_class,
+    get_params,
+    get_rate,
+    split_state,
+)
+from .labels import name_tags
+
+# Where a config has the rate of dropout before the classifier.
+DROPOUT_NAMES = ("classifier_dropout", "classifier_dropout_prob")
+
+
+def to_huggingface(
+    nlp: Language,
+    path: Union[str, Path],
+    *,
+    component: Optional[str] = None,
+    force: bool = False,
+) -> None:
+    """Write encoder, tokenizer and classifier of a pipeline as a checkpoint, with a model card:
+    `AutoModelForTokenClassification`, `AutoTokenizer` and `pipeline("token-classification",
+    aggregation_strategy="first")` open it, without spaCy. It is written as a whole or not at all.
+
+    Hugging Face's pipeline takes the best tag of each word, as `decoder = "greedy"` does, and reads
+    B and I only. A scheme with other prefixes keeps a row for each of its tags, and these bear the
+    names that Hugging Face reads: L is I, U is B. So the tags of every valid sequence are read as
+    the same entities; `config.json` keeps our own names for `from_huggingface`.
+
+    path (Union[str, Path]): A folder, new or empty.
+    component (Optional[str]): Name of the `bert_ner`, if there are several.
+    force (bool): Replace a folder that isn't empty.
+    RAISES (ValueError): For a pipeline that Hugging Face has no model for.
+    """
+    path = Path(path)
+    check_output(path, force)
+    name, ner = find_component(nlp, component)
+    found = find_encoder(nlp, name, ner.model)
+    model, tokenizer = make_model(name, ner, found, dropout=get_dropout(nlp, name))
+    card = make_card(nlp, ner, found)
+    with write_folder(path, force=force) as folder:
+        with quiet():
+            model.save_pretrained(folder, safe_serialization=True)
+            tokenizer.save_pretrained(folder, legacy_format=False)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def find_component(nlp: Language, name: Optional[str] = None) -> Tuple[str, BertNER]:
+    """Find the entity recognizer of a pipeline.
+
+    name (Optional[str]): Its name; None if there is only one.
+    RAISES (ValueError): If there is none, or several.
+    """
+    names = [pipe for pipe, component in nlp.components if isinstance(component, BertNER)]
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name not in names:
+        if not names:
+            raise ValueError(
+                f"The pipeline has no bert_ner, only {nlp.component_names}: Hugging Face has no "
+                "model for other components."
+            )
+        given = "several" if name is None else f"no bert_ner named '{name}', but"
+        raise ValueError(
+            f'The pipeline has {given} {names}: name one, as component="{names[0]}" in Python '
+            f"or --component {names[0]} on the command line."
+        )
+    return name, dict(nlp.components)[name]  # type: ignore[return-value]
+
+
+def make_model(
+    name: str, ner: BertNER, found: Found, *, dropout: Optional[float]
+) -> Tuple[Any, Any]:
+    """Fill Hugging Face's model.
+
+    dropout (Optional[float]): The rate before the classifier; None leaves the config's own.
+    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): Hugging Face's model and tokenizer
+        with the weights of a component.
+    RAISES (ValueError): If Hugging Face has no such model.
+    """
+    encoder = found.shim.encoder
+    if encoder is None or not ner.model.get_ref("output_layer").has_param("W"):
+        raise ValueError(f"'{name}' is not trained, and has no weights: initialize it first.")
+    if has_transitions(ner.model):
+        raise ValueError(
+            f"'{name}' is a CRF, and Hugging Face has no place for its transitions: train it with "
+            f"spacy-bert-ner.LinearSoftmax.v1 in [components.{name}.model] and "
+            f"spacy-bert-ner.CrossEntropy.v1 in [components.{name}.loss]."
+        )
+    pooling = get_pooling(ner.model)
+    if pooling != "reduce_first":
+        raise ValueError(
+            f"'{name}' reads a word by {pooling} of its wordpieces, and Hugging Face's models by "
+            'the first alone: train with pooling = {"@layers": "spacy-bert-ner.reduce_first.v1"}.'
+        )
+    check_family(encoder.model.config, name)
+    config = copy.deepcopy(encoder.model.config)
+    _set_labels(config, ner, found)
+    model_class = get_model_class(config)
+    with quiet():
+        model = model_class(config)
+    if dropout is not None and dropout != get_rate(model):
+        for key in DROPOUT_NAMES:
+            if hasattr(config, key):
+                setattr(model.config, key, dropout)
+    _set_weights(name, ner, model, encoder.model)
+    tokenizer = tokenizer_from_files(tokenizer_to_files(encoder.tokenizer))
+    tokenizer.model_max_length = get_limit(encoder)  # beyond it, the pipeline cuts text off
+    return model.eval(), tokenizer
+
+
+def _set_labels(config: Any, ner: BertNER, found: Found) -> None:
+    tag_set = ner.tag_set
+    names = name_tags(tag_set, ner.cfg["scheme"])
+    config.id2label = dict(enumerate(names))
+    config.label2id = {}
+    for i, label in enumerate(names):
+        config.label2id.setdefault(label, i)
+    settings = found.node.attrs["settings"]
+    config.torch_dtype = torch.float32
+    setattr(
+        config,
+        SETTINGS_KEY,
+        {
+            "tags": tag_set.tags,
+            "window": settings.window,
+            "stride": settings.stride,
+            **{
+                key: ner.cfg[key]
+                for key in ("scheme", "align", "decoder", "decode_scope", "threshold")
+            },
+        },
+    )
+
+
+def _set_weights(name: str, ner: BertNER, model: Any, encoder: Any) -> None:
+    theirs, weights = split_state(model)
+    head = _find_ours(name, ner, list(weights), model.config.model_type)
+    state = {key: value.cpu() for key, value in encoder.state_dict().items()}
+    missing, unexpected = theirs.load_state_dict(state, strict=False)
+    # The classes for token classification have no layer over the first piece.
+    unexpected = [key for key in unexpected if not key.startswith("pooler.")]
+    if missing or unexpected:
+        raise ValueError(
+            f"The encoder of '{name}' doesn't fit {type(model).__name__}: missing {missing}, "
+            f"unexpected {unexpected}."
+        )
+    params = {
+        key: torch.from_numpy(value.copy()) for key, value in get_params(ner.model, head).items()
+    }
+    model.load_state_dict(params, strict=False)
+
+
+def _find_ours(name: str, ner: BertNER, names: list, kind: str) -> Head:
+    """The head of Hugging Face's class, if ours has the same weights."""
+    head = find_head(names, kind)
+    nodes = [ner.model.get_ref(ref) for ref, _ in head.weights.values() if ner.model.has_ref(ref)]
+    known = {*nodes, *ner.model.get_ref("tok2vec").walk()}
+    # Weights that Hugging Face's class has no place for, such as a dense layer.
+    others = [node for node in ner.model.walk() if node.param_names and node not in known]
+    if set(get_params(ner.model, head)) != set(names) or others:
+        raise ValueError(
+            f"'{name}' has another classifier than Hugging Face's models of type '{kind}', whose "
+            f"architecture is {head.architecture}: train it with that in "
+            f"[components.{name}.model]."
+        )
+    return head
+
+
+def get_pooling(model: Any) -> Optional[str]:
+    """RETURNS (Optional[str]): The name of the layer that reduces wordpieces, None without one."""
+    for node in model.walk():
+        if node.name == "trfs2arrays":
+            return str(node.layers[0].name)
+    return None
+
+
+def get_dropout(nlp: Language, name: str) -> Optional[float]:
+    """RETURNS (Optional[float]): The rate of dropout before the classifier, None if it is that of
+    the training loop."""
+    rate = nlp.get_pipe_config(name).get("model", {}).get("dropout")
+    return None if rate is None else float(rate)

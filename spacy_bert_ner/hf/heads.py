@@ -1,0 +1,177 @@
+"""Classifiers of Hugging Face's models and our architectures: the same weights under two names."""
+
+from typing import Any, Dict, List, NamedTuple, Tuple, cast
+
+import numpy
+import torch
+from thinc.api import Model
+from transformers import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, MODEL_MAPPING
+
+from ..types import Floats2d
+
+
+class Head(NamedTuple):
+    """A kind of classifier.
+
+    architecture (str): The registered name of ours.
+    weights (Dict[str, Tuple[str, str]]): Hugging Face's name of each weight, and ours: a node of
+        the model by the name of its reference, and a parameter of that node.
+    optional (Tuple[str, ...]): Those that not all of its kind have.
+    """
+
+    architecture: str
+    weights: Dict[str, Tuple[str, str]]
+    optional: Tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> List[str]:
+        """RETURNS (List[str]): Weights with a row for each label, by Hugging Face's names."""
+        return [theirs for theirs, (node, _) in self.weights.items() if node == "output_layer"]
+
+    def is_of(self, names: List[str]) -> bool:
+        """RETURNS (bool): Whether these are the names of its weights."""
+        return set(self.weights) - set(self.optional) <= set(names) <= set(self.weights)
+
+
+HEADS = (
+    # BERT and nearly all encoders.
+    Head(
+        "spacy-bert-ner.LinearSoftmax.v1",
+        {
+            "classifier.weight": ("output_layer", "W"),
+            "classifier.bias": ("output_layer", "b"),
+        },
+    ),
+    # Decoders: Llama, Qwen and their kin.
+    Head(
+        "spacy-bert-ner.LinearSoftmax.v1",
+        {"score.weight": ("output_layer", "W"), "score.bias": ("output_layer", "b")},
+    ),
+    # ModernBERT.
+    Head(
+        "spacy-bert-ner.DenseSoftmax.v1",
+        {
+            "head.dense.weight": ("dense_norm", "W"),
+            "head.dense.bias": ("dense_norm", "b"),
+            "head.norm.weight": ("dense_norm", "G"),
+            "head.norm.bias": ("dense_norm", "norm_b"),
+            "classifier.weight": ("output_layer", "W"),
+            "classifier.bias": ("output_layer", "b"),
+        },
+        optional=("head.dense.bias", "head.norm.bias"),
+    ),
+)
+
+_LAYOUT = "it reads where words stand on a page, which a text doesn't say"
+_DECODED = "its encoder isn't the whole of what AutoModel makes"
+# Kinds of models that have a class for token classification, which our encoder can't run.
+REFUSED = {
+    "bros": _LAYOUT,
+    "layoutlm": _LAYOUT,
+    "layoutlmv2": _LAYOUT,
+    "layoutlmv3": _LAYOUT,
+    "lilt": _LAYOUT,
+    "markuplm": "it reads the nesting of HTML tags, which a text doesn't say",
+    "fnet": "it can't leave out padding, so that what it reads depends on the other texts",
+    "t5": _DECODED,
+    "mt5": _DECODED,
+    "umt5": _DECODED,
+    "t5gemma": _DECODED,
+}
+
+
+def check_family(config: Any, name: str) -> None:
+    """RAISES (ValueError): For a kind of model that can't become a pipeline."""
+    kind = config.model_type
+    if kind in REFUSED:
+        raise ValueError(f"Can't take '{name}', a model of type '{kind}': {REFUSED[kind]}.")
+    if type(config) not in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING or type(config) not in (
+        MODEL_MAPPING
+    ):
+        raise ValueError(
+            f"Can't take '{name}', a model of type '{kind}': the installed transformers has no "
+            "class for token classification with it. Take an encoder such as BERT, RoBERTa or "
+            "DeBERTa."
+        )
+
+
+def get_model_class(config: Any) -> Any:
+    """RETURNS (type): Hugging Face's class for token classification, e.g.
+    BertForTokenClassification."""
+    found = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(config)]
+    return found[0] if isinstance(found, tuple) else found
+
+
+def split_state(model: Any) -> Tuple[Any, Dict[str, torch.Tensor]]:
+    """RETURNS (Tuple[PreTrainedModel, Dict[str, torch.Tensor]]): The encoder of a token
+    classifier, and the weights that are not part of it."""
+    prefix = model.base_model_prefix
+    weights = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if not name.startswith(f"{prefix}.")
+    }
+    return getattr(model, prefix), weights
+
+
+def find_head(names: List[str], kind: str) -> Head:
+    """Find the head with these weights.
+
+    names (List[str]): Hugging Face's names.
+    kind (str): The type of the model, for errors.
+    RAISES (ValueError): For a classifier of other layers than ours.
+    """
+    for head in HEADS:
+        if head.is_of(names):
+            return head
+    raise ValueError(
+        f"Can't take the classifier of a model of type '{kind}': its weights {sorted(names)} are "
+        "those of none of our architectures: "
+        f"{', '.join(sorted({head.architecture for head in HEADS}))}."
+    )
+
+
+def get_head_settings(model: Any, head: Head) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): The block `[components.bert_ner.model]` of the head of a token
+    classifier, without its tok2vec: with the dropout that it was trained with."""
+    _, weights = split_state(model)
+    settings: Dict[str, Any] = {
+        "@architectures": head.architecture,
+        "dropout": get_rate(model),
+        "nO": None,
+    }
+    if "head.norm.weight" in head.weights:
+        settings.update(
+            activation=model.config.classifier_activation,
+            bias="head.dense.bias" in weights,
+            norm_bias="head.norm.bias" in weights,
+            eps=model.config.norm_eps,
+        )
+    return settings
+
+
+def get_params(model: Model, head: Head) -> Dict[str, Floats2d]:
+    """RETURNS (Dict[str, Floats2d]): The weights of our model, by Hugging Face's names."""
+    params = {}
+    for theirs, (ref, param) in head.weights.items():
+        node = model.get_ref(ref) if model.has_ref(ref) else None
+        if node is not None and node.has_param(param):
+            params[theirs] = node.ops.to_numpy(node.get_param(param))
+    return params
+
+
+def set_params(model: Model, head: Head, params: Dict[str, Floats2d]) -> None:
+    """Write weights, named as Hugging Face does, to our model, which is initialized."""
+    for theirs, value in params.items():
+        ref, param = head.weights[theirs]
+        node = model.get_ref(ref)
+        array: Any = numpy.ascontiguousarray(value, dtype="float32")
+        node.set_param(param, cast(Any, node.ops.asarray(array)))
+
+
+def get_rate(model: Any) -> float:
+    """RETURNS (float): The rate of dropout before the classifier of a token classifier."""
+    rates = [
+        module.p for _, module in model.named_children() if isinstance(module, torch.nn.Dropout)
+    ]
+    return float(rates[0]) if rates else 0.0

@@ -1,0 +1,16 @@
+from typing import Any, Callable, Optional, Protocol, runtime_checkable
+
+from spacy.language import Language
+
+
+@runtime_checkable
+class CheckpointLoader(Protocol):
+    """What `BertNER.initialize` takes as `checkpoint`: labels and weights to begin with."""
+
+    def prepare(self, component: Any, nlp: Optional[Language]) -> Callable[[], None]:
+        """Read the checkpoint, give the component its labels, and the encoder its weights.
+
+        RETURNS (Callable[[], None]): Writes the weights of the classifier, once the model of the
+            component is initialized.
+        RAISES (ValueError): If it can't be read, or doesn't fit the component.
+        """

@@ -1,0 +1,293 @@
+"""What can't be read: one clear error, exit code 2 and nothing written."""
+
+import json
+import os
+import pickle
+import shutil
+
+import pytest
+import safetensors.torch
+import spacy
+import torch
+from transformers import (
+    CanineConfig,
+    CanineForTokenClassification,
+    CanineTokenizer,
+    FNetConfig,
+    LayoutLMConfig,
+    T5Config,
+)
+from typer.testing import CliRunner
+
+from spacy_bert_ner import describe, from_huggingface
+from spacy_bert_ner.cli import app
+
+from .. import toy
+from .util import NAMES, make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture
+def folder(good, tmp_path):
+    """A checkpoint to spoil."""
+    return shutil.copytree(good, tmp_path / "checkpoint")
+
+
+def run(*args):
+    result = CliRunner().invoke(app, [str(arg) for arg in args])
+    # Typer draws a box around the message.
+    text = " ".join(result.output.replace("│", " ").split())
+    return result.exit_code, text
+
+
+def change_config(folder, **settings):
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.update(settings)
+    path.write_text(json.dumps({k: v for k, v in config.items() if v is not None}))
+
+
+def change_weights(folder, change):
+    path = folder / "model.safetensors"
+    weights = safetensors.torch.load_file(path)
+    change(weights)
+    safetensors.torch.save_file(weights, path, metadata={"format": "pt"})
+
+
+def truncate(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def truncate_header(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def save_slow(folder):
+    shutil.rmtree(folder)
+    config = CanineConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_hash_buckets=16,
+        id2label=dict(enumerate(NAMES)),
+        label2id={name: i for i, name in enumerate(NAMES)},
+    )
+    CanineForTokenClassification(config).save_pretrained(folder)
+    CanineTokenizer().save_pretrained(folder)
+
+
+def remove_tokenizer(folder):
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+
+
+SPOILED = {
+    "no config": (
+        lambda folder: (folder / "config.json").unlink(),
+        "the folder has no config.json",
+    ),
+    "config is no JSON": (
+        lambda folder: (folder / "config.json").write_text("{"),
+        "Can't read the model",
+    ),
+    "unknown type": (
+        lambda folder: change_config(folder, model_type="nothing-like-it"),
+        "of a kind that the installed transformers doesn't know",
+    ),
+    "truncated": (truncate, "Can't read the weights of"),
+    "truncated in the header": (truncate_header, "Can't read the weights of"),
+    "no weights": (
+        lambda folder: (folder / "model.safetensors").unlink(),
+        "Can't read the weights of",
+    ),
+    "wrong hidden size": (
+        lambda folder: change_config(folder, hidden_size=24),
+        r"config.json, which states hidden_size = 24: .* \(.*24.*\)",
+    ),
+    "fewer labels than rows": (
+        lambda folder: change_config(folder, id2label={"0": "O", "1": "B-X", "2": "I-X"}),
+        r"which states 3 labels: classifier\.(weight|bias) doesn't have the shape \(3,",
+    ),
+    "no encoder": (
+        lambda folder: change_weights(
+            folder, lambda weights: weights.pop("bert.encoder.layer.1.output.dense.weight")
+        ),
+        r"lack 1 of the encoder's, bert.encoder.layer.1.output.dense.weight",
+    ),
+    "half a classifier": (
+        lambda folder: change_weights(folder, lambda weights: weights.pop("classifier.bias")),
+        r"have a classifier that lacks \['classifier.bias'\]",
+    ),
+    "no tokenizer": (remove_tokenizer, "Can't read the tokenizer of"),
+    "no vocabulary": (
+        lambda folder: (folder / "tokenizer.json").unlink(),
+        "Can't read the tokenizer of",
+    ),
+    "slow tokenizer": (save_slow, "CanineTokenizer is a slow tokenizer"),
+    "tokenizer of another": (
+        lambda folder: toy.byte_level(True, False).save_pretrained(folder),
+        "it is that of another model",
+    ),
+    "labels that tell nothing": (
+        lambda folder: change_config(
+            folder, id2label={str(i): f"LABEL_{i}" for i in range(len(NAMES))}
+        ),
+        "LABEL_0 tells nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("spoil,message", SPOILED.values(), ids=SPOILED)
+def test_spoiled(spoil, message, folder, tmp_path):
+    spoil(folder)
+    with pytest.raises(ValueError, match=message) as error:
+        from_huggingface(str(folder))
+    assert "checkpoint" in str(error.value)
+    code, text = run("from-hf", folder, tmp_path / "out" / "pipeline")
+    assert code == 2
+    assert "Traceback" not in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint"]
+
+
+class Executed:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_pickle_with_code(folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    marker = str(tmp_path / "executed")
+    torch.save({"bert": Executed(marker)}, folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="files with code in them are not opened"):
+        from_huggingface(str(folder))
+    code, _ = run("from-hf", folder, tmp_path / "out")
+    assert code == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint"]
+    pickle.loads(pickle.dumps(Executed(marker)))  # it would have
+    assert os.path.isdir(marker)
+
+
+def test_weights_in_a_bin(folder):
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    expected = from_huggingface(str(folder)).get_pipe("bert_ner").model.to_bytes()
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    assert from_huggingface(str(folder)).get_pipe("bert_ner").model.to_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    "config,message",
+    [
+        (FNetConfig(), "model of type 'fnet': it can't leave out padding"),
+        (LayoutLMConfig(), "model of type 'layoutlm': it reads where words stand on a page"),
+        (T5Config(), "model of type 't5': its encoder isn't the whole"),
+    ],
+)
+def test_families_that_are_refused(config, message, tmp_path):
+    config.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        from_huggingface(str(tmp_path))
+
+
+def test_no_class_for_it(folder):
+    change_config(folder, model_type="bart")
+    with pytest.raises(ValueError, match="no class for token classification with it"):
+        from_huggingface(str(folder))
+
+
+def test_name_of_nothing(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ValueError, match="nor a model that the Hugging Face hub gives us"):
+        from_huggingface("/nothing/here")
+
+
+@pytest.mark.parametrize("model_class", ["SequenceClassification", "MaskedLM"])
+def test_without_a_token_classifier(model_class, tmp_path, caplog):
+    path = make_checkpoint(tmp_path, model_class=model_class)
+    with pytest.raises(ValueError, match=rf"BertFor{model_class}\) has no token classifier"):
+        from_huggingface(path)
+    with pytest.raises(ValueError, match="Give the labels for it"):
+        from_huggingface(path, labels={"LABEL_0": "O"})
+    with pytest.raises(ValueError, match="give each one once"):
+        from_huggingface(path, labels=["PER", "PER"])
+    nlp = from_huggingface(path, labels=["PER", "LOC"], scheme="BILUO")
+    assert "is new and has to be trained" in caplog.text
+    assert nlp.get_pipe("bert_ner").tag_set.tags[1] == "B-PER"
+    assert len(nlp.get_pipe("bert_ner").tag_set) == 9
+    nlp("Anna lives in Oslo")
+
+
+def test_plain_encoder(tmp_path):
+    path = toy.save_encoder(tmp_path, "roberta")
+    with pytest.raises(ValueError, match=r"\(RobertaModel\) has no token classifier"):
+        from_huggingface(path)
+    assert from_huggingface(path, labels=["PER"]).get_pipe("bert_ner").labels == ("PER",)
+
+
+# The command line
+
+
+def test_commands(good, tmp_path):
+    code, text = run("from-hf", good, tmp_path / "in", "--lang", "de", "--window", 16)
+    assert (code, "which finds LOC, PER" in text) == (0, True)
+    assert spacy.load(tmp_path / "in").lang == "de"
+    code, text = run("to-hf", tmp_path / "in", tmp_path / "out")
+    assert code == 0, text
+    assert (tmp_path / "out" / "README.md").exists()
+    code, text = run("describe", tmp_path / "in")
+    assert (code, "Linear(16 -> 5): 85 parameters (W [5, 16], b [5])" in text) == (0, True)
+    result = CliRunner().invoke(app, ["describe", str(tmp_path / "in"), "--json"])
+    assert json.loads(result.output) == describe(str(tmp_path / "in"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_labels_from_a_file(folder, tmp_path):
+    change_config(folder, id2label={str(i): f"LABEL_{i}" for i in range(len(NAMES))})
+    labels = tmp_path / "map.json"
+    labels.write_text(json.dumps({f"LABEL_{i}": name for i, name in enumerate(NAMES)}))
+    code, text = run("from-hf", folder, tmp_path / "out", "--labels", labels)
+    assert (code, "which finds LOC, PER" in text) == (0, True)
+    for content in ("3", "{"):
+        labels.write_text(content)
+        code, text = run("from-hf", folder, tmp_path / "other", "--labels", labels)
+        assert code == 2
+    assert not (tmp_path / "other").exists()
+
+
+def test_output_that_is_there(good, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").touch()
+    for command, source in (("from-hf", good), ("to-hf", "nothing")):
+        code, text = run(command, source, out)
+        assert code == 2
+        assert "isn't empty" in text
+    assert [path.name for path in out.iterdir()] == ["mine"]
+    code, text = run("from-hf", good, out, "--force")
+    assert code == 0, text
+    assert "mine" not in [path.name for path in out.iterdir()]
+    (tmp_path / "file").touch()
+    code, text = run("from-hf", good, tmp_path / "file", "--force")
+    assert (code, "it is a file" in text) == (2, True)
+
+
+def test_pipelines_that_are_not_there(tmp_path):
+    for command in (
+        ["to-hf", tmp_path / "none", tmp_path / "out"],
+        ["describe", tmp_path / "none"],
+    ):
+        code, text = run(*command)
+        assert (code, "Traceback" in text) == (2, False)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,286 @@
+"""What Hugging Face's own pipeline makes of an exported one, and what can't be exported."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import spacy
+import srsly
+import transformers
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_bert_ner import from_huggingface, to_huggingface
+from spacy_bert_ner.hf.folders import write_folder
+
+from .. import toy
+from ..conftest import make_example
+from ..util import make_nlp
+from .util import LISTENER, NAMES, TEXTS, get_hf_logits, make_checkpoint
+
+# Names of rows under which the same five numbers are read, by scheme.
+SCHEME_NAMES = {
+    "BIO": NAMES,
+    "BILUO": ["B-PER", "I-PER", "O", "E-PER", "S-PER"],
+    "IOB1": ["I-LOC", "B-LOC", "O", "I-PER", "I-MISC"],
+    "IO": ["PER", "LOC", "O", "MISC", "ORG"],
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint, tmp_path_factory):
+    nlp = from_huggingface(checkpoint)
+    nlp.meta.update(
+        name="demo",
+        license="cc0-1.0",
+        author="Ann",
+        sources=[{"name": "a corpus", "url": "https://example.org", "license": "CC0"}],
+        performance={
+            "ents_p": 0.5,
+            "ents_r": 0.25,
+            "ents_f": 1 / 3,
+            "ents_per_type": {"PER": {"p": 1.0, "r": 0.5, "f": 2 / 3}},
+        },
+    )
+    folder = tmp_path_factory.mktemp("exported") / "out"
+    to_huggingface(nlp, folder)
+    return folder
+
+
+def get_entities(path, text):
+    pipe = transformers.pipeline(
+        "token-classification", model=str(path), aggregation_strategy="first", device="cpu"
+    )
+    return [(found["start"], found["end"], found["entity_group"]) for found in pipe(text)]
+
+
+SCRIPT = """
+import sys
+
+for name in ("spacy", "thinc", "spacy_bert_ner", "spacy_transformers"):
+    sys.modules[name] = None
+import json
+from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+model = AutoModelForTokenClassification.from_pretrained(sys.argv[1])
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+pipe = pipeline("token-classification", model=model, tokenizer=tokenizer,
+                aggregation_strategy="first", device="cpu")
+found = pipe(sys.argv[2])
+print(json.dumps([[item["start"], item["end"], item["entity_group"]] for item in found]))
+"""
+
+
+def test_opens_without_spacy(exported, checkpoint):
+    text = TEXTS[0]
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(exported), text], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    expected = [
+        (e.start_char, e.end_char, e.label_) for e in from_huggingface(checkpoint)(text).ents
+    ]
+    assert expected
+    assert [tuple(found) for found in json.loads(result.stdout.splitlines()[-1])] == expected
+
+
+@pytest.mark.parametrize("scheme", SCHEME_NAMES)
+def test_same_entities(scheme, tmp_path):
+    """On words between spaces, where our tokens are those of Hugging Face. With L and U, tags that
+    aren't valid are read differently."""
+    nlp = from_huggingface(make_checkpoint(tmp_path / "in", names=SCHEME_NAMES[scheme]))
+    assert nlp.get_pipe("bert_ner").cfg["scheme"] == scheme
+    nlp.tokenizer = lambda text: Doc(nlp.vocab, words=text.split(" "))
+    to_huggingface(nlp, tmp_path / "out")
+    n_compared = 0
+    tag_set = nlp.get_pipe("bert_ner").tag_set
+    for text in TEXTS:
+        doc = nlp(text)
+        (logits,) = get_hf_logits(tmp_path / "out", [text])
+        tags = logits.argmax(axis=1)
+        if scheme == "BILUO" and not tag_set.allowed[tags[:-1], tags[1:]].all():
+            continue
+        ours = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
+        assert ours == get_entities(tmp_path / "out", text)
+        n_compared += len(ours)
+    assert n_compared or scheme == "BILUO"
+
+
+def test_tags_of_biluo(tmp_path):
+    """A row each, under names that Hugging Face reads; in again, under their own."""
+    nlp = from_huggingface(make_checkpoint(tmp_path / "in", names=SCHEME_NAMES["BILUO"]))
+    to_huggingface(nlp, tmp_path / "out")
+    config = transformers.AutoConfig.from_pretrained(tmp_path / "out")
+    assert list(config.id2label.values()) == ["O", "B-PER", "I-PER", "I-PER", "B-PER"]
+    assert config.label2id == {"O": 0, "B-PER": 1, "I-PER": 2}
+    again = from_huggingface(str(tmp_path / "out")).get_pipe("bert_ner")
+    assert again.tag_set.tags == ["O", "B-PER", "I-PER", "L-PER", "U-PER"]
+    assert again.model.to_bytes() == nlp.get_pipe("bert_ner").model.to_bytes()
+
+
+def test_card(exported):
+    card = (exported / "README.md").read_text(encoding="utf-8")
+    _, front, body = card.split("---\n", 2)
+    front = srsly.yaml_loads(front)
+    assert front["license"] == "cc0-1.0"
+    assert front["language"] == ["en"]
+    assert front["pipeline_tag"] == "token-classification"
+    metrics = front["model-index"][0]["results"][0]["metrics"]
+    assert {item["type"]: item["value"] for item in metrics}["recall"] == 0.25
+    assert "# en_demo" in body
+    assert "- `LOC`\n- `PER`" in body
+    assert "| all | 50.0 | 25.0 | 33.3 |\n| `PER` | 100.0 | 50.0 | 66.7 |" in body
+    assert "[a corpus](https://example.org) (CC0)" in body
+    assert 'aggregation_strategy="first"' in body
+
+
+def test_licence_comes_in(exported):
+    nlp = from_huggingface(str(exported))
+    assert nlp.meta["license"] == "cc0-1.0"
+
+
+def test_limit_of_the_tokenizer(exported):
+    """Hugging Face's pipeline cuts at it what the encoder can't read."""
+    assert transformers.AutoTokenizer.from_pretrained(exported).model_max_length == toy.POSITIONS
+    get_entities(exported, "a " * 100)
+
+
+def test_trained_pipeline(tiny, tmp_path):
+    """One that was not imported: its layer over the first piece is left out."""
+    to_huggingface(tiny, tmp_path / "out")
+    text = "Anna Berg lives in Oslo . She met Karl in New York ."
+    expected = [(ent.start_char, ent.end_char, ent.label_) for ent in tiny(text).ents]
+    assert expected
+    assert get_entities(tmp_path / "out", text) == expected
+
+
+# What can't be exported
+
+
+def check_refused(nlp, tmp_path, message, **settings):
+    with pytest.raises(ValueError, match=message):
+        to_huggingface(nlp, tmp_path / "out", **settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_component(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    check_refused(nlp, tmp_path, r"has no bert_ner, only \['sentencizer'\]")
+
+
+def test_not_trained(tiny_encoder, tmp_path):
+    check_refused(
+        make_nlp({"name": tiny_encoder, "window": 0}), tmp_path, "'bert_ner' is not trained"
+    )
+
+
+def test_several_components(checkpoint, tmp_path):
+    nlp = from_huggingface(checkpoint)
+    other = from_huggingface(checkpoint)
+    nlp.add_pipe("transformer", name="encoder2", source=other)
+    other.rename_pipe("bert_ner", "second")
+    nlp.add_pipe("second", source=other, after="bert_ner")
+    check_refused(nlp, tmp_path, r"several \['bert_ner', 'second'\].*--component bert_ner")
+    check_refused(nlp, tmp_path, "no bert_ner named 'third', but", component="third")
+    to_huggingface(nlp, tmp_path / "out", component="second")
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_stock_transformer(tiny_encoder, tmp_path):
+    nlp = spacy.blank("en")
+    stock = {"@architectures": "spacy-transformers.TransformerModel.v3", "name": tiny_encoder}
+    nlp.add_pipe("transformer", config={"model": stock})
+    nlp.add_pipe("bert_ner")
+    nlp.initialize(lambda: [make_example(nlp)])
+    check_refused(nlp, tmp_path, "reads with 'transformer', a transformer of another kind than")
+
+
+def test_cnn(tmp_path):
+    nlp = spacy.blank("en")
+    tok2vec = {
+        "@architectures": "spacy.HashEmbedCNN.v2",
+        "pretrained_vectors": None,
+        "width": 16,
+        "depth": 1,
+        "embed_size": 50,
+        "window_size": 1,
+        "maxout_pieces": 2,
+        "subword_features": True,
+    }
+    nlp.add_pipe("bert_ner", config={"model": {"tok2vec": tok2vec}})
+    nlp.initialize(lambda: [make_example(nlp)])
+    check_refused(nlp, tmp_path, "'bert_ner' reads with no transformer")
+
+
+def test_other_pooling(tiny_encoder, tmp_path):
+    head = {"tok2vec": {"pooling": {"@layers": "reduce_mean.v1"}}}
+    nlp = make_nlp({"name": tiny_encoder, "window": 0}, head)
+    nlp.initialize(lambda: [make_example(nlp)])
+    check_refused(nlp, tmp_path, "reads a word by reduce_mean of its wordpieces")
+
+
+def test_other_classifier(tiny_encoder, tmp_path):
+    head = {"@architectures": "spacy-bert-ner.DenseSoftmax.v1", "tok2vec": LISTENER}
+    nlp = make_nlp({"name": tiny_encoder, "window": 0}, head)
+    nlp.initialize(lambda: [make_example(nlp)])
+    check_refused(nlp, tmp_path, "has another classifier than Hugging Face's models of type 'bert'")
+
+
+def test_family_without_a_class(tmp_path, monkeypatch):
+    nlp = make_nlp({"name": toy.save_encoder(tmp_path / "encoder", "bert"), "window": 0})
+    nlp.initialize(lambda: [Example(nlp.make_doc("a"), Doc(nlp.vocab, words=["a"], ents=["B-X"]))])
+    monkeypatch.setitem(
+        sys.modules["spacy_bert_ner.hf.heads"].REFUSED, "bert", "it stands for another here"
+    )
+    with pytest.raises(ValueError, match="a model of type 'bert': it stands for another here"):
+        to_huggingface(nlp, tmp_path / "out")
+
+
+# Folders
+
+
+def test_folder_is_written_as_a_whole(tmp_path):
+    path = tmp_path / "a" / "b"
+    with pytest.raises(RuntimeError, match="half way"), write_folder(path) as folder:
+        (folder / "first").touch()
+        raise RuntimeError("half way")
+    assert not list(path.parent.iterdir())
+    with write_folder(path) as folder:
+        (folder / "first").touch()
+        assert not path.exists()
+    assert [found.name for found in path.iterdir()] == ["first"]
+    with pytest.raises(RuntimeError, match="half way"), write_folder(path, force=True) as folder:
+        raise RuntimeError("half way")
+    assert [found.name for found in path.iterdir()] == ["first"]
+    with write_folder(path, force=True) as folder:
+        (folder / "second").touch()
+    assert [found.name for found in path.iterdir()] == ["second"]
+    assert [found.name for found in path.parent.iterdir()] == ["b"]
+
+
+def test_export_over_a_folder(checkpoint, tmp_path):
+    nlp = from_huggingface(checkpoint)
+    (tmp_path / "out").mkdir()
+    to_huggingface(nlp, tmp_path / "out")  # it is empty
+    with pytest.raises(ValueError, match=r"the folder isn't empty.*--force"):
+        to_huggingface(nlp, tmp_path / "out")
+    to_huggingface(nlp, tmp_path / "out", force=True)
+
+
+def test_crf_is_refused(tiny_encoder, tmp_path):
+    """Its transitions would be lost."""
+    nlp = make_nlp(
+        {"name": tiny_encoder, "window": 0},
+        head={"@architectures": "spacy-bert-ner.LinearCRF.v1", "tok2vec": LISTENER},
+        component={"loss": {"@losses": "spacy-bert-ner.CRFLikelihood.v1"}},
+    )
+    nlp.initialize(lambda: [make_example(nlp)])
+    with pytest.raises(ValueError, match="is a CRF.*LinearSoftmax.v1"):
+        to_huggingface(nlp, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
