@@ -31,8 +31,17 @@ wnut17: $(VENV)/ready
 	$(BIN)/python -m spacy project assets
 	$(BIN)/python -m spacy project run wnut17
 
+# One program a question. Results: benchmarks/results.
 bench: $(VENV)/ready
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python benchmarks/long_documents.py
+	$(BIN)/python benchmarks/long_documents.py --docs 40 --repeats 2 --quick
+	$(BIN)/python benchmarks/short_texts.py
+	$(BIN)/python benchmarks/huge_document.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/processes.py
 	$(BIN)/python benchmarks/memory.py
 
 # torch first: with it in place, nothing else asks for another build of it. The encoder's package

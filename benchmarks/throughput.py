@@ -1,80 +1,69 @@
-"""Words per second of `nlp.pipe` on long documents, beside the encoder's raw forward.
+"""Words per second of every system on the same texts, in one run."""
 
-    python benchmarks/throughput.py [--docs 40] [--sentences 100] [--repeats 3]
+from functools import partial
 
-The limit is the forward pass alone, over the same sentences in batches sorted by length of at most
-1,024 padded wordpieces, tokenization included. Both run in turn, on the same threads, and the
-medians and their ratio are printed.
-"""
+from harness import fastest, measure, report, to_rows
+from systems import (
+    count_words,
+    load_bert_ner,
+    load_spacy_ner,
+    make_hf_pipeline,
+    make_hf_token_pipe,
+    make_raw,
+    split_sentences,
+)
 
-import argparse
-import json
-import statistics
-import sys
-import time
+from spacy_bert_ner.layers.precision import has_bf16
 
-import torch
-from systems import ENCODER, make_bert_ner, make_texts
-from transformers import AutoModel, AutoTokenizer
-
-BATCH_PIECES = 1024
-
-
-def make_raw(nlp, texts):
-    """The limit: returns a function that encodes the sentences of the texts."""
-    tokenizer = AutoTokenizer.from_pretrained(ENCODER)
-    model = AutoModel.from_pretrained(ENCODER).eval()
-    sentencizer = nlp.get_pipe("sentencizer")
-    docs = [sentencizer(nlp.make_doc(text)) for text in texts]
-    sentences = [sent.text for doc in docs for sent in doc.sents]
-
-    def run():
-        ids = tokenizer(sentences, truncation=False, padding=False)["input_ids"]
-        ids.sort(key=len, reverse=True)
-        start = 0
-        while start < len(ids):
-            longest = len(ids[start])
-            batch = ids[start : start + max(1, BATCH_PIECES // longest)]
-            start += len(batch)
-            padded = torch.zeros(len(batch), longest, dtype=torch.long)
-            mask = torch.zeros(len(batch), longest, dtype=torch.long)
-            for i, row in enumerate(batch):
-                padded[i, : len(row)] = torch.tensor(row)
-                mask[i, : len(row)] = 1
-            with torch.inference_mode():
-                model(input_ids=padded, attention_mask=mask)
-
-    return run
+BATCH_SIZES = (1, 8, 32)
+LIMIT = "raw limit"
+SLOW = "spaCy transformer + ner, sentence spans"
+NOTES = (
+    "raw limit: tokenizer and forward pass alone, sentences sorted by length, torch's own kernels. "
+    "In our kernels: the same as bert_ner runs it.",
+    "Hugging Face's batch size is the fastest of 1, 8 and 32; its pipeline gets sentences.",
+)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--docs", type=int, default=40)
-    parser.add_argument("--sentences", type=int, default=100)
-    parser.add_argument("--repeats", type=int, default=3)
-    args = parser.parse_args()
-    texts = make_texts(args.docs, args.sentences)
-    pipelines = {f"bert_ner, window {window}": make_bert_ner(window) for window in (0, 128)}
-    first = next(iter(pipelines.values()))
-    n_words = sum(len(first.make_doc(text)) for text in texts)
-    systems = {"raw forward": make_raw(first, texts)}
-    for name, nlp in pipelines.items():
-        systems[name] = lambda nlp=nlp: list(nlp.pipe(texts))
-    seconds = {name: [] for name in systems}
-    for repeat in range(args.repeats + 1):
-        for name, run in systems.items():
-            start = time.perf_counter()
+def make_systems(texts, *, batch_size, without=()):
+    """RETURNS (dict): Functions without arguments, by name; each has run once."""
+    sentences = split_sentences(texts)
+    some, some_sentences = texts[: max(1, len(texts) // 8)], sentences[: len(sentences) // 8]
+
+    def pipe(nlp, texts=texts):
+        return list(nlp.pipe(texts, batch_size=batch_size))
+
+    precisions = ["fp32", "bf16"] if has_bf16("cpu") else ["fp32"]
+    systems = {LIMIT: partial(make_raw(), sentences)}
+    for precision in precisions:
+        systems[f"raw, our kernels, {precision}"] = partial(make_raw(precision), sentences)
+    for precision in precisions:
+        for window in (128, 0):
+            nlp = load_bert_ner(precision=precision, window=window)
+            systems[f"bert_ner, {precision}, window {window}"] = partial(pipe, nlp)
+    hf = make_hf_pipeline()
+    best = fastest({size: partial(hf, some_sentences, size) for size in BATCH_SIZES})
+    systems[f"Hugging Face pipeline, batch size {best}"] = partial(hf, sentences, best)
+    peers = {size: make_hf_token_pipe(size) for size in BATCH_SIZES[:2]}
+    if all(peers.values()):
+        best = fastest({size: partial(pipe, nlp, some) for size, nlp in peers.items()})
+        systems[f"hf_token_pipe, batch size {best}"] = partial(pipe, peers[best])
+    for spans in ("strided", "sentences"):
+        name = SLOW if spans == "sentences" else f"spaCy transformer + ner, {spans} spans"
+        if name not in without:
+            systems[name] = partial(pipe, load_spacy_ner(spans))
+            pipe(systems[name].args[0], some)
+    for name, run in systems.items():
+        if "raw" in name or "bert_ner" in name:
             run()
-            if repeat:  # the first is to warm up
-                seconds[name].append(time.perf_counter() - start)
-    limit = statistics.median(seconds["raw forward"])
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        row = {"system": name, "words_per_second": round(n_words / median)}
-        row["of_limit"] = round(limit / median, 2)
-        sys.stdout.write(json.dumps(row) + "\n")
-    sys.stdout.write(f"{args.docs} documents, {n_words} words, {torch.get_num_threads()} threads\n")
+    return systems
 
 
-if __name__ == "__main__":
-    main()
+def compare(name, title, texts, *, repeats, batch_size, without=()):
+    """Measure all systems and report."""
+    n_words = count_words(texts)
+    systems = make_systems(texts, batch_size=batch_size, without=without)
+    rows = to_rows(measure(systems, repeats), n_words, LIMIT)
+    title = f"{title}: {len(texts):,} texts, {n_words:,} words"
+    notes = [*NOTES, f"Medians of {repeats} rounds in turn; nlp.pipe with batch_size {batch_size}."]
+    report(name, title, rows, notes=notes)

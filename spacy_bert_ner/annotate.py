@@ -1,18 +1,34 @@
 """The entities that a pipeline finds in files."""
 
+from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
-from typing import Iterable, Iterator, List, Literal, NamedTuple, Optional, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Literal,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.util import logger
 from tqdm import tqdm
 from wasabi import table
 
-from .formats import Report, check_format, read_docs, write_docs
+from . import __version__
+from .formats import Report, check_column, check_format, get_writer, read_docs
 from .formats.files import RECORD_KEY
+from .formats.part import open_part
 from .formats.spans import get_scores
+from .zones import bounded_zone
 
 
 class Row(NamedTuple):
@@ -33,40 +49,108 @@ def annotate(
     *,
     source: Optional[str] = None,
     target: Optional[str] = None,
+    column: Optional[str] = None,
     batch_size: Optional[int] = None,
     keep_ents: bool = False,
+    skip_broken: bool = False,
+    restart: bool = False,
+    notify: Callable[[str], None] = logger.info,
 ) -> Tuple[List[Row], Report]:
     """Find the entities of a file. A progress bar is shown on terminals.
+
+    An output is in the making until it is complete: if the process ends before, whatever the
+    reason, the same call goes on behind the last batch that was written. So it is from a file to a
+    file; what comes out of a pipe or goes into one can't be gone on with.
 
     pipeline (str): Name or path of a trained pipeline.
     output_path (Optional[Path]): Where to write the documents, as they are ready.
     source, target (Optional[str]): The formats, else guessed from the names of the files.
+    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
     batch_size, keep_ents: See `predict`.
+    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
+    restart (bool): Throw away what an earlier call has left in the making.
+    notify (Callable[[str], None]): Is told where it goes on, and where it is left.
     RETURNS (Tuple[List[Row], Report]): The entities, if they are not written; how much there was,
         and what didn't fit.
     RAISES (ValueError): For what can't be read or written. OSError: Without a pipeline.
     """
     # What is wrong with the names is told before the pipeline is loaded.
     source = check_format(input_path, source)
+    check_column(source, column)
     if output_path is not None:
         target = check_format(output_path, target, for_writing=True)
-    report = Report()
+    report = Report(skip_broken=skip_broken)
     nlp = spacy.load(pipeline)
-    docs = tqdm(read_docs(input_path, nlp, source, report), unit=" documents", disable=None)
-    predicted = _predict_in_zones(nlp, docs, batch_size, keep_ents)
+
+    def predict_batches() -> Iterator[Iterator[Doc]]:
+        docs = read_docs(input_path, nlp, source, report, column=column, skip=report.n_read)
+        shown = tqdm(docs, unit=" documents", initial=report.n_docs, disable=None)
+        for batch in _predict_in_zones(nlp, shown, batch_size, keep_ents):
+            yield report.count(batch)
+
     if output_path is None:
-        return list(make_rows(report.count(predicted))), report
-    write_docs(output_path, predicted, target, report)
+        return list(make_rows(chain.from_iterable(predict_batches()))), report
+    writer = get_writer(output_path, target)
+    if not _can_resume(input_path, output_path):
+        writer.write(output_path, chain.from_iterable(predict_batches()), report)
+        return [], report
+    command = _describe(nlp, input_path, source, target, column, keep_ents)
+    with open_part(output_path, command, report, notify, restart=restart) as part:
+        for docs in predict_batches():
+            part.append(writer.pack(docs, report, is_first=not report.n_docs))
+        part.finish(writer)
     return [], report
+
+
+def _can_resume(input_path: Path, output_path: Path) -> bool:
+    """Pipes and devices can't be read from where they were, or cut where they should end."""
+    return input_path.is_file() and (output_path.is_file() or not output_path.exists())
+
+
+def _describe(
+    nlp: Language,
+    input_path: Path,
+    source: Optional[str],
+    target: Optional[str],
+    column: Optional[str],
+    keep_ents: bool,
+) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): All that the output depends on. Batches and devices are left out:
+    they change scores by less than 1e-5, and whoever is out of memory has to change them."""
+    stat = input_path.stat()
+    return {
+        "spacy-bert-ner": __version__,
+        "pipeline": str(nlp.path.resolve()),
+        "the digest of its files": _digest_files(nlp.path),
+        "input": str(input_path.resolve()),
+        "its size": stat.st_size,
+        "its time": stat.st_mtime_ns,
+        "--from": source,
+        "--to": target,
+        "--column": column,
+        "--keep-ents": keep_ents,
+    }
+
+
+def _digest_files(folder: Path) -> str:
+    """Of the names, sizes and times of all files: weights may have gigabytes."""
+    digest = sha256()
+    for path in sorted(folder.rglob("*")):
+        stat = path.stat()
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name}\n{stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def _predict_in_zones(
     nlp: Language, docs: Iterable[Doc], batch_size: Optional[int], keep_ents: bool
-) -> Iterator[Doc]:
+) -> Iterator[Iterator[Doc]]:
     """Find the entities of documents, each batch in a memory zone, so that the vocabulary doesn't
     grow with what is read.
 
-    YIELDS (Doc): See `predict`. They are gone with the next batch: take what you need of them.
+    YIELDS (Iterator[Doc]): See `predict`. They are gone with the next batch: take what you need of
+        them.
     """
     size = nlp.batch_size if batch_size is None else batch_size
     docs = iter(docs)
@@ -74,10 +158,10 @@ def _predict_in_zones(
     docs = chain(list(islice(docs, 1)), docs)
     is_done = False
     while not is_done:
-        with nlp.memory_zone():
+        with bounded_zone(nlp):
             batch = list(islice(docs, size))
             is_done = len(batch) < size
-            yield from predict(nlp, batch, batch_size=size, keep_ents=keep_ents)
+            yield predict(nlp, batch, batch_size=size, keep_ents=keep_ents)
 
 
 def predict(
@@ -104,8 +188,12 @@ def predict(
 
 
 def _copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
-    words = [token.text for token in doc]
-    spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
+    array = doc.to_array(["ORTH", "SPACY"]).reshape(len(doc), 2)
+    # By number where both have the same words: faster than to make a token for each.
+    words: List[Any] = array[:, 0].tolist()
+    if doc.vocab is not nlp.vocab:
+        words = [doc.vocab.strings[orth] for orth in words]
+    spaces = None if doc.has_unknown_spaces else array[:, 1].astype(bool).tolist()
     copy = Doc(nlp.vocab, words=words, spaces=spaces)
     if RECORD_KEY in doc.user_data:
         copy.user_data[RECORD_KEY] = doc.user_data[RECORD_KEY]

@@ -15,19 +15,23 @@ def convert(
     *,
     source: Optional[str] = None,
     target: Optional[str] = None,
+    column: Optional[str] = None,
     lang: str = "xx",
+    skip_broken: bool = False,
 ) -> Report:
     """Convert a file of documents.
 
     source, target (Optional[str]): The formats, else guessed from the names of the files.
+    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
     lang (str): Code of the language whose tokenizer reads texts without tokens. Take the one that
         the model is trained for: spans have to align with its tokens.
+    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
     RETURNS (Report): How much there was, and what didn't fit.
     RAISES (ValueError): For what can't be read or written. ImportError: For an unknown language.
     """
     nlp = spacy.blank(lang)
     nlp.max_length = sys.maxsize  # the limit is for parsers
-    report = Report()
-    docs = read_docs(input_path, nlp, source, report)
+    report = Report(skip_broken=skip_broken)
+    docs = read_docs(input_path, nlp, source, report, column=column)
     write_docs(output_path, docs, target, report)
     return report

@@ -18,8 +18,8 @@ TEMPLATES = Path(__file__).parent / "configs"
 LEARN_RATES = {767: 0.0002, 1023: 0.00005}
 LARGE_LEARN_RATE = 0.00002
 UNKNOWN_LEARN_RATE = 0.00005
-# What a GPU does at once: more wordpieces, and in half precision.
-GPU_SETTINGS = {"batch_pieces": 16384, "mixed_precision": True}
+# What a GPU does at once: more wordpieces.
+GPU_SETTINGS = {"batch_pieces": 16384}
 # Words in a step of training, about: those of 32 tweets. Encoders are fine-tuned in 4 passes over
 # the data, and in more where that is few steps.
 BATCH_WORDS, BATCH_DOCS = 600, 32

@@ -1,6 +1,6 @@
 """Entity scores: in a span group, where they outlive the pipeline, and as `ent._.score`."""
 
-from typing import Optional
+from typing import Dict, Iterator, Optional, Tuple
 
 import numpy
 from spacy.tokens import Doc, Span, SpanGroup
@@ -9,6 +9,8 @@ from .decode import Entities
 
 # Marks our groups among others with scores, such as spancat's, under any key.
 SOURCE = "bert_ner"
+# Of an entity: start, end and label.
+Key = Tuple[int, int, int]
 
 
 def make_span_group(doc: Doc, key: str, spans: list, entities: Entities) -> SpanGroup:
@@ -21,13 +23,14 @@ def make_span_group(doc: Doc, key: str, spans: list, entities: Entities) -> Span
     return SpanGroup(doc, name=key, spans=spans, attrs=attrs)
 
 
-def get_score(span: Span) -> Optional[float]:
-    """The score of an entity, found in the groups of `bert_ner` components by start, end and label.
+def iter_scores(doc: Doc) -> Iterator[Tuple[Key, float]]:
+    """Go through the groups of all `bert_ner` components.
 
-    RETURNS (Optional[float]): 0 to 1; None for a span that none of them predicted.
+    YIELDS (Tuple[Tuple[int, int, int], float]): Start, end and label of an entity; its score, 0 to
+        1.
     RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
     """
-    for key, group in span.doc.spans.items():
+    for key, group in doc.spans.items():
         if group.attrs.get("source") != SOURCE:
             continue
         scores = numpy.asarray(group.attrs["scores"])
@@ -36,10 +39,34 @@ def get_score(span: Span) -> Optional[float]:
                 f"Can't tell the scores of doc.spans['{key}']: it has {len(group)} spans and "
                 f"{len(scores)} scores. Change group.attrs['scores'] along with the spans."
             )
-        for other, score in zip(group, scores):
-            if (other.start, other.end, other.label) == (span.start, span.end, span.label):
-                return float(score)
-    return None
+        for span, score in zip(group, scores.tolist()):
+            yield (span.start, span.end, span.label), score
+
+
+def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
+    """The scores of all entities, read once: `get_score` goes through them for each.
+
+    RETURNS (Optional[Dict[Tuple[int, int, int], float]]): Scores by start, end and label, of the
+        first group that has them; None if the document has no predictions.
+    RAISES (ValueError): See `iter_scores`.
+    """
+    if not any(group.attrs.get("source") == SOURCE for group in doc.spans.values()):
+        return None
+    found: Dict[Key, float] = {}
+    for key, score in iter_scores(doc):
+        found.setdefault(key, score)
+    return found
+
+
+def get_score(span: Span) -> Optional[float]:
+    """The score of an entity, found by start, end and label. For all of a document, take
+    `get_scores`.
+
+    RETURNS (Optional[float]): 0 to 1; None for a span that no `bert_ner` predicted.
+    RAISES (ValueError): See `iter_scores`.
+    """
+    wanted = (span.start, span.end, span.label)
+    return next((score for key, score in iter_scores(span.doc) if key == wanted), None)
 
 
 def install_extensions() -> None:

@@ -16,6 +16,7 @@ from spacy_bert_ner.formats.spans import get_scores
 
 from .formats.util import NLP, ents_of, make_doc, sents_of, words_of
 
+WRITTEN = [name for name, entry in FORMATS.items() if entry.writer and name != "text"]
 TEXT = "Anna Berg lives in Oslo . She met Karl in New York ."
 
 
@@ -160,7 +161,7 @@ def test_what_does_not_fit_is_shown(ruler_path, tmp_path):
     assert "Oslo" in result.stdout
 
 
-@pytest.mark.parametrize("target", [name for name in FORMATS if name != "text"])
+@pytest.mark.parametrize("target", WRITTEN)
 @pytest.mark.parametrize("source", ["spacy", "jsonl", "conll"])
 def test_batches(ruler_path, tmp_path, source, target):
     """What is written doesn't depend on their size: a batch's strings are gone with it, so nothing
@@ -256,9 +257,12 @@ def test_wrong_input(ruler_path, tmp_path, name, content):
     "args,match",
     [
         (["out"], "Can't tell the format of"),
-        (["out.csv"], "Name it with --to"),
-        (["out", "--to", "csv"], "There is no format 'csv'"),
-        (["out.spacy", "--from", "csv"], "There is no format 'csv'"),
+        (["out.xls"], "Name it with --to"),
+        (["out", "--to", "xls"], "There is no format 'xls'"),
+        (["out.spacy", "--from", "xls"], "There is no format 'xls'"),
+        (["out.csv"], "'csv' is only read. Formats to write (--to): spacy, jsonl"),
+        (["out.spacy", "--column", "a"], "the format 'text' has no columns, but csv and tsv have"),
+        (["--restart"], "--restart is for an output file. Name that file, too."),
         (["--from", "html"], "'html' is only written"),
         (["--to", "jsonl"], "--to jsonl is the format of an output file. Name that file, too."),
     ],

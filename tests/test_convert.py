@@ -46,7 +46,7 @@ def test_convert_keeps_missing_tags(tmp_path):
     assert [token.ent_iob_ for token in doc] == ["B", "", "O"]
 
 
-@pytest.mark.parametrize("name", ["a", "a.spacy.gz", "a.csv"])
+@pytest.mark.parametrize("name", ["a", "a.spacy.gz", "a.xls"])
 def test_convert_wrong_suffix(tmp_path, name):
     source, target = tmp_path / "a.conll", tmp_path / name
     source.write_text("a O\n", encoding="utf-8")
@@ -70,7 +70,9 @@ def test_convert_names_of_formats(tmp_path):
     "options,match",
     [
         (["--from", "iob"], "There is no format 'iob'. Formats: spacy, jsonl"),
-        (["--to", "csv"], "There is no format 'csv'. Formats: spacy, jsonl"),
+        (["--to", "xls"], "There is no format 'xls'. Formats: spacy, jsonl"),
+        (["--to", "csv"], "'csv' is only read. Formats to write (--to): spacy, jsonl"),
+        (["--column", "a"], "the format 'conll' has no columns, but csv and tsv have"),
         (["--from", "html"], "'html' is only written. Formats to read: spacy, jsonl"),
         (["--lang", "zz"], "E048"),
     ],
@@ -120,7 +122,7 @@ def test_convert_long_text(tmp_path):
     assert convert_file(source, target).n_tokens == 250000
 
 
-@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if name != "text"])
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.writer])
 @pytest.mark.parametrize("existing", [True, False])
 def test_convert_bad_file(tmp_path, name, existing):
     """After an error, there is no output, or the one that was."""
@@ -143,6 +145,27 @@ def test_convert_broken_json(tmp_path):
     assert result.exit_code == 2
     assert "Can't read line 2 of" in plain(result)
     assert not target.exists()
+
+
+def test_convert_skips_what_is_broken(tmp_path):
+    source, target = tmp_path / "a.jsonl", tmp_path / "a.iob2"
+    source.write_text('{"text": "Oslo"}\n{"text": 3}\n{\n{"text": "Bo"}', encoding="utf-8")
+    assert convert(source, target).exit_code == 2
+    result = convert(source, target, "--on-error", "skip")
+    assert result.exit_code == 0
+    counts = "2 documents, 2 tokens, 0 entities, 2 broken records left out"
+    assert result.stdout == f"{target}: {counts}\n"
+    first, second = result.stderr.splitlines()
+    assert "record at line 2 of" in first and "has to be a string under 'text'" in first
+    assert "line 3 of" in second and "Expecting property name" in second
+    assert [doc.text.strip() for doc in read_docs(target, NLP)] == ["Oslo", "Bo"]
+
+
+def test_convert_tables(tmp_path):
+    (tmp_path / "a.csv").write_text('id,body\n7,"Oslo,\nBo"\n', encoding="utf-8")
+    assert convert(tmp_path / "a.csv", tmp_path / "a.jsonl", "--column", "body").exit_code == 0
+    record = json.loads((tmp_path / "a.jsonl").read_text(encoding="utf-8"))
+    assert (record["text"], record["meta"]) == ("Oslo,\nBo", {"id": "7"})
 
 
 def test_convert_folder(tmp_path):

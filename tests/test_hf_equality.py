@@ -66,7 +66,7 @@ def pair():
     nlp = make_nlp({"transformer_config": no_dropout}, {"dropout": 0.0})
     nlp.initialize(lambda: make_examples(nlp, read_sentences("train")))
     n_tags = len(nlp.get_pipe("bert_ner").tag_set)
-    assert n_tags == 9
+    assert n_tags == 11
     model = AutoModelForTokenClassification.from_pretrained(
         ENCODER, num_labels=n_tags, classifier_dropout=0.0, **no_dropout
     )

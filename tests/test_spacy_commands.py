@@ -72,7 +72,7 @@ def test_fill_config(tmp_path):
     assert component["threshold"] == 0.0
     assert component["loss"]["label_smoothing"] == 0.0
     assert component["model"]["@architectures"] == "spacy-bert-ner.LinearSoftmax.v1"
-    assert filled["components"]["transformer"]["model"]["batch_pieces"] == 1024
+    assert filled["components"]["transformer"]["model"]["batch_pieces"] is None
 
 
 def test_init_labels(config, tmp_path):

@@ -1,9 +1,16 @@
+import os
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
 from typer import Argument, BadParameter, Option, echo
 
-from .convert import FORMATS
+from .convert import FORMATS, READ_ONLY, OnError
+
+# Of oneDNN, which torch multiplies with on CPUs, and of the layer between: read when it is first
+# used. They keep what was made for each shape of a batch, 1024 of them, which is hundreds of
+# megabytes after a while, and makes nothing faster.
+SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 # fmt: off
 
@@ -12,11 +19,14 @@ def annotate_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
     input_path: Path = Argument(..., help="Text, or a file of documents", exists=True, dir_okay=False),  # noqa: B008, E501
     output_path: Optional[Path] = Argument(None, help="Where to write the documents; without it, a table of the entities is printed", dir_okay=False),  # noqa: B008, E501
-    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}"),  # noqa: E501
+    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}, {READ_ONLY}"),  # noqa: E501
     target: Optional[str] = Option(None, "--to", metavar="NAME", help=f"Format of the output, if its name doesn't tell: {FORMATS}, html"),  # noqa: E501
+    column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),  # noqa: E501
     batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the pipeline says"),  # noqa: E501
     use_gpu: int = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU"),
     keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict around them"),  # noqa: E501
+    on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),  # noqa: B008, E501
+    restart: bool = Option(False, "--restart", help="Start anew, and throw away what an interrupted run has left"),  # noqa: E501
 ) -> None:
     # fmt: on
     """
@@ -24,12 +34,20 @@ def annotate_cli(
 
     A .txt is one document; with --from lines, each of its lines is. An output .html shows the
     entities in the text.
+
+    Files of any size are read and written a batch at a time. If a run is interrupted, the same
+    command goes on where it was: until the output is complete, it is in OUTPUT_PATH.part, with a
+    journal in OUTPUT_PATH.journal.
     """
+    for name in SHAPE_CACHES:
+        os.environ.setdefault(name, "16")
     from ..annotate import annotate, format_table
     from ..formats import FormatError
 
     if output_path is None and target is not None:
         raise BadParameter(f"--to {target} is the format of an output file. Name that file, too.")
+    if output_path is None and restart:
+        raise BadParameter("--restart is for an output file. Name that file, too.")
     if use_gpu >= 0:
         _require_gpu(use_gpu)
     try:
@@ -39,8 +57,12 @@ def annotate_cli(
             output_path,
             source=source,
             target=target,
+            column=column,
             batch_size=batch_size,
             keep_ents=keep_ents,
+            skip_broken=on_error == OnError.skip,
+            restart=restart,
+            notify=partial(echo, err=True),
         )
     except (FormatError, OSError) as error:
         raise BadParameter(str(error)) from error
@@ -48,7 +70,7 @@ def annotate_cli(
         echo(format_table(rows, numbered=report.n_docs > 1))
     else:
         echo(f"{output_path}: {report.summary()}")
-    if report.findings:
+    if report.message():
         echo(report.message(), err=True)
 
 

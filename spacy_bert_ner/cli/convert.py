@@ -1,18 +1,31 @@
+from enum import Enum
 from pathlib import Path
 from typing import Optional
 
 from typer import Argument, BadParameter, Option, echo
 
-# fmt: off
 FORMATS = "spacy, jsonl (Prodigy), doccano, label-studio, conll, biluo, text, lines"
+READ_ONLY = "csv, tsv"
+
+
+class OnError(str, Enum):
+    """What becomes of a record that can't be read."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+# fmt: off
 
 
 def convert_cli(
     input_path: Path = Argument(..., help="Labeled file", exists=True, dir_okay=False),  # noqa: B008
     output_path: Path = Argument(..., help="Where to write the documents", dir_okay=False),  # noqa: B008
-    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}"),  # noqa: E501
+    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}, {READ_ONLY}"),  # noqa: E501
     target: Optional[str] = Option(None, "--to", metavar="NAME", help=f"Format of the output, if its name doesn't tell: {FORMATS}, html"),  # noqa: E501
+    column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),  # noqa: E501
     lang: str = Option("xx", "--lang", "-l", help="Code of the language, whose tokenizer reads texts without tokens"),  # noqa: E501
+    on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),  # noqa: B008, E501
 ) -> None:
     # fmt: on
     """
@@ -20,8 +33,8 @@ def convert_cli(
 
     Formats are told by the names: .spacy, .jsonl (Prodigy and others; doccano, as its keys tell),
     .json (Label Studio), .conll and .iob2 (a token a line: CoNLL-2003, Universal NER, tags of any
-    scheme), .biluo, .txt (a document a file; "lines": a document a line), and .html, which is only
-    written.
+    scheme), .biluo, .txt (a document a file; "lines": a document a line), .csv and .tsv, which are
+    only read, and .html, which is only written.
 
     In files with a token a line, the tag stands in the last column, or, where the first column is
     numbered (Universal NER), behind the token. Documents begin at lines -DOCSTART- or "# newdoc";
@@ -33,9 +46,17 @@ def convert_cli(
     from ..formats import FormatError
 
     try:
-        report = convert(input_path, output_path, source=source, target=target, lang=lang)
+        report = convert(
+            input_path,
+            output_path,
+            source=source,
+            target=target,
+            column=column,
+            lang=lang,
+            skip_broken=on_error == OnError.skip,
+        )
     except (FormatError, ImportError, OSError) as error:  # spaCy's for an unknown language
         raise BadParameter(str(error)) from error
     echo(f"{output_path}: {report.summary()}")
-    if report.findings:
+    if report.message():
         echo(report.message(), err=True)

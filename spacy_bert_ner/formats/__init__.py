@@ -1,44 +1,63 @@
 """What people label with, in and out: a file a format, and the table of their names."""
 
+from itertools import islice
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from . import conll, docbin, doccano, html, jsonl, label_studio, text
-from .files import read_records
+from . import conll, docbin, doccano, html, jsonl, label_studio, tables, text
+from .files import Record, read_values
 from .report import FormatError, Report
+from .source import Source
+from .writing import TextWriter, Writer
 
-Reader = Callable[[Path, Language, Report], Iterator[Doc]]
-Writer = Callable[[Path, Iterable[Doc], Report], None]
+
+class Reader(NamedTuple):
+    """How files of a format are read: in two steps, so that records can be passed over.
+
+    read (Callable[[Source], Iterator[Any]]): Records as they stand in a file, one at a time. What
+        it raises ends the file.
+    parse (Callable[[Language, Any, Report], Optional[Doc]]): The document of a record, None if it
+        is to be left out. What it raises is about this record alone.
+    """
+
+    read: Callable[[Source], Iterator[Any]]
+    parse: Callable[[Language, Any, Report], Optional[Doc]]
 
 
 class Format(NamedTuple):
     """How files of a format are named, read and written.
 
     suffixes (Tuple[str, ...]): In lower case, with the dot.
-    read (Optional[Reader]): Documents of a file, one at a time; None if there is no way back.
-    write (Writer): Documents to a file, each as soon as it is there.
+    reader (Optional[Reader]): None if it is only written.
+    writer (Optional[Writer]): None if it is only read.
     """
 
     suffixes: Tuple[str, ...]
-    read: Optional[Reader]
-    write: Writer
+    reader: Optional[Reader]
+    writer: Optional[Writer]
 
 
+_ARRAY = TextWriter(label_studio.render, start=lambda doc: "[", between=",", tail="\n]\n")
+_CONLL = Reader(conll.read, conll.parse)
 # Of formats that share a suffix, the first is written.
 FORMATS: Dict[str, Format] = {
-    "spacy": Format((".spacy",), docbin.read, docbin.write),
-    "jsonl": Format((".jsonl",), jsonl.read, jsonl.write),
-    "doccano": Format((".jsonl",), doccano.read, doccano.write),
-    "label-studio": Format((".json",), label_studio.read, label_studio.write),
-    "conll": Format((".conll", ".iob", ".iob1", ".iob2", ".bio"), conll.read, conll.write),
-    "biluo": Format((".biluo", ".bilou", ".iobes"), conll.read, conll.write_biluo),
-    "text": Format((".txt",), text.read, text.write),
-    "lines": Format((), text.read_lines, text.write_lines),
-    "html": Format((".html", ".htm"), None, html.write),
+    "spacy": Format((".spacy",), Reader(docbin.read, docbin.parse), docbin.DocBinWriter()),
+    "jsonl": Format((".jsonl",), Reader(jsonl.read, jsonl.parse), TextWriter(jsonl.render)),
+    "doccano": Format((".jsonl",), Reader(doccano.read, doccano.parse), TextWriter(doccano.render)),
+    "label-studio": Format((".json",), Reader(label_studio.read, label_studio.parse), _ARRAY),
+    "conll": Format((".conll", ".iob", ".iob1", ".iob2", ".bio"), _CONLL, TextWriter(conll.render)),
+    "biluo": Format((".biluo", ".bilou", ".iobes"), _CONLL, TextWriter(conll.render_biluo)),
+    "csv": Format((".csv",), Reader(tables.read_csv, tables.parse), None),
+    "tsv": Format((".tsv",), Reader(tables.read_tsv, tables.parse), None),
+    "text": Format((".txt",), Reader(text.read, text.parse), TextWriter(text.render, between=None)),
+    "lines": Format((), Reader(text.read_lines, text.parse), TextWriter(text.render_line)),
+    "html": Format((".html", ".htm"), None, TextWriter(html.render, html.start, "", html.TAIL)),
 }
+# Those that have columns.
+TABLES = ("csv", "tsv")
 # Of the first record, the keys that tell formats from each other.
 KEYS = {
     "label-studio": {"data", "annotations", "predictions", "annotation_id"},
@@ -48,18 +67,44 @@ KEYS = {
 
 
 def read_docs(
-    path: Path, nlp: Language, name: Optional[str] = None, report: Optional[Report] = None
+    path: Path,
+    nlp: Language,
+    name: Optional[str] = None,
+    report: Optional[Report] = None,
+    *,
+    column: Optional[str] = None,
+    skip: int = 0,
 ) -> Iterator[Doc]:
     """Read the documents of a file.
 
     nlp (Language): Its tokenizer and vocabulary are used, its components are not.
     name (Optional[str]): The format, else it is guessed.
-    report (Optional[Report]): Where spans are counted that don't fit.
+    report (Optional[Report]): Where records are counted, and spans that don't fit. It says what
+        becomes of records that can't be read.
+    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
+    skip (int): How many records to pass over, without a look at what they are.
     RETURNS (Iterator[Doc]): Documents, one at a time.
     RAISES (ValueError): For a format that isn't there, and for what can't be read.
     """
-    reader = FORMATS[check_format(path, name)].read
-    return reader(path, nlp, Report() if report is None else report)  # type: ignore[misc]
+    name = check_format(path, name)
+    check_column(name, column)
+    reader: Reader = FORMATS[name].reader  # type: ignore[assignment]
+    source = Source(path, nlp, "text" if column is None else column)
+    return _read(reader, source, Report() if report is None else report, skip)
+
+
+def _read(reader: Reader, source: Source, report: Report, skip: int) -> Iterator[Doc]:
+    for item in islice(reader.read(source), skip, None):
+        report.n_read += 1
+        try:
+            doc = reader.parse(source.nlp, item, report)
+        except FormatError as error:
+            if not report.skip_broken:
+                raise
+            report.add_broken(error)
+            continue
+        if doc is not None:
+            yield doc
 
 
 def write_docs(
@@ -71,22 +116,42 @@ def write_docs(
     report (Optional[Report]): Where documents are counted, and what the format can't say of them.
     RAISES (ValueError): For a format that isn't there, and for what can't be written.
     """
-    name = check_format(path, name, for_writing=True)
     report = Report() if report is None else report
-    FORMATS[name].write(path, report.count(docs), report)
+    get_writer(path, name).write(path, report.count(docs), report)
+
+
+def get_writer(path: Path, name: Optional[str] = None) -> Writer:
+    """RETURNS (Writer): That of a format, see `write_docs`.
+    RAISES (ValueError): For a format that isn't there, or is only read.
+    """
+    return FORMATS[check_format(path, name, for_writing=True)].writer  # type: ignore[return-value]
 
 
 def check_format(path: Path, name: Optional[str] = None, *, for_writing: bool = False) -> str:
     """RETURNS (str): The name of a format in the table: the one that is given, else as guessed.
-    RAISES (ValueError): For one that isn't there, or can't be read; if nothing tells.
+    RAISES (ValueError): For one that isn't there, or can't be read or written; if nothing tells.
     """
     name = guess_format(path, for_writing=for_writing) if name is None else name
     if name not in FORMATS:
         raise FormatError(f"There is no format '{name}'. Formats: {', '.join(FORMATS)}.")
-    if not for_writing and FORMATS[name].read is None:
-        names = ", ".join(name for name, entry in FORMATS.items() if entry.read is not None)
+    if for_writing and FORMATS[name].writer is None:
+        names = ", ".join(name for name, entry in FORMATS.items() if entry.writer is not None)
+        raise FormatError(
+            f"Can't write {path}: '{name}' is only read. Formats to write (--to): {names}."
+        )
+    if not for_writing and FORMATS[name].reader is None:
+        names = ", ".join(name for name, entry in FORMATS.items() if entry.reader is not None)
         raise FormatError(f"Can't read {path}: '{name}' is only written. Formats to read: {names}.")
     return name
+
+
+def check_column(name: str, column: Optional[str]) -> None:
+    """RAISES (ValueError): For a column of a format that has none."""
+    if column is not None and name not in TABLES:
+        raise FormatError(
+            f"Can't take the column {column!r}: the format '{name}' has no columns, but "
+            f"{' and '.join(TABLES)} have. Leave it out, or name the format with --from."
+        )
 
 
 def guess_format(path: Path, *, for_writing: bool = False) -> str:
@@ -107,7 +172,7 @@ def guess_format(path: Path, *, for_writing: bool = False) -> str:
 
 
 def _guess_by_keys(path: Path, default: str) -> str:
-    record = next(read_records(path), None)
+    record = _read_first(path)
     if record is None:
         return default
     # JSON-MIN of Label Studio has "label", too, as objects.
@@ -124,3 +189,14 @@ def _guess_by_keys(path: Path, default: str) -> str:
         f"{', '.join(record.data) or 'it has none'}. Name it with --from (or format, in a "
         f"config): {', '.join(FORMATS)}."
     )
+
+
+def _read_first(path: Path) -> Optional[Record]:
+    """The first record of a file that can be read."""
+    for value in read_values(path):
+        try:
+            return value.read()
+        except FormatError:
+            # Its reader comes upon it, too, and knows whether to stop or to go on.
+            continue
+    return None

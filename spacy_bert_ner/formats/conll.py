@@ -2,15 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, Union
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc, Span, Token
 
 from ..findings import show
-from .files import open_text, replace_file
+from .files import check_utf8, open_text
 from .report import FormatError, Report
+from .source import Source
 from .spans import report_incorrect
 
 # Prefixes of all schemes in use that begin and that end an entity.
@@ -42,59 +43,80 @@ class Row(NamedTuple):
     tag: str
 
 
-def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
+class Line(NamedTuple):
+    """A line with a token, whose columns begin with its number or not."""
+
+    number: int
+    text: str
+    is_numbered: bool
+
+
+class Document(NamedTuple):
+    """Sentences of a document, and whether the file marks where documents begin."""
+
+    path: Path
+    sentences: List[List[Line]]
+    is_marked: bool
+
+
+def read(source: Source) -> Iterator[Document]:
     """Read a file with one token a line and blank lines between sentences: CoNLL-2003 (word
-    first, tag last), or Universal NER (number, word, tag, …). Tags may be IOB1, IOB2, or BILUO.
+    first, tag last), or Universal NER (number, word, tag, …).
 
-    YIELDS (Doc): Documents with entities, and sentence starts where the file marks documents.
-        White space between the words is unknown, so spaCy trains and evaluates on these words.
-    RAISES (ValueError): For a line that can't be read, with its number.
+    YIELDS (Document): Documents, or sentences, if the file doesn't mark documents.
     """
-    for sentences, marked in _read_documents(path):
-        words = [row.word for sentence in sentences for row in sentence]
-        starts: List[Union[bool, int, None]] = [
-            i == 0 for sentence in sentences for i in range(len(sentence))
-        ]
-        doc = Doc(nlp.vocab, words=words, sent_starts=starts if marked else None)
-        _set_ents(doc, [row.tag for rows in sentences for row in rows], starts)
-        yield doc
-
-
-def _read_documents(path: Path) -> Iterator[Tuple[List[List[Row]], bool]]:
-    """Sentences of each document, and whether the file marks documents."""
-    document: List[List[Row]] = []
-    sentence: List[Row] = []
+    sentences: List[List[Line]] = []
+    sentence: List[Line] = []
     marked = numbered = False
-    with open_text(path) as file:
+    with open_text(source.path) as file:
         for i, line in enumerate(file, start=1):
             mark = line.startswith(MARKS)
             comment = COMMENT.match(line)
             numbered = numbered or bool(comment)
             if line.strip() and not mark and not comment:
-                sentence.append(_parse_line(path, i, line, numbered))
+                sentence.append(Line(i, line, numbered))
                 continue
             if sentence and not (comment and not mark):
-                document.append(sentence)
+                sentences.append(sentence)
                 sentence = []
-            if document and (mark or not (marked or comment)):
-                yield document, marked
-                document = []
+            if sentences and (mark or not (marked or comment)):
+                yield Document(source.path, sentences, marked)
+                sentences = []
             marked = marked or mark
     if sentence:
-        document.append(sentence)
-    if document:
-        yield document, marked
+        sentences.append(sentence)
+    if sentences:
+        yield Document(source.path, sentences, marked)
 
 
-def _parse_line(path: Path, i: int, line: str, numbered: bool) -> Row:
-    columns = line.rstrip("\r\n").split("\t") if "\t" in line else SPACES.split(line.strip(" \r\n"))
-    columns = columns[1:3] if numbered else [columns[0], columns[-1]]
+def parse(nlp: Language, document: Document, report: Report) -> Doc:
+    """Read the words and tags of a document: IOB1, IOB2, or BILUO.
+
+    RETURNS (Doc): A document with entities, and sentence starts where the file marks documents.
+        White space between the words is unknown, so spaCy trains and evaluates on these words.
+    RAISES (ValueError): For a line that can't be read, with its number.
+    """
+    sentences = [[_parse_line(document.path, line) for line in s] for s in document.sentences]
+    words = [row.word for sentence in sentences for row in sentence]
+    starts: List[Union[bool, int, None]] = [
+        i == 0 for sentence in sentences for i in range(len(sentence))
+    ]
+    doc = Doc(nlp.vocab, words=words, sent_starts=starts if document.is_marked else None)
+    _set_ents(doc, [row.tag for rows in sentences for row in rows], starts)
+    return doc
+
+
+def _parse_line(path: Path, line: Line) -> Row:
+    text = line.text
+    check_utf8(path, line.number, text)
+    columns = text.rstrip("\r\n").split("\t") if "\t" in text else SPACES.split(text.strip(" \r\n"))
+    columns = columns[1:3] if line.is_numbered else [columns[0], columns[-1]]
     word, tag = columns[0], columns[-1].strip()
     if len(columns) < 2 or not word.strip() or not TAG.match(tag):
         raise FormatError(
-            f"Can't read line {i} of {path}: {line.strip()!r} is no word and tag, separated by a "
-            "tab or by spaces. Tags are O, - for missing, or one of B I L U E S, a hyphen and a "
-            "label."
+            f"Can't read line {line.number} of {path}: {text.strip()!r} is no word and tag, "
+            "separated by a tab or by spaces. Tags are O, - for missing, or one of B I L U E S, a "
+            "hyphen and a label."
         )
     return Row(word, tag)
 
@@ -120,28 +142,20 @@ def _set_ents(doc: Doc, tags: List[str], starts: Sequence[object]) -> None:
     doc.set_ents(spans, missing=missing, default="outside")
 
 
-def write(path: Path, docs: Iterable[Doc], report: Report) -> None:
-    """Write words and IOB2 tags, `-` for missing ones, with a line -DOCSTART- before each document
-    and a blank line before each sentence, where documents have sentence marks."""
-    _write(path, docs, report, IOB2)
+def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
+    """RETURNS (str): Words and tags, `-` for missing ones, with a line -DOCSTART- before them and a
+    blank line before each sentence, where the document has sentence marks."""
+    report_incorrect(doc, report)
+    tokens = [token for token in doc if _is_writable(token, report)]
+    if not tokens:
+        report.add(EMPTY, show(doc.text))
+        return ""
+    return "".join([DOCUMENT, *_make_lines(doc, tokens, report, prefixes), "\n"])
 
 
-def write_biluo(path: Path, docs: Iterable[Doc], report: Report) -> None:
-    """Write words and BILUO tags, as `write` does."""
-    _write(path, docs, report, BILUO)
-
-
-def _write(path: Path, docs: Iterable[Doc], report: Report, prefixes: Prefixes) -> None:
-    with replace_file(path) as file:
-        for doc in docs:
-            report_incorrect(doc, report)
-            tokens = [token for token in doc if _is_writable(token, report)]
-            if not tokens:
-                report.add(EMPTY, show(doc.text))
-                continue
-            file.write(DOCUMENT)
-            file.writelines(_make_lines(doc, tokens, report, prefixes))
-            file.write("\n")
+def render_biluo(doc: Doc, report: Report) -> str:
+    """RETURNS (str): Words and BILUO tags, as `render` gives IOB2."""
+    return render(doc, report, BILUO)
 
 
 def _is_writable(token: Token, report: Report) -> bool:

@@ -4,38 +4,42 @@ doccano runs in a browser, and counts as JavaScript does: a character beyond U+F
 emoji, is two. (Projects that "count grapheme clusters as one character" are not for programs: their
 spans are elsewhere wherever a cluster is before them.)"""
 
-from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..types import Ints1d
-from .files import Record, get_fields, make_doc, read_records, write_lines
+from .files import Record, Value, dump, get_fields, make_doc, read_values
 from .report import Report
+from .source import Source
 from .spans import CharSpan, align_spans, get_ents, set_ents
 
 # With relations, and in earlier versions.
 KEYS = ("entities", "label", "labels")
 
 
-def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
-    """Read records of `text` and `label`, `labels` or `entities`: a list of [start, end, label], or
-    of objects with `start_offset`, `end_offset` and `label`. A record without one is a document
-    without annotation.
+def read(source: Source) -> Iterator[Value]:
+    return read_values(source.path)
 
-    YIELDS (Doc): Documents with entities.
+
+def parse(nlp: Language, value: Value, report: Report) -> Doc:
+    """Read a record of `text` and `label`, `labels` or `entities`: a list of [start, end, label],
+    or of objects with `start_offset`, `end_offset` and `label`. One without is a document without
+    annotation.
+
+    RETURNS (Doc): A document with entities.
     RAISES (ValueError): For a record that can't be read, with its line.
     """
-    for record in read_records(path):
-        doc = make_doc(nlp, record, record.data.get("text"))
-        spans = _get_spans(record)
-        if spans is not None:
-            places = {int(unit): i for i, unit in enumerate(count_units(doc.text))}
-            spans = [_shift(span, places) for span in spans]
-            set_ents(doc, align_spans(doc, spans, report, record))
-        yield doc
+    record = value.read()
+    doc = make_doc(nlp, record, record.data.get("text"))
+    spans = _get_spans(record)
+    if spans is not None:
+        places = {int(unit): i for i, unit in enumerate(count_units(doc.text))}
+        spans = [_shift(span, places) for span in spans]
+        set_ents(doc, align_spans(doc, spans, report, record))
+    return doc
 
 
 def _get_spans(record: Record) -> Optional[List[CharSpan]]:
@@ -73,16 +77,12 @@ def _shift(span: CharSpan, places: Dict[int, int]) -> CharSpan:
     return CharSpan(str(span.start), str(span.end), span.label)
 
 
-def write(path: Path, docs: Iterable[Doc], report: Report) -> None:
-    """Write records of `text` and `label`, to import with the column "label"; without `label` for
-    documents without annotation."""
-    write_lines(path, (_make_record(doc, report) for doc in docs))
-
-
-def _make_record(doc: Doc, report: Report) -> Dict[str, Any]:
+def render(doc: Doc, report: Report) -> str:
+    """RETURNS (str): A record of `text` and `label`, to import with the column "label"; without
+    `label` for a document without annotation."""
     record = {"text": doc.text, **get_fields(doc)}
     ents = get_ents(doc, report)
     if ents is not None:
         units = count_units(doc.text).tolist()
         record["label"] = [[units[e.start_char], units[e.end_char], e.label_] for e in ents]
-    return record
+    return dump(record) + "\n"

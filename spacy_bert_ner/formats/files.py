@@ -4,12 +4,13 @@ import json
 import os
 import re
 from contextlib import contextmanager
-from itertools import chain, takewhile
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from spacy.errors import Errors
 from spacy.language import Language
+from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
 
 from .report import FormatError
@@ -20,52 +21,48 @@ RECORD_FIELDS = ("id", "meta")
 CHUNK = 1 << 14
 SPACE = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder()
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
-@contextmanager
-def open_text(path: Path, newline: Optional[str] = None) -> Iterator[IO[str]]:
-    """Open a file in UTF-8, with or without a byte order mark.
+def open_text(path: Path, newline: Optional[str] = None) -> IO[str]:
+    """Open a file in UTF-8, with or without a byte order mark. Bytes that are none don't end the
+    reading: `check_utf8` tells of them, where a record of them can be left out.
 
     newline (Optional[str]): "" to keep line ends as they are.
-    RAISES (ValueError): On reading something else than UTF-8.
     """
-    with path.open(encoding="utf-8-sig", newline=newline) as file:
-        try:
-            yield file
-        except UnicodeDecodeError as error:
-            raise FormatError(
-                f"Can't read line {_find_bad_line(path)} of {path}: {error.reason}, the "
-                f"{error.encoding} codec says. Convert the file to UTF-8."
-            ) from error
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
-def _find_bad_line(path: Path) -> int:
-    with path.open("rb") as file:
-        return 1 + sum(1 for _ in takewhile(_is_utf8, file))
+def check_utf8(path: Path, line: int, text: str) -> None:
+    """RAISES (ValueError): For a text of `open_text` with bytes that are no UTF-8.
 
-
-def _is_utf8(line: bytes) -> bool:
+    line (int): The number of its first line.
+    """
+    if text.isascii():
+        return
     try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+        text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeDecodeError as error:
+        line += error.object.count(b"\n", 0, error.start)
+        raise FormatError(
+            f"Can't read line {line} of {path}: {error.reason}, the {error.encoding} codec says. "
+            "Convert the file to UTF-8."
+        ) from error
 
 
 @contextmanager
-def replace_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+def replace_file(path: Path) -> Iterator[IO[bytes]]:
     """Write a file beside the target, which takes its place once it is complete. After an error,
     the target is as it was. What is no file, such as a pipe or a device, is written to."""
-    settings = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     if path.exists() and not path.is_file():
-        with path.open(mode, **settings) as file:  # type: ignore[call-overload]
+        with path.open("wb") as file:
             yield file
         return
     target = path.resolve()  # a link stays one
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with part.open(mode, **settings) as file:  # type: ignore[call-overload]
+        with part.open("wb") as file:
             yield file
         os.replace(part, target)
     finally:
@@ -102,49 +99,74 @@ class Record(NamedTuple):
             ) from error
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """Read a file of JSON objects: one a line, or an array of them.
+class Value(NamedTuple):
+    """One value of a file of JSON: its number and the line it begins at, both from 1.
 
-    YIELDS (Record): One at a time; the rest of the file is not in memory.
-    RAISES (ValueError): For what is no JSON object, with its line.
+    text (Optional[str]): The line it is, if each value is one: read when it is needed.
+    data (Any): The value, if it is one of an array.
     """
-    for number, (line, data) in enumerate(_read_values(path), start=1):
-        record = Record(path, number, line, data)
+
+    path: Path
+    number: int
+    line: int
+    text: Optional[str] = None
+    data: Any = None
+
+    def read(self) -> Record:
+        """RETURNS (Record): The JSON object.
+        RAISES (ValueError): If it is none.
+        """
+        data = self.data if self.text is None else self._parse(self.text)
+        record = Record(self.path, self.number, self.line, data)
         if not isinstance(data, dict):
             raise record.error(f"{_shorten(data)} is not a JSON object, {{…}}.")
-        yield record
+        return record
+
+    def _parse(self, text: str) -> Any:
+        check_utf8(self.path, self.line, text)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(
+                f"Can't read line {self.line} of {self.path}: {error}. Each line has to be a JSON "
+                "object, {…}, or the file one array of them, […]."
+            ) from error
+
+
+def read_values(path: Path) -> Iterator[Value]:
+    """Read a file of JSON: a value a line, or an array of them. It is opened once, as it may be a
+    pipe.
+
+    YIELDS (Value): One at a time; the rest of the file is not in memory.
+    RAISES (ValueError): For an array that is broken, which has no more values then.
+    """
+    with open_text(path) as file:
+        first = 1
+        char = file.read(1)
+        while char.isspace():
+            first += char == "\n"
+            char = file.read(1)
+        if char == "[":
+            for number, (line, data) in enumerate(_Array(path, file, first), start=1):
+                yield Value(path, number, line, data=data)
+            return
+        number = 0
+        for line, text in enumerate(chain([char + file.readline()], file), start=first):
+            if text.strip():
+                number += 1
+                yield Value(path, number, line, text)
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """YIELDS (Record): The JSON objects of a file: one a line, or an array of them.
+    RAISES (ValueError): For what is no JSON object, with its line.
+    """
+    return (value.read() for value in read_values(path))
 
 
 def _shorten(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:60] + "…"
-
-
-def _read_values(path: Path) -> Iterator[Tuple[int, Any]]:
-    """Values of a file that is opened once, as it may be a pipe, with their lines."""
-    with open_text(path) as file:
-        line = 1
-        char = file.read(1)
-        while char.isspace():
-            line += char == "\n"
-            char = file.read(1)
-        if char == "[":
-            yield from _Array(path, file, line)
-        else:
-            yield from _read_lines(path, chain([char + file.readline()], file), line)
-
-
-def _read_lines(path: Path, lines: Iterable[str], first: int) -> Iterator[Tuple[int, Any]]:
-    for number, line in enumerate(lines, start=first):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line)
-        except ValueError as error:
-            raise FormatError(
-                f"Can't read line {number} of {path}: {error}. Each line has to be a JSON "
-                "object, {…}, or the file one array of them, […]."
-            ) from error
 
 
 class _Array:
@@ -193,6 +215,8 @@ class _Array:
                 if not self._read_more():
                     line = self.line + self.text.count("\n", self.at, error.pos)
                     raise self._error(line, error.msg) from error
+            except RecursionError as error:
+                raise self._error(self.line, str(error)) from error
             else:
                 self._move(end)
                 return value
@@ -205,6 +229,7 @@ class _Array:
         # As much again as there is: a long value is not parsed once a chunk.
         rest = self.text[self.at :]
         more = self.file.read(max(CHUNK, len(rest)))
+        check_utf8(self.path, self.line + rest.count("\n"), more)
         self.text, self.at = rest + more, 0
         return bool(more)
 
@@ -215,21 +240,9 @@ class _Array:
         )
 
 
-def write_lines(path: Path, records: Iterable[Dict[str, Any]]) -> None:
-    """Write JSON objects, one a line, each as soon as it is there."""
-    with replace_file(path) as file:
-        for record in records:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def write_array(path: Path, records: Iterable[Dict[str, Any]]) -> None:
-    """Write JSON objects as an array, each as soon as it is there."""
-    with replace_file(path) as file:
-        file.write("[")
-        for i, record in enumerate(records):
-            file.write(",\n" if i else "\n")
-            file.write(json.dumps(record, ensure_ascii=False))
-        file.write("\n]\n")
+def dump(data: Dict[str, Any]) -> str:
+    """RETURNS (str): A record in JSON, in one line."""
+    return ENCODER.encode(data)
 
 
 def make_doc(nlp: Language, record: Record, text: Any) -> Doc:
@@ -240,7 +253,8 @@ def make_doc(nlp: Language, record: Record, text: Any) -> Doc:
     """
     check_text(nlp, record, text)
     doc = nlp.make_doc(text)
-    if doc.text != text:
+    # spaCy's own never does, and to ask takes as long as to tokenize.
+    if type(nlp.tokenizer) is not Tokenizer and doc.text != text:
         raise record.error(
             f"the tokenizer of '{nlp.lang}' changes the text, so that offsets don't fit it. Take a "
             "tokenizer that keeps white space."

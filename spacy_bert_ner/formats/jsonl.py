@@ -1,14 +1,24 @@
 """JSON lines with spans: Prodigy's format, and what many other tools write."""
 
-from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from ..chars import token_chars
 from ..findings import show
-from .files import Record, check_text, get_fields, keep_fields, make_doc, read_records, write_lines
+from .files import (
+    Record,
+    Value,
+    check_text,
+    dump,
+    get_fields,
+    keep_fields,
+    make_doc,
+    read_values,
+)
 from .report import Report
+from .source import Source
 from .spans import (
     INCORRECT_KEY,
     PARTIAL,
@@ -29,28 +39,32 @@ REJECTED = (
 BINARY = "ner"  # the view in which one entity is accepted or rejected
 
 
-def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
-    """Read records of `text` and `spans`, each with `start`, `end` and `label`.
+def read(source: Source) -> Iterator[Value]:
+    return read_values(source.path)
 
-    A record without `spans` is a document without annotation. With `tokens` that spell the text,
+
+def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
+    """Read a record of `text` and `spans`, each with `start`, `end` and `label`.
+
+    One without `spans` is a document without annotation. With `tokens` that spell the text,
     these are the tokens of the document. In the view "ner", where single entities are accepted or
     rejected, nothing is known but the spans; those of records with the answer "reject" are in
-    `doc.spans["incorrect_spans"]`. Other views' rejected records are left out.
+    `doc.spans["incorrect_spans"]`.
 
-    YIELDS (Doc): Documents with entities.
+    RETURNS (Optional[Doc]): A document with entities; None for a rejected record of other views.
     RAISES (ValueError): For a record that can't be read, with its line.
     """
-    for record in read_records(path):
-        answer = record.data.get("answer", "accept")
-        if answer not in ANSWERS:
-            raise record.error(f"its answer is {answer!r}. Take one of {', '.join(ANSWERS)}.")
-        if answer == "ignore":
-            report.add(IGNORED, f"record {record.number}")
-            continue
-        if answer == "reject" and record.data.get("_view_id", BINARY) != BINARY:
-            report.add(REJECTED, f"record {record.number}")
-            continue
-        yield _read_record(nlp, record, answer, report)
+    record = value.read()
+    answer = record.data.get("answer", "accept")
+    if answer not in ANSWERS:
+        raise record.error(f"its answer is {answer!r}. Take one of {', '.join(ANSWERS)}.")
+    if answer == "ignore":
+        report.add(IGNORED, f"record {record.number}")
+        return None
+    if answer == "reject" and record.data.get("_view_id", BINARY) != BINARY:
+        report.add(REJECTED, f"record {record.number}")
+        return None
+    return _read_record(nlp, record, answer, report)
 
 
 def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> Doc:
@@ -103,24 +117,18 @@ def _is_token(token: Any) -> bool:
     )
 
 
-def write(path: Path, docs: Iterable[Doc], report: Report) -> None:
-    """Write a record for each document: `text`, `tokens`, and `spans`, with `score` where there is
-    one. Documents of which nothing but entities is known are accepted ones of the view "ner"."""
-    write_lines(path, (_make_record(doc, report) for doc in docs))
-
-
-def _make_record(doc: Doc, report: Report) -> Dict[str, Any]:
+def render(doc: Doc, report: Report) -> str:
+    """RETURNS (str): A record of `text`, `tokens`, and `spans`, with `score` where there is one. A
+    document of which nothing but entities is known is an accepted one of the view "ner"."""
+    text = doc.text
+    spaces = doc.to_array("SPACY").tolist()
+    starts, ends = (offsets.tolist() for offsets in token_chars(doc))
     tokens = [
-        {
-            "text": token.text,
-            "start": token.idx,
-            "end": token.idx + len(token),
-            "id": token.i,
-            "ws": bool(token.whitespace_),
-        }
-        for token in doc
+        {"text": text[start:end], "start": start, "end": end, "id": i, "ws": bool(space)}
+        for i, (start, end, space) in enumerate(zip(starts, ends, spaces))
     ]
-    return {"text": doc.text, **get_fields(doc), "tokens": tokens, **_make_answer(doc, report)}
+    record = {"text": text, **get_fields(doc), "tokens": tokens, **_make_answer(doc, report)}
+    return dump(record) + "\n"
 
 
 def _make_answer(doc: Doc, report: Report) -> Dict[str, Any]:

@@ -1,15 +1,15 @@
 """Tasks of Label Studio: JSON, as it exports them in full and as "JSON-MIN"."""
 
-from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..findings import show
 from .doccano import count_units
-from .files import Record, get_fields, make_doc, read_records, write_array
+from .files import Record, Value, dump, get_fields, make_doc, read_values
 from .report import Report
+from .source import Source
 from .spans import CharSpan, align_spans, get_ents, get_scores, set_ents
 
 UNCHECKED = "tasks have predictions and no annotations, and count as not annotated"
@@ -19,21 +19,25 @@ OTHERS = (
 UNREAD = "results are no labels of plain text, and are left out"
 
 
-def read(path: Path, nlp: Language, report: Report) -> Iterator[Doc]:
-    """Read tasks. Of the annotations of a task, the ground truth counts, else the first that was
-    not cancelled; a task without one is a document without annotation, and so is one of JSON-MIN
+def read(source: Source) -> Iterator[Value]:
+    return read_values(source.path)
+
+
+def parse(nlp: Language, value: Value, report: Report) -> Doc:
+    """Read a task. Of its annotations, the ground truth counts, else the first that was not
+    cancelled; a task without one is a document without annotation, and so is one of JSON-MIN
     without labels, where Label Studio writes neither key nor list for a task that has none.
 
-    YIELDS (Doc): Documents with entities.
+    RETURNS (Doc): A document with entities.
     RAISES (ValueError): For a task that can't be read, with its line.
     """
-    for record in read_records(path):
-        doc = make_doc(nlp, record, _get_text(record))
-        regions = _get_regions(record, report)
-        if regions is not None:
-            spans = [span for region in regions for span in _read_region(record, doc.text, region)]
-            set_ents(doc, align_spans(doc, spans, report, record))
-        yield doc
+    record = value.read()
+    doc = make_doc(nlp, record, _get_text(record))
+    regions = _get_regions(record, report)
+    if regions is not None:
+        spans = [span for region in regions for span in _read_region(record, doc.text, region)]
+        set_ents(doc, align_spans(doc, spans, report, record))
+    return doc
 
 
 def _get_text(record: Record) -> Any:
@@ -126,11 +130,11 @@ def _squeeze(text: str) -> str:
     return "".join(text.replace("\\n", "\n").split())
 
 
-def write(path: Path, docs: Iterable[Doc], report: Report) -> None:
-    """Write tasks to import: with `predictions` and their scores for documents that `bert_ner` has
-    annotated, else with `annotations`, or neither for documents without annotation. The names are
-    those of Label Studio's template, `<Labels name="label" toName="text">`."""
-    write_array(path, (_make_task(doc, report) for doc in docs))
+def render(doc: Doc, report: Report) -> str:
+    """RETURNS (str): A task to import, with `predictions` and their scores for a document that
+    `bert_ner` has annotated, else with `annotations`, or neither for a document without annotation.
+    The names are those of Label Studio's template, `<Labels name="label" toName="text">`."""
+    return "\n" + dump(_make_task(doc, report))
 
 
 def _make_task(doc: Doc, report: Report) -> Dict[str, Any]:

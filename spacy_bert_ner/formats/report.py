@@ -1,11 +1,13 @@
 """What a file holds, and what of it couldn't be read or written as it stands."""
 
-from dataclasses import dataclass, field
-from typing import Dict, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, Iterable, Iterator, List
 
 from spacy.tokens import Doc
 
 from ..findings import Finding, format_findings
+
+N_BROKEN_SHOWN = 100
 
 
 class FormatError(ValueError):
@@ -18,14 +20,22 @@ class Report:
 
     Attributes
     ----------
+    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
+    n_read (int): How many records were read, with those that are no document.
     n_docs, n_tokens, n_ents (int): How much there is.
     findings (Dict[str, Finding]): What didn't fit, by its description.
+    n_broken (int): How many records were left out that can't be read.
+    broken (List[str]): The errors of the first of them.
     """
 
+    skip_broken: bool = False
+    n_read: int = 0
     n_docs: int = 0
     n_tokens: int = 0
     n_ents: int = 0
     findings: Dict[str, Finding] = field(default_factory=dict)
+    n_broken: int = 0
+    broken: List[str] = field(default_factory=list)
 
     def add(self, what: str, example: str) -> None:
         """Count one thing that doesn't fit, and keep the first of its kind.
@@ -33,6 +43,12 @@ class Report:
         what (str): What is the matter with such things, and what becomes of them.
         """
         self.findings.setdefault(what, Finding(what)).add(example)
+
+    def add_broken(self, error: FormatError) -> None:
+        """Count a record that can't be read, and keep the first errors."""
+        self.n_broken += 1
+        if len(self.broken) < N_BROKEN_SHOWN:
+            self.broken.append(str(error))
 
     def count(self, docs: Iterable[Doc]) -> Iterator[Doc]:
         """YIELDS (Doc): The same documents, counted."""
@@ -44,8 +60,26 @@ class Report:
 
     def summary(self) -> str:
         """RETURNS (str): How much there is, for people."""
-        return f"{self.n_docs} documents, {self.n_tokens} tokens, {self.n_ents} entities"
+        counts = f"{self.n_docs} documents, {self.n_tokens} tokens, {self.n_ents} entities"
+        return f"{counts}, {self.n_broken} broken records left out" if self.n_broken else counts
 
     def message(self) -> str:
-        """RETURNS (str): One line for each kind found, with examples; empty if all fits."""
-        return format_findings(self.findings.values())
+        """RETURNS (str): One line for each kind found, with examples, and for each broken record;
+        empty if all fits."""
+        lines = list(self.broken)
+        if self.n_broken > len(lines):
+            lines.append(f"… and {self.n_broken - len(lines)} more records that can't be read.")
+        findings = format_findings(self.findings.values())
+        return "\n".join([*lines, findings] if findings else lines)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What was counted, in plain types."""
+        counted = asdict(self)
+        del counted["skip_broken"]
+        return {**counted, "findings": list(counted["findings"].values())}
+
+    def restore(self, counted: Dict[str, Any]) -> None:
+        """Go on with what `to_dict` gave."""
+        findings = {entry["what"]: Finding(**entry) for entry in counted["findings"]}
+        for name, value in {**counted, "findings": findings}.items():
+            setattr(self, name, value)

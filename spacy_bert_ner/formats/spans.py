@@ -5,9 +5,9 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 import numpy
 from spacy.tokens import Doc, Span
 
+from .. import scores
 from ..chars import token_chars
 from ..findings import show
-from ..scores import SOURCE
 from .files import Record
 from .report import FormatError, Report
 
@@ -152,8 +152,9 @@ class Knowledge(NamedTuple):
 
 
 def get_knowledge(doc: Doc) -> Knowledge:
-    iob = [token.ent_iob for token in doc if not token.is_space]
-    return Knowledge(doc.has_annotation("ENT_IOB"), 0 in iob, 2 in iob)
+    iob, is_space = doc.to_array(["ENT_IOB", "IS_SPACE"]).reshape(len(doc), 2).T
+    known = set(iob[is_space == 0].tolist())
+    return Knowledge(doc.has_annotation("ENT_IOB"), 0 in known, 2 in known)
 
 
 def get_ents(doc: Doc, report: Report) -> Optional[List[Span]]:
@@ -177,25 +178,11 @@ def report_incorrect(doc: Doc, report: Report) -> None:
         report.add(INCORRECT, f"{show(span.text)} ({span.label_})")
 
 
-def get_scores(doc: Doc) -> Optional[Dict[Tuple[int, int, int], float]]:
-    """The scores of all entities that `bert_ner` has predicted, read once: `ent._.score` looks
-    through all of them for each.
-
-    RETURNS (Optional[Dict[Tuple[int, int, int], float]]): Scores by start, end and label; None if
-        the document has no predictions.
+def get_scores(doc: Doc) -> Optional[Dict[scores.Key, float]]:
+    """RETURNS (Optional[Dict[Tuple[int, int, int], float]]): See `scores.get_scores`.
     RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
     """
-    found: Optional[Dict[Tuple[int, int, int], float]] = None
-    for key, group in doc.spans.items():
-        if group.attrs.get("source") != SOURCE:
-            continue
-        scores = numpy.asarray(group.attrs["scores"])
-        if len(scores) != len(group):
-            raise FormatError(
-                f"Can't tell the scores of doc.spans['{key}']: it has {len(group)} spans and "
-                f"{len(scores)} scores. Change group.attrs['scores'] along with the spans."
-            )
-        found = {} if found is None else found
-        for span, score in zip(group, scores):
-            found.setdefault((span.start, span.end, span.label), float(score))
-    return found
+    try:
+        return scores.get_scores(doc)
+    except ValueError as error:
+        raise FormatError(str(error)) from error

@@ -1,11 +1,14 @@
 """The encoder as a thinc layer: documents in, packed wordpiece vectors and alignments out."""
 
+import logging
+import time
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
 import torch
 from spacy.tokens import Doc
+from spacy.util import logger
 from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
 from spacy_transformers.layers._util import replace_listener
 from thinc.api import Model, torch2xp
@@ -21,6 +24,9 @@ from .windows import Windows, get_pieces, get_windows
 # and 0.6 MB in windows of 512, where attention weighs more.
 KEPT_PIECES = 2048
 
+# Where `batch_pieces` is null. A CPU is as busy with fewer wordpieces, and pads less.
+DEFAULT_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}
+
 InT = List[Doc]
 OutT = FullTransformerBatch
 
@@ -35,7 +41,7 @@ class EncoderSettings:
     transformer_config: Dict[str, Any]
     window: int
     stride: int
-    batch_pieces: int
+    batch_pieces: Optional[int]
 
 
 def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
@@ -59,6 +65,7 @@ def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
 
 
 def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
+    start_time = time.perf_counter()
     shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
     settings: EncoderSettings = model.attrs["settings"]
     validate_window(settings, shim)  # a loaded pipeline may have been given another
@@ -72,19 +79,24 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     width = model.get_dim("nO")
     vectors = [torch.empty(len(windows.ids), width, device=shim.device) for windows in cut]
     backprops: List[Tuple[Batch, Callable]] = []
-    n_pieces = 0
-    batches = get_batches(cut, batch_pieces=settings.batch_pieces, pad_id=shim.pad_id)
+    n_pieces = 0  # padding included
+    batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(shim.device.type, 1024)
+    # A GPU needs room for a whole micro-batch in any case.
+    kept = KEPT_PIECES if shim.device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
+    batches = get_batches(cut, batch_pieces=batch_pieces, pad_id=shim.pad_id)
     # In training the shortest first: activations grow with length, and the first are kept.
     for batch in reversed(list(batches)) if is_train else batches:
+        n_pieces += batch.ids.size
         if is_train:
-            n_pieces += batch.ids.size
-            hidden, backprop_batch = shim.encode_for_update(batch, keep=n_pieces <= KEPT_PIECES)
+            hidden, backprop_batch = shim.encode_for_update(batch, keep=n_pieces <= kept)
             backprops.append((batch, backprop_batch))
         else:
             hidden = shim.encode(batch)
         for row, length, (doc, start) in zip(hidden, batch.lengths.tolist(), batch.places):
             vectors[doc][start : start + length] = row[:length]
     data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, vectors)])
+    if logger.isEnabledFor(logging.DEBUG):
+        _log(cut, n_pieces, time.perf_counter() - start_time)
     output = FullTransformerBatch.empty(len(docs))
     output.cached_doc_data = [next(data) if len(doc) else TransformerData.empty() for doc in docs]
 
@@ -139,6 +151,20 @@ def replace_listener_cfg(
         if key in listener_model_cfg:
             result[key] = listener_model_cfg[key]
     return result
+
+
+def _log(cut: List[Windows], n_padded: int, seconds: float) -> None:
+    n_pieces = sum(len(windows.ids) for windows in cut)
+    logger.debug(
+        "Encoded %d documents in %.3f s: %d windows, %d wordpieces, %.1f %% padding, %.0f "
+        "wordpieces a second",
+        len(cut),
+        seconds,
+        sum(len(windows.starts) - 1 for windows in cut),
+        n_pieces,
+        100 * (1 - n_pieces / max(n_padded, 1)),
+        n_pieces / max(seconds, 1e-9),
+    )
 
 
 def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> TransformerData:

@@ -14,6 +14,8 @@ from thinc.shims import PyTorchShim, Shim
 from .batches import Batch
 from .hf import Encoder, encoder_from_bytes, encoder_to_bytes, freeze, get_limit
 from .memory import return_free_memory
+from .optimizer import Params, is_adam, step_adam
+from .precision import check_precision, computing
 from .tokenizer import PieceTokenizer
 
 # The threads of a pool don't outlive a fork: in a child of nlp.pipe(n_process=2), torch would wait
@@ -29,7 +31,7 @@ class EncoderShim(PyTorchShim):
 
     transformer_config (Dict[str, Any]): Settings of the encoder's config.
     freeze_layers (Optional[int]): Exclude embeddings and this many blocks from training.
-    mixed_precision (bool): Run the encoder under torch.autocast.
+    precision (str): What to compute with, see `TransformerModel.v1`.
     grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler.
     """
 
@@ -38,13 +40,15 @@ class EncoderShim(PyTorchShim):
         *,
         transformer_config: Dict[str, Any],
         freeze_layers: Optional[int],
-        mixed_precision: bool,
+        precision: str,
         grad_scaler_config: Dict[str, Any],
     ):
-        # fp16, which needs it, is what GPUs use: thinc's scaler takes no other tensors.
-        on_gpu = get_torch_default_device().type == "cuda"
-        scaler = PyTorchGradScaler(**{"enabled": mixed_precision and on_gpu, **grad_scaler_config})
-        super().__init__(None, mixed_precision=mixed_precision, grad_scaler=scaler)
+        check_precision(precision)
+        # Gradients of fp16, which is for GPUs, would vanish. Thinc's scaler takes no other tensors.
+        scales = precision == "fp16" and get_torch_default_device().type == "cuda"
+        scaler = PyTorchGradScaler(**{"enabled": scales, **grad_scaler_config})
+        super().__init__(None, grad_scaler=scaler)
+        self.precision = precision
         self.transformer_config = transformer_config
         self.freeze_layers = freeze_layers
         self.encoder: Optional[Encoder] = None
@@ -116,17 +120,23 @@ class EncoderShim(PyTorchShim):
             clip = getattr(optimizer, "grad_clip", 0.0)
             if clip:
                 torch.nn.utils.clip_grad_norm_([param for _, param in trained], clip)
-            with _without_clipping(optimizer):
-                for name, param in trained:
-                    weights, _ = optimizer(
-                        (self.id, name),
-                        torch2xp(param.data),  # type: ignore[arg-type]
-                        torch2xp(param.grad),  # type: ignore[arg-type]
-                    )
-                    param.data = xp2torch(weights, device=param.device)
+            if is_adam(optimizer):
+                step_adam(optimizer, self.id, trained)
+            else:
+                self._step_each(optimizer, trained)
         for _, param in trained:
             param.grad = None
         self._grad_scaler.update()
+
+    def _step_each(self, optimizer: Optimizer, trained: Params) -> None:
+        with _without_clipping(optimizer):
+            for name, param in trained:
+                weights, _ = optimizer(
+                    (self.id, name),
+                    torch2xp(param.data),  # type: ignore[arg-type]
+                    torch2xp(param.grad),  # type: ignore[arg-type]
+                )
+                param.data = xp2torch(weights, device=param.device)
 
     def copy(self) -> "EncoderShim":
         """RETURNS (EncoderShim): A copy that an optimizer can tell from this one."""
@@ -153,7 +163,7 @@ class EncoderShim(PyTorchShim):
         )
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(self.device.type, enabled=self._mixed_precision):
+        with computing(self.precision, self.device):
             output = self._model(input_ids=ids, attention_mask=mask, return_dict=True)
         return output.last_hidden_state.float()
 

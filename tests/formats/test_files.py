@@ -5,21 +5,33 @@ import tracemalloc
 
 import pytest
 
-from spacy_bert_ner.formats import FormatError
+from spacy_bert_ner.formats import FormatError, Report
 from spacy_bert_ner.formats.files import (
     CHUNK,
     Record,
+    dump,
     make_doc,
-    open_text,
     read_records,
     replace_file,
-    write_array,
-    write_lines,
 )
+from spacy_bert_ner.formats.writing import TextWriter
 
 from .util import NLP
 
 LONG = {"text": "\U0001f600" * CHUNK, "list": [{"]": "[,"}]}
+
+
+def write_lines(path, records):
+    writer = TextWriter(lambda record, report: dump(record) + "\n")
+    writer.write(path, records, Report())
+
+
+def write_array(path, records):
+    """As the writer of Label Studio does."""
+    writer = TextWriter(
+        lambda record, report: "\n" + dump(record), lambda record: "[", ",", "\n]\n"
+    )
+    writer.write(path, records, Report())
 
 
 def read(tmp_path, content):
@@ -135,10 +147,10 @@ def test_utf_16(tmp_path):
         read(tmp_path, '{"a": 1}'.encode("utf-16"))
 
 
-def test_errors_of_the_reader_stay(tmp_path):
-    (tmp_path / "a").write_text("a", encoding="utf-8")
-    with pytest.raises(KeyError, match="mine"), open_text(tmp_path / "a"):
-        raise KeyError("mine")
+@pytest.mark.parametrize("start", ["", "["])
+def test_too_many_brackets(tmp_path, start):
+    with pytest.raises(FormatError, match="Can't read line 1 of .*recursion depth"):
+        read(tmp_path, start + '{"a":' * 100000)
 
 
 @pytest.mark.parametrize("write", [write_lines, write_array])
@@ -181,15 +193,14 @@ def test_links_stay(tmp_path):
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["a.json"]
 
 
-@pytest.mark.parametrize("mode", ["w", "wb"])
-def test_devices_are_not_replaced(tmp_path, mode):
+def test_devices_are_not_replaced(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
     read = []
     thread = threading.Thread(target=lambda: read.append(path.read_bytes()))
     thread.start()
-    with replace_file(path, mode) as file:
-        file.write("a" if mode == "w" else b"a")
+    with replace_file(path) as file:
+        file.write(b"a")
     thread.join()
     assert read == [b"a"]
     assert path.is_fifo()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from spacy_bert_ner.cli.convert import FORMATS as NAMES
+from spacy_bert_ner.cli.convert import READ_ONLY
 from spacy_bert_ner.formats import FORMATS, FormatError, guess_format, read_docs, write_docs
 
 from .test_jsonl import BINARY, PRODIGY
@@ -70,7 +71,7 @@ def test_nothing_to_tell(tmp_path, name, content):
 
 
 @pytest.mark.parametrize("for_writing,option", [(True, "--to"), (False, "--from")])
-@pytest.mark.parametrize("name", ["a", "a.csv", ".spacy", "a.spacy.gz", "spacy", "a."])
+@pytest.mark.parametrize("name", ["a", "a.xls", ".spacy", "a.spacy.gz", "spacy", "a."])
 def test_other_suffixes(name, for_writing, option):
     with pytest.raises(
         FormatError, match=rf"format of {re.escape(name)} by its name.*{option} .*co"
@@ -88,8 +89,30 @@ def test_other_keys(tmp_path, record, keys):
 def test_names_that_are_not_there(tmp_path):
     with pytest.raises(FormatError, match="There is no format 'iob'. Formats: spacy, jsonl"):
         read_docs(tmp_path / "a.iob", NLP, "iob")
-    with pytest.raises(FormatError, match="There is no format 'csv'. Formats: spacy, jsonl"):
-        write_docs(tmp_path / "a.csv", [], "csv")
+    with pytest.raises(FormatError, match="There is no format 'xls'. Formats: spacy, jsonl"):
+        write_docs(tmp_path / "a.xls", [], "xls")
+
+
+@pytest.mark.parametrize("name", [None, "csv"])
+def test_only_read(tmp_path, name):
+    with pytest.raises(
+        FormatError, match=r"'csv' is only read. Formats to write \(--to\): spacy, j"
+    ):
+        write_docs(tmp_path / "a.csv", [], name)
+
+
+def test_column_of_a_format_without(tmp_path):
+    with pytest.raises(FormatError, match="column 'a': the format 'lines' has no columns, but csv"):
+        read_docs(tmp_path / "a.txt", NLP, "lines", column="a")
+
+
+@pytest.mark.parametrize("content", ['{"text": "a"\n{"text": "b", "label": []}', "x\n{}}\n"])
+def test_broken_first_record(tmp_path, content):
+    """The first that can be read tells; what is wrong with the others, the reader does."""
+    (tmp_path / "a.jsonl").write_text(content, encoding="utf-8")
+    assert guess_format(tmp_path / "a.jsonl") == ("doccano" if "label" in content else "jsonl")
+    with pytest.raises(FormatError, match="Can't read line 1 of .*a.jsonl"):
+        list(read_docs(tmp_path / "a.jsonl", NLP))
 
 
 def test_given_name_is_taken(tmp_path):
@@ -100,5 +123,7 @@ def test_given_name_is_taken(tmp_path):
 
 
 def test_help_names_all_formats():
-    named = NAMES.replace(" (Prodigy)", "").split(", ")
-    assert named == [name for name, entry in FORMATS.items() if entry.read is not None]
+    written = NAMES.replace(" (Prodigy)", "").split(", ")
+    assert [*written, "html"] == [name for name, entry in FORMATS.items() if entry.writer]
+    assert READ_ONLY.split(", ") == [name for name, entry in FORMATS.items() if not entry.writer]
+    assert [name for name, entry in FORMATS.items() if not entry.reader] == ["html"]

@@ -369,8 +369,10 @@ def test_clips_by_the_norm_of_all(tiny, make_optimizer, factor):
             expected[name], _ = plain((0, name), expected[name], param.grad.numpy())
         pipe.finish_update(clipping)
         assert clipping.grad_clip == 1.0
+    # Thinc rounds 1 - beta2 to float32, and so is off by 1e-5 of a step.
+    atol = 1e-6 if make_optimizer is Adam else 1e-7
     for name, weights in weights_of(module).items():
-        numpy.testing.assert_allclose(weights, expected[name], atol=1e-7, rtol=0, err_msg=name)
+        numpy.testing.assert_allclose(weights, expected[name], atol=atol, rtol=0, err_msg=name)
 
 
 class TestReplacedListener:
@@ -521,16 +523,16 @@ def test_spawned_processes(tiny_path, tmp_path):
     assert result.stdout == repr(expected)
 
 
-class TestMixedPrecision:
+class TestHalfPrecision:
     def test_prediction(self, tiny):
-        full, mixed = (make_tiny(tiny, mixed_precision=mixed)(TEXT) for mixed in (False, True))
-        full, mixed = (doc._.trf_data.model_output.last_hidden_state for doc in (full, mixed))
-        assert mixed.dtype == numpy.float32
-        assert not numpy.array_equal(full, mixed)
-        numpy.testing.assert_allclose(mixed, full, atol=3e-2, rtol=0)
+        full, half = (make_tiny(tiny, precision=name)(TEXT) for name in ("fp32", "bf16"))
+        full, half = (doc._.trf_data.model_output.last_hidden_state for doc in (full, half))
+        assert half.dtype == numpy.float32
+        assert not numpy.array_equal(full, half)
+        numpy.testing.assert_allclose(half, full, atol=3e-2, rtol=0)
 
     def test_update(self, tiny):
-        nlp = make_tiny(tiny, mixed_precision=True)
+        nlp = make_tiny(tiny, precision="bf16")
         before = weights_of(encoder_of(nlp))
         losses = nlp.update(make_examples(nlp), sgd=False)
         assert numpy.isfinite(losses["bert_ner"])
@@ -543,9 +545,9 @@ class TestMixedPrecision:
     def test_gradients(self, tiny):
         settings = {"transformer_config": NO_DROPOUT}
         full = get_gradients(make_tiny(tiny, **settings))
-        mixed = get_gradients(make_tiny(tiny, mixed_precision=True, **settings))
+        half = get_gradients(make_tiny(tiny, precision="bf16", **settings))
         for name, gradient in full.items():
-            difference = (mixed[name] - gradient).norm()
+            difference = (half[name] - gradient).norm()
             assert difference <= 0.1 * gradient.norm() + 1e-4, name
 
 

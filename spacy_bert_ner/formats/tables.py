@@ -1,0 +1,132 @@
+"""Tables as spreadsheets and databases write them, with a text in each row: CSV and TSV."""
+
+import csv
+from functools import partial
+from typing import Dict, Iterator, List, NamedTuple, Optional
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from .files import Record, check_utf8, make_doc, open_text
+from .report import FormatError, Report
+from .source import Source
+
+# The module's own limit of a field is 131072 characters, for all of its readers. Texts are limited
+# by `nlp.max_length`; this is the highest number that it takes everywhere.
+FIELD_LIMIT = 2**31 - 1
+META_LIMIT = 1000
+LONG = (
+    f"values of other columns have more than {META_LIMIT} characters, and are left out of the meta "
+    "of their documents"
+)
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    record (Record): Its number, behind the header, and the line it begins at.
+    fields (List[str]): Its values.
+    problem (Optional[str]): What is wrong with its quotes.
+    """
+
+    record: Record
+    header: List[str]
+    column: str
+    fields: List[str]
+    problem: Optional[str] = None
+
+
+def read(source: Source, delimiter: str) -> Iterator[Row]:
+    """Read a table, of which the first line names the columns.
+
+    YIELDS (Row): The rows that aren't blank.
+    RAISES (ValueError): Without the column of the texts, and for quotes that are never closed.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))
+    with open_text(source.path, newline="") as file:
+        # Strict: what isn't, ends texts at the wrong place, or takes the rest of the file for one.
+        rows = csv.reader(file, delimiter=delimiter, strict=True)
+        header: List[str] = []
+        number = 0
+        is_done = False
+        while not is_done:
+            line, fields, problem = rows.line_num + 1, [], None
+            try:
+                fields = next(rows)
+            except StopIteration:
+                is_done = True
+            except csv.Error as error:
+                problem = str(error)
+                _check_end(source, line, problem)
+            if problem is None and not fields:
+                continue
+            if not header:
+                header = _check_header(source, line, fields, problem)
+                continue
+            number += 1
+            record = Record(source.path, number, line, {})
+            yield Row(record, header, source.column, fields, problem)
+        if not header:
+            raise _miss_column(source, [])
+
+
+def _check_end(source: Source, line: int, problem: str) -> None:
+    """RAISES (ValueError): For a quote that takes all that follows for its text, so that no row can
+    be left out."""
+    if "unexpected end of data" in problem:
+        raise FormatError(
+            f"Can't read line {line} of {source.path}: a quote is opened there, or further down in "
+            "its row, and never closed. Close it, or double it if it is part of the text."
+        )
+
+
+def _check_header(
+    source: Source, line: int, fields: List[str], problem: Optional[str]
+) -> List[str]:
+    if problem is not None:
+        raise FormatError(f"Can't read line {line} of {source.path}, the header: {problem}.")
+    check_utf8(source.path, line, "".join(fields))
+    if fields.count(source.column) != 1:
+        raise _miss_column(source, fields)
+    return fields
+
+
+def _miss_column(source: Source, header: List[str]) -> FormatError:
+    n = header.count(source.column)
+    names = ", ".join(map(repr, header)) or "none, as it is empty"
+    return FormatError(
+        f"Can't read {source.path}: {n or 'none'} of its columns {'are' if n else 'is'} named "
+        f"{source.column!r}. Its first line has to name the columns, and names: {names}. Take "
+        "--column for the one with the texts, and --from csv or --from tsv for commas or tabs."
+    )
+
+
+def parse(nlp: Language, row: Row, report: Report) -> Doc:
+    """RETURNS (Doc): The text of a row, with the other columns as meta of its record.
+    RAISES (ValueError): For a row that can't be read, with its line.
+    """
+    record = row.record
+    if row.problem is not None:
+        raise record.error(
+            f"{row.problem}. A field with a quote in it has to be quoted, and its quotes doubled."
+        )
+    if len(row.fields) != len(row.header):
+        raise record.error(
+            f"it has {len(row.fields)} fields, and the header {len(row.header)}. Quote fields with "
+            "the separator or a line break in them."
+        )
+    check_utf8(record.path, record.line, "".join(row.fields))
+    values = dict(zip(row.header, row.fields))
+    text = values.pop(row.column)
+    return make_doc(nlp, record._replace(data=_make_data(values, record, report)), text)
+
+
+def _make_data(values: Dict[str, str], record: Record, report: Report) -> Dict[str, Dict[str, str]]:
+    kept = {name: value for name, value in values.items() if len(value) <= META_LIMIT}
+    for name in values.keys() - kept.keys():
+        report.add(LONG, f"{name!r} (record {record.number})")
+    return {"meta": kept} if kept else {}
+
+
+read_csv = partial(read, delimiter=",")
+read_tsv = partial(read, delimiter="\t")

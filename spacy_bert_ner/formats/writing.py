@@ -1,0 +1,73 @@
+"""How files are written: as text, document by document, or by a writer of their own."""
+
+import os
+from pathlib import Path
+from typing import Callable, Iterable, Iterator, NamedTuple, Optional, Protocol
+
+from spacy.tokens import Doc
+
+from .files import replace_file
+from .report import FormatError, Report
+
+
+class Writer(Protocol):
+    """Writes documents at once, or a batch at a time: a file in the making is appended to, and put
+    in place when it is complete. It can be cut behind any batch, and gone on with there."""
+
+    def write(self, path: Path, docs: Iterable[Doc], report: Report) -> None:
+        """Write a file, which is there when it is complete, and not before."""
+
+    def pack(self, docs: Iterable[Doc], report: Report, is_first: bool) -> Iterator[bytes]:
+        """YIELDS (bytes): What is appended to the file in the making for a batch.
+
+        is_first (bool): Whether there was no document before.
+        """
+
+    def end(self, is_empty: bool) -> bytes:
+        """RETURNS (bytes): What is appended behind all documents, if there were any."""
+
+    def place(self, part: Path, target: Path) -> None:
+        """Make the file that was asked for of the one in the making."""
+
+
+class TextWriter(NamedTuple):
+    """Writes text, each document as soon as it is there.
+
+    render (Callable[[Doc, Report], str]): The text of a document.
+    start (Callable[[Optional[Doc]], str]): What stands before the first document, if there is one.
+    between (Optional[str]): What stands between documents, None if there can't be more than one.
+    tail (str): What stands behind the last.
+    """
+
+    render: Callable[[Doc, Report], str]
+    start: Callable[[Optional[Doc]], str] = lambda doc: ""
+    between: Optional[str] = ""
+    tail: str = ""
+
+    def write(self, path: Path, docs: Iterable[Doc], report: Report) -> None:
+        with replace_file(path) as file:
+            is_empty = True
+            for piece in self.pack(docs, report, is_first=True):
+                is_empty = False
+                file.write(piece)
+            file.write(self.end(is_empty))
+
+    def pack(self, docs: Iterable[Doc], report: Report, is_first: bool) -> Iterator[bytes]:
+        for doc in docs:
+            if is_first:
+                before = self.start(doc)
+            elif self.between is None:
+                raise FormatError(
+                    "Can't write a second document: a file of the format 'text' is one document. "
+                    "Take --to lines for a document a line."
+                )
+            else:
+                before = self.between
+            is_first = False
+            yield (before + self.render(doc, report)).encode("utf-8")
+
+    def end(self, is_empty: bool) -> bytes:
+        return ((self.start(None) if is_empty else "") + self.tail).encode("utf-8")
+
+    def place(self, part: Path, target: Path) -> None:
+        os.replace(part, target)

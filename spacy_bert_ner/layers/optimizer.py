@@ -1,0 +1,78 @@
+"""Thinc's Adam for all tensors of an encoder at once, in torch's fused kernel."""
+
+from collections import defaultdict
+from typing import Any, Dict, List, Tuple
+
+import torch
+from thinc.api import Optimizer, torch2xp, xp2torch
+from torch.optim.adamw import adamw
+
+Params = List[Tuple[str, torch.nn.Parameter]]
+
+
+def is_adam(optimizer: Any) -> bool:
+    """RETURNS (bool): Whether an optimizer does in a call what `step_adam` does in one for all."""
+    return (
+        type(optimizer) is Optimizer
+        and not optimizer.use_radam
+        and optimizer.b1 > 0.0
+        and optimizer.b2 > 0.0
+    )
+
+
+def step_adam(optimizer: Optimizer, shim_id: int, params: Params) -> None:
+    """Step as thinc's Adam does with its rates of now, and keep the moments where it does. Neither
+    clips nor averages.
+
+    optimizer (Optimizer): Adam.
+    shim_id (int): First part of the keys under which it keeps them.
+    params (Params): Names and tensors, which have gradients. These are used up.
+    """
+    groups: Dict[int, Params] = defaultdict(list)
+    for name, param in params:
+        optimizer.nr_update[shim_id, name] += 1
+        groups[optimizer.nr_update[shim_id, name]].append((name, param))
+    for n_updates, group in groups.items():
+        _step_group(optimizer, shim_id, group, n_updates)
+
+
+@torch.no_grad()
+def _step_group(optimizer: Optimizer, shim_id: int, group: Params, n_updates: int) -> None:
+    tensors = [param.data for _, param in group]
+    gradients = [param.grad for _, param in group if param.grad is not None]
+    L2 = optimizer.L2
+    if L2 and not optimizer.L2_is_weight_decay:
+        for gradient, tensor in zip(gradients, tensors):
+            gradient.add_(tensor, alpha=L2)
+    decay = L2 if optimizer.L2_is_weight_decay else 0.0
+    # Thinc decays the weights behind the step, torch before it: the step is to shrink with them.
+    learn_rate = optimizer.learn_rate * (1.0 - optimizer.learn_rate * decay)
+    steps = torch.full((len(group),), n_updates - 1.0, device=tensors[0].device)
+    adamw(
+        tensors,
+        gradients,
+        _get_moments(optimizer.mom1, shim_id, group),
+        _get_moments(optimizer.mom2, shim_id, group),
+        [],
+        list(steps.unbind()),  # counted on by the kernel
+        fused=True,
+        amsgrad=False,
+        beta1=optimizer.b1,
+        beta2=optimizer.b2,
+        lr=learn_rate,
+        weight_decay=decay / (1.0 - optimizer.learn_rate * decay),
+        # Thinc adds epsilon to what isn't corrected for the bias of the first steps yet.
+        eps=optimizer.eps / (1.0 - optimizer.b2**n_updates) ** 0.5,
+        maximize=False,
+    )
+
+
+def _get_moments(moments: Dict[Any, Any], shim_id: int, group: Params) -> List[torch.Tensor]:
+    """The running means of tensors, as flat arrays of thinc and as tensors on the same memory."""
+    output = []
+    for name, param in group:
+        key = (shim_id, name)
+        if key not in moments:
+            moments[key] = torch2xp(torch.zeros(param.numel(), device=param.device))
+        output.append(xp2torch(moments[key], device=param.device).view(param.shape))
+    return output
