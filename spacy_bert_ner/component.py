@@ -20,24 +20,22 @@ import numpy
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
-from .constraints import get_constraints
-from .decode import decode
-from .gold import GoldReport, get_gold, get_labels, get_sentence_setters
+from .annotations import write_entities
+from .gold import get_gold, get_labels, report_gold
 from .hf.protocol import CheckpointLoader
 from .layers.linear_crf import get_transitions, has_transitions
 from .listeners import check_no_listeners, check_output, check_upstream
 from .losses import CrossEntropy, Loss, rehearsal_loss
 from .schemes import TagSet
 from .scorer import bert_ner_score
-from .scores import install_extensions, make_span_group
+from .scores import install_extensions
 from .types import Floats2d
-from .words import get_words
 
 DEFAULT_MODEL = """
 [model]
@@ -242,46 +240,11 @@ class BertNER(TrainablePipe):
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
         RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences.
         """
-        cfg, tag_set, docs = self.cfg, self.tag_set, list(docs)
-        if not docs:
-            return
-        fixed = [
-            get_constraints(
-                doc,
-                self.name,
-                keep_ents=cfg["annotate_ents"] and not cfg["overwrite_ents"],
-                keep_blocked=cfg["annotate_ents"],
-                by_sentence=cfg["decode_scope"] == "sentence",
-            )
-            for doc in docs
-        ]
-        words = [get_words(doc, c.rows, c.breaks, cfg["align"]) for doc, c in zip(docs, fixed)]
-        # In one call, since each document begins a sequence: many short ones take no longer.
-        entities = decode(
-            numpy.concatenate([p[c.rows[w.starts]] for p, c, w in zip(scores, fixed, words)]),
-            numpy.concatenate([c.breaks[w.starts] for c, w in zip(fixed, words)]),
-            tag_set,
-            cfg["decoder"],
-            self._get_transitions(),
-        )
-        entities = entities.select(entities.scores >= cfg["threshold"])
-        starts = numpy.concatenate([w.first for w in words])[entities.starts]
-        ends = numpy.concatenate([w.last for w in words])[entities.ends - 1] + 1
-        edges = numpy.cumsum([0] + [len(w.starts) for w in words])
-        edges = numpy.searchsorted(entities.starts, edges)
-        labels, key = self.labels, cfg["spans_key"]
-        for doc, constraints, i, j in zip(docs, fixed, edges[:-1].tolist(), edges[1:].tolist()):
-            mine = entities.select(slice(i, j))
-            spans = [
-                Span(doc, start, end, label=labels[label])
-                for start, end, label in zip(
-                    starts[i:j].tolist(), ends[i:j].tolist(), mine.labels.tolist()
-                )
-            ]
-            if cfg["annotate_ents"]:
-                kept = [] if cfg["overwrite_ents"] else list(doc.ents)
-                doc.set_ents(kept + spans, blocked=constraints.blocked, default="outside")
-            doc.spans[key] = make_span_group(doc, key, spans, mine)
+        transitions = None
+        if has_transitions(self.model):
+            layer = self.model.get_ref("output_layer")
+            transitions = self.model.ops.to_numpy(get_transitions(layer))
+        write_entities(list(docs), scores, self.name, self.cfg, self.tag_set, transitions)
 
     def update(
         self,
@@ -397,7 +360,7 @@ class BertNER(TrainablePipe):
                 "labels."
             )
         self.loss.check(self.labels, self.model)
-        report = self.report_gold(get_examples(), nlp)
+        report = report_gold(get_examples(), nlp, self.labels, self.cfg)
         self._reported |= report.unknown_labels
         message = report.message()
         if message:
@@ -408,27 +371,6 @@ class BertNER(TrainablePipe):
         self.model.initialize(X=sample or None, Y=Y or None)
         if write_head is not None:
             write_head()
-
-    def report_gold(self, examples: Iterable[Example], nlp: Optional[Language]) -> GoldReport:
-        """Count the gold entities that the component can't learn as they stand.
-
-        nlp (Optional[Language]): The pipeline, whose annotating components set the sentences.
-        RETURNS (GoldReport): The counts.
-        """
-        by_sentence = self.cfg["decode_scope"] == "sentence"
-        report = GoldReport(
-            self.labels,
-            by_sentence=by_sentence,
-            incorrect_spans_key=self.cfg["incorrect_spans_key"],
-            align=self.cfg["align"],
-        )
-        pipes = [] if nlp is None else get_sentence_setters(nlp)
-        for example in examples:
-            doc = example.predicted.copy()
-            for pipe in pipes:
-                doc = pipe(doc)
-            report.add(Example(doc, example.reference))
-        return report
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "BertNER":
         super().from_bytes(bytes_data, exclude=exclude)
@@ -444,12 +386,6 @@ class BertNER(TrainablePipe):
         # A string that the vocabulary first sees in a memory zone is gone after it.
         for label in self.labels:
             self.vocab.strings.add(label)
-
-    def _get_transitions(self) -> Optional[Floats2d]:
-        """What a CRF has learned, (n_tags, n_tags); None for other models."""
-        if not has_transitions(self.model):
-            return None
-        return self.model.ops.to_numpy(get_transitions(self.model.get_ref("output_layer")))
 
     def _n_outputs(self) -> Optional[int]:
         layer = self.model.maybe_get_ref("output_layer")

@@ -15,7 +15,7 @@ from spacy.util import logger
 from .formats import FORMATS, FormatError, Report, check_format, read_docs
 
 # They have no entities to learn: of a folder, a text is no training data.
-UNLABELED = ("text", "lines", "html")
+UNLABELED = ("text", "lines", "csv", "tsv", "html")
 
 
 def create_corpus_reader(

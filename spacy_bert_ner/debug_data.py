@@ -18,7 +18,7 @@ from thinc.api import Model
 
 from .component import BertNER
 from .data_report import DataReport, EncoderReport, SplitReport
-from .gold import GoldReport, get_sentence_setters
+from .gold import get_sentence_setters, make_gold_report
 from .listeners import check_upstream
 
 # Factories that make vectors for others to listen to.
@@ -58,7 +58,7 @@ def debug_data(
             known = labels[name]
             if known is None and train:
                 known = [*pipe.labels, *train.labels] or None
-            gold[name] = _make_gold_report(pipe, known)
+            gold[name] = make_gold_report(known, pipe.cfg)
         encoders = {name: EncoderReport(model) for name, model in models.items()}
         splits[split] = SplitReport(gold, encoders, train)
         _read(nlp, corpus, splits[split])
@@ -134,12 +134,3 @@ def _get_labels(nlp: Language, name: str, pipe: BertNER) -> Optional[List[str]]:
         return list(pipe.labels)
     given = registry.resolve(config["initialize"]["components"].get(name, {})).get("labels")
     return None if given is None else sorted({*pipe.labels, *given})
-
-
-def _make_gold_report(pipe: BertNER, labels: Optional[List[str]]) -> GoldReport:
-    return GoldReport(
-        labels,
-        by_sentence=pipe.cfg["decode_scope"] == "sentence",
-        incorrect_spans_key=pipe.cfg["incorrect_spans_key"],
-        align=pipe.cfg["align"],
-    )

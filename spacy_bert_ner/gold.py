@@ -1,6 +1,6 @@
 """Gold annotation as tag ids, and an account of what can't be learned from it."""
 
-from typing import Callable, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy
 from spacy.errors import Errors
@@ -208,6 +208,39 @@ class GoldReport:
             format_findings([self.incorrect]),
         ]
         return "\n".join(line for line in lines if line)
+
+
+def report_gold(
+    examples: Iterable[Example],
+    nlp: Optional[Language],
+    labels: Optional[Sequence[str]],
+    cfg: Dict[str, Any],
+) -> GoldReport:
+    """Count the gold entities that a component can't learn as they stand.
+
+    nlp (Optional[Language]): The pipeline, whose annotating components set the sentences.
+    labels (Optional[Sequence[str]]): The labels of the component, None for those of the examples.
+    cfg (Dict[str, Any]): Its settings.
+    RETURNS (GoldReport): The counts.
+    """
+    report = make_gold_report(labels, cfg)
+    pipes = [] if nlp is None else get_sentence_setters(nlp)
+    for example in examples:
+        doc = example.predicted.copy()
+        for pipe in pipes:
+            doc = pipe(doc)
+        report.add(Example(doc, example.reference))
+    return report
+
+
+def make_gold_report(labels: Optional[Sequence[str]], cfg: Dict[str, Any]) -> GoldReport:
+    """RETURNS (GoldReport): One by the settings of a component."""
+    return GoldReport(
+        labels,
+        by_sentence=cfg["decode_scope"] == "sentence",
+        incorrect_spans_key=cfg["incorrect_spans_key"],
+        align=cfg["align"],
+    )
 
 
 def get_labels(examples: Iterable[Example]) -> List[str]:

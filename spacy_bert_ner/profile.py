@@ -149,7 +149,7 @@ def _watched(name: str, pipe: Any, result: Profile) -> Iterator[None]:
 def _get_stages(pipe: Any) -> List[Tuple[Any, str, str]]:
     """RETURNS (List[Tuple[Any, str, str]]): Functions that a component calls: where they are
     looked up, their names there, and what to call them."""
-    from . import component
+    from . import annotations, component
 
     stages: List[Tuple[Any, str, str]] = []
     shims = _shims(pipe)
@@ -164,7 +164,7 @@ def _get_stages(pipe: Any) -> List[Tuple[Any, str, str]]:
     if isinstance(pipe, component.BertNER):
         if not shims:
             stages.append((pipe, "predict", "head"))
-        stages.append((component, "decode", "decode"))
+        stages.append((annotations, "decode", "decode"))
     return stages
 
 

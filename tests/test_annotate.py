@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import sys
 
@@ -108,6 +109,39 @@ def test_words_ids_and_documents_of_the_input_stay(ruler_path, tmp_path):
     assert written[0]["id"] == 7 and written[0]["meta"] == {"page": 3}
     assert [token["text"] for token in written[0]["tokens"]] == ["Oslo-", "Oslo"]
     assert [len(record["spans"]) for record in written] == [1, 0, 0, 2]
+
+
+def test_tables_of_texts(ruler_path, tmp_path):
+    source, target = tmp_path / "a.csv", tmp_path / "b.jsonl"
+    source.write_text('n,body\n1,"in\nOslo"\n2,"Bo" x\n3,Bo\n', encoding="utf-8")
+    result = run(ruler_path, source, target)
+    assert result.exit_code == 2 and "and names: 'n', 'body'. Take --column" in plain(result)
+    result = run(ruler_path, source, target, "--column", "body")
+    assert result.exit_code == 2 and "Can't read the record at line 4 of" in plain(result)
+    assert list(tmp_path.iterdir()) == [source]
+    result = run(ruler_path, source, target, "--column", "body", "--on-error", "skip")
+    assert result.exit_code == 0
+    assert "2 documents, 4 tokens, 2 entities, 1 broken records left out" in result.stdout
+    assert "the record at line 4 of" in result.stderr
+    written = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert [(record["text"], record["meta"]) for record in written] == [
+        ("in\nOslo", {"n": "1"}),
+        ("Bo", {"n": "3"}),
+    ]
+
+
+def test_wrong_choice(ruler_path, text_path):
+    result = run(ruler_path, text_path, "--on-error", "ignore")
+    assert result.exit_code == 2 and "'ignore' is not one of 'stop', 'skip'" in plain(result)
+
+
+def test_caches_of_shapes_are_small(ruler_path, text_path, monkeypatch):
+    """They are read from the environment; what a user has set stays."""
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    assert run(ruler_path, text_path).exit_code == 0
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "16"
 
 
 def test_keep_ents(ruler_path, tmp_path):

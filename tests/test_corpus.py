@@ -130,9 +130,9 @@ def test_wrong_formats(tmp_path):
         Corpus(tmp_path, format="iob")
     with pytest.raises(FormatError, match="'html' is only written. Formats to read: spacy, jsonl"):
         Corpus(tmp_path, format="html")
-    (tmp_path / "a.csv").write_text("a", encoding="utf-8")
-    with pytest.raises(FormatError, match=r"Can't tell the format of .*a.csv.*\(or format, in a"):
-        read(tmp_path / "a.csv")
+    (tmp_path / "a.xls").write_text("a", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"Can't tell the format of .*a.xls.*\(or format, in a"):
+        read(tmp_path / "a.xls")
 
 
 def test_no_data(tmp_path):

@@ -4,7 +4,7 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
 from spacy_bert_ner.decode import Entities
-from spacy_bert_ner.scores import get_score, install_extensions, make_span_group
+from spacy_bert_ner.scores import get_score, get_scores, install_extensions, make_span_group
 
 ENTS = [(0, 1, "PER", 0.25), (1, 3, "LOC", 0.75)]
 
@@ -110,6 +110,18 @@ def test_groups_of_two_components():
     set_entities(doc, [(3, 4, "MISC", 0.5)], key="second")
     assert Span(doc, 3, 4, label="MISC")._.score == 0.5
     assert Span(doc, 1, 3, label="LOC")._.score == 0.75
+
+
+def test_all_scores_of_a_document():
+    doc = make_doc()
+    set_entities(doc, [(3, 4, "MISC", 0.5), (0, 1, "PER", 0.125)], key="second")
+    by_name = {(s, e, doc.vocab.strings[label]): v for (s, e, label), v in get_scores(doc).items()}
+    assert by_name == {(0, 1, "PER"): 0.25, (1, 3, "LOC"): 0.75, (3, 4, "MISC"): 0.5}
+    assert get_scores(make_doc([])) == {}
+    assert get_scores(Doc(Vocab(), words=["a"])) is None
+    doc.spans["bert_ner"].append(Span(doc, 3, 4, label="PER"))
+    with pytest.raises(ValueError, match=r"doc.spans\['bert_ner'\]: it has 3 spans and 2 scores"):
+        get_scores(doc)
 
 
 @pytest.mark.parametrize("store_user_data", [False, True])

@@ -5,6 +5,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span
 from spacy.training import Example
+from thinc.api import Model
 
 from spacy_bert_ner.component import BertNER
 from spacy_bert_ner.gold import MISSING, GoldReport, get_gold
@@ -79,13 +80,13 @@ def test_no_tokens():
 # Prediction
 
 
-class FixedModel:
-    """Stands in for a model: the component only decodes here."""
+# The component only decodes here.
+NO_MODEL = Model("none", forward=None)
 
 
 def predict(doc, tags, **settings):
     """The entities that a component finds, given the best tag of each token."""
-    ner = BertNER(doc.vocab, FixedModel(), align="word", decoder="greedy", **settings)
+    ner = BertNER(doc.vocab, NO_MODEL, align="word", decoder="greedy", **settings)
     ner.cfg["labels"] = ["LOC", "PER"]
     ids = [ner.tag_set.tags.index(tag) for tag in tags.split()]
     ner.set_annotations([doc], [numpy.eye(len(ner.tag_set), dtype="float32")[ids]])

@@ -1,4 +1,3 @@
-import os
 from functools import partial
 from pathlib import Path
 from typing import Optional
@@ -6,11 +5,6 @@ from typing import Optional
 from typer import Argument, BadParameter, Option, echo
 
 from .convert import FORMATS, READ_ONLY, OnError
-
-# Of oneDNN, which torch multiplies with on CPUs, and of the layer between: read when it is first
-# used. They keep what was made for each shape of a batch, 1024 of them, which is hundreds of
-# megabytes after a while, and makes nothing faster.
-SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 # fmt: off
 
@@ -39,8 +33,6 @@ def annotate_cli(
     command goes on where it was: until the output is complete, it is in OUTPUT_PATH.part, with a
     journal in OUTPUT_PATH.journal.
     """
-    for name in SHAPE_CACHES:
-        os.environ.setdefault(name, "16")
     from ..annotate import annotate, format_table
     from ..formats import FormatError
 

@@ -1,5 +1,6 @@
 """What the encoder computes with: half precision where hardware has it, and oneDNN's kernels."""
 
+import os
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+# Of oneDNN and of the layer between it and torch, read when they are first used. They keep what was
+# made for each shape of a batch, 1,024 of them, which is hundreds of megabytes after a while, and
+# makes nothing faster.
+SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 
 def check_precision(precision: str) -> None:
@@ -27,6 +32,8 @@ def computing(precision: str, device: torch.device) -> ContextManager[Any]:
     device (torch.device): Where the encoder is.
     """
     dtype = get_dtype(precision, device)
+    if device.type == "cpu":
+        bound_shape_caches()
     if dtype is not None:
         return cast(ContextManager[Any], torch.autocast(device.type, dtype=dtype))
     if device.type == "cpu" and prefers_onednn():
@@ -41,6 +48,13 @@ def get_dtype(precision: str, device: torch.device) -> Optional[torch.dtype]:
     if precision == "fp16" and device.type == "cuda":  # it takes scaled gradients, and a GPU
         return torch.float16
     return None
+
+
+@cache
+def bound_shape_caches() -> None:
+    """Keep less for shapes that were there before, unless the environment says how much."""
+    for name in SHAPE_CACHES:
+        os.environ.setdefault(name, "16")
 
 
 @cache
@@ -93,9 +107,7 @@ class OneDNN(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _multiply(
-    X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None
-) -> torch.Tensor:
+def _multiply(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> torch.Tensor:
     # Of two dimensions, since views that are made inside can't be changed in place (DeBERTa does).
     Y = _Linear.apply(X.reshape(-1, X.shape[-1]), W, b)
     return cast(torch.Tensor, Y).view(*X.shape[:-1], len(W))

@@ -113,3 +113,16 @@ def test_onednn_leaves_the_rest_alone():
             assert torch.nn.Linear(6, 4).double()(X).dtype == torch.float64
         assert torch.nn.Linear(6, 4)(torch.zeros(0, 6)).shape == (0, 4)
         assert torch.nn.Linear(6, 4)(torch.randn(6)).shape == (4,)
+
+
+@ONEDNN
+def test_onednn_output_changes_in_place():
+    """As DeBERTa does with the chunks of a projection."""
+    layer, X = torch.nn.Linear(6, 4), torch.randn(2, 3, 6)
+    with OneDNN():
+        first, second = layer(X).chunk(2, dim=-1)
+        first = first + 0.0
+        whole = layer(X)
+        whole += 1.0
+        (whole.sum() + first.sum() + second.sum()).backward()
+    torch.testing.assert_close(layer.bias.grad, torch.full((4,), 12.0))
