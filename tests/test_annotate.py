@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import sys
 
@@ -133,15 +132,6 @@ def test_tables_of_texts(ruler_path, tmp_path):
 def test_wrong_choice(ruler_path, text_path):
     result = run(ruler_path, text_path, "--on-error", "ignore")
     assert result.exit_code == 2 and "'ignore' is not one of 'stop', 'skip'" in plain(result)
-
-
-def test_caches_of_shapes_are_small(ruler_path, text_path, monkeypatch):
-    """They are read from the environment; what a user has set stays."""
-    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
-    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
-    assert run(ruler_path, text_path).exit_code == 0
-    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
-    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "16"
 
 
 def test_keep_ents(ruler_path, tmp_path):

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -103,6 +105,16 @@ def test_onednn_with_frozen_weights():
         assert not layer(X.detach()).requires_grad
     torch.testing.assert_close(X.grad, layer.weight.sum(dim=0).expand(3, -1))
     assert layer.weight.grad is None
+
+
+def test_caches_of_shapes_are_small(monkeypatch):
+    """They are read from the environment; what a user has set stays."""
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    precision_module.bound_shape_caches.cache_clear()
+    computing("fp32", CPU)
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "16"
 
 
 @ONEDNN
