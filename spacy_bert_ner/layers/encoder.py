@@ -22,7 +22,7 @@ from .windows import Windows, get_pieces, get_windows
 # In training, the activations of this many wordpieces are kept for backward; what exceeds them
 # in one call is recomputed. With 6 layers of 384, one takes 0.2 MB in windows of 32 wordpieces
 # and 0.6 MB in windows of 512, where attention weighs more.
-KEPT_PIECES = 2048
+KEPT_PIECES = 1536
 
 # Where `batch_pieces` is null. A CPU is as busy with fewer wordpieces, and pads less.
 DEFAULT_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}
