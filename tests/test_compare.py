@@ -1,3 +1,5 @@
+import re
+
 import numpy
 import pytest
 import srsly
@@ -17,7 +19,7 @@ from spacy_bert_ner.compare import (
     summarize,
 )
 
-from .test_project import CONFIGS
+from .test_project import CONFIGS, ROOT
 
 (CONFIG,) = [path for path in CONFIGS if path.stem == "bert_ner"]
 
@@ -171,3 +173,15 @@ def test_config_counts(spec_path, tmp_path):
     one, other = (Cell("a", str(path)) for path in (CONFIG, tmp_path / "other.cfg"))
     assert _make_key(spec, one, 1) != _make_key(spec, other, 1)
     assert _make_key(spec, one, 1) != _make_key(spec, one, 2)
+
+
+def test_shown_specs_are_right(tmp_path):
+    """The one of the documentation, and those of the benchmarks, with settings that configs have."""
+    text = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "shown.yml").write_text(shown, encoding="utf-8")
+    specs = [read_spec(path) for path in (ROOT / "benchmarks").glob("*.yml")]
+    for spec in [*specs, read_spec(tmp_path / "shown.yml")]:
+        for cell in spec.cells:
+            assert load_config(ROOT / cell.config, overrides=cell.overrides)
+    assert [cell.config for cell in specs[0].cells][-1] == "configs/crf.cfg"
