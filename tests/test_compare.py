@@ -176,7 +176,7 @@ def test_config_counts(spec_path, tmp_path):
 
 
 def test_shown_specs_are_right(tmp_path):
-    """The one of the documentation, and those of the benchmarks, with settings that configs have."""
+    """That of the documentation, and those of the benchmarks, have settings that configs have."""
     text = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "shown.yml").write_text(shown, encoding="utf-8")
