@@ -33,7 +33,6 @@ wnut17: $(VENV)/ready
 
 # One program a question. Results: benchmarks/results.
 bench: $(VENV)/ready
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python benchmarks/long_documents.py
 	$(BIN)/python benchmarks/long_documents.py --docs 40 --repeats 2 --quick
 	$(BIN)/python benchmarks/short_texts.py

@@ -48,7 +48,6 @@ def test_exponent(harness, exponent):
 
 
 def test_report(harness, tmp_path, capsys):
-    pytest.importorskip("matplotlib")
     rows = [
         {"system": "a", "words_per_second": 12345, "ratio": 1.0},
         {"system": "b", "words_per_second": 99, "ratio": None},
