@@ -2,19 +2,7 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    List,
-    Literal,
-    Optional,
-    Sequence,
-    Set,
-    Tuple,
-    Union,
-)
+from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union
 
 import numpy
 from spacy.errors import Errors
@@ -167,7 +155,7 @@ class BertNER(TrainablePipe):
         self.scorer = scorer
         self.loss = CrossEntropy() if loss is None else loss
         self._rehearsal_model: Optional[Model] = None  # set by nlp.resume_training
-        self._reported: Set[str] = set()
+        self._reported: set = set()  # labels that were told of
         self.cfg: Dict[str, Any] = {
             "labels": [],
             "scheme": scheme,
