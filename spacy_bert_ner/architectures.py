@@ -146,6 +146,10 @@ def build_transformer_model_v1(
     grad_scaler_config: Dict[str, Any] = SimpleFrozenDict(),
     window: int = 128,
     stride: int = 0,
+    context: int = 0,
+    context_dropout: float = 0.0,
+    mixed_layers: int = 1,
+    embedding_noise: float = 0.0,
     batch_pieces: Optional[int] = None,
     freeze_layers: Optional[int] = None,
 ) -> Model:
@@ -167,6 +171,10 @@ def build_transformer_model_v1(
         sentence alone.
     stride (int): Wordpieces between the starts of the overlapping windows into which a sentence
         is cut that the encoder can't read whole; 0: three quarters of their length.
+    context (int): Wordpieces of the same document to read on either side of a window, in training
+        and in prediction (FLERT, Schweter & Akbik 2020, has 64 around one sentence). Nothing is
+        predicted from them: it is text that is read again for every window.
+    context_dropout (float): Share of windows that training leaves without context.
     batch_pieces (Optional[int]): Wordpieces that go through the encoder together, padding
         included, in training and in prediction; null for 1,024 on CPUs and 16,384 on GPUs.
     freeze_layers (Optional[int]): Keep the embeddings and the first n blocks as they are in
@@ -184,6 +192,7 @@ def build_transformer_model_v1(
     for setting, value, least in (
         ("window", window, 0),
         ("stride", stride, 0),
+        ("context", context, 0),
         ("batch_pieces", batch_pieces, 1),
     ):
         if value is not None and value < least:
@@ -191,6 +200,11 @@ def build_transformer_model_v1(
                 f"Can't read text with {setting} = {value}: set it to {least} or more in "
                 "[components.transformer.model]."
             )
+    if not 0.0 <= context_dropout <= 1.0:
+        raise ValueError(
+            f"Can't drop the context of windows with context_dropout = {context_dropout}: set it "
+            "to a share from 0 to 1 in [components.transformer.model]."
+        )
     return encoder(
         EncoderSettings(
             name=name,
@@ -198,11 +212,15 @@ def build_transformer_model_v1(
             transformer_config=dict(transformer_config),
             window=window,
             stride=stride,
+            context=context,
+            context_dropout=context_dropout,
             batch_pieces=batch_pieces,
         ),
         EncoderShim(
             transformer_config=dict(transformer_config),
             freeze_layers=freeze_layers,
+            mixed_layers=mixed_layers,
+            embedding_noise=embedding_noise,
             precision=precision,
             grad_scaler_config=dict(grad_scaler_config),
         ),
@@ -220,6 +238,10 @@ def build_tok2vec_transformer_v1(
     grad_scaler_config: Dict[str, Any] = SimpleFrozenDict(),
     window: int = 128,
     stride: int = 0,
+    context: int = 0,
+    context_dropout: float = 0.0,
+    mixed_layers: int = 1,
+    embedding_noise: float = 0.0,
     batch_pieces: Optional[int] = None,
     freeze_layers: Optional[int] = None,
 ) -> Model[List[Doc], List[Floats2d]]:
@@ -243,6 +265,10 @@ def build_tok2vec_transformer_v1(
         grad_scaler_config=grad_scaler_config,
         window=window,
         stride=stride,
+        context=context,
+        context_dropout=context_dropout,
+        mixed_layers=mixed_layers,
+        embedding_noise=embedding_noise,
         batch_pieces=batch_pieces,
         freeze_layers=freeze_layers,
     )

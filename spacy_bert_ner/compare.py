@@ -20,6 +20,7 @@ from .formats import read_docs
 from .types import Floats1d, Ints2d
 
 N_RESAMPLES = 2000
+DEFAULT_SEEDS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Cell:
     name (str): Its name.
     config (str): Path of its config.
     overrides (Dict[str, Any]): Settings that take the place of the config's.
+    seeds (Tuple[int, …]): Each trains it once.
     """
 
     name: str
     config: str
     overrides: Dict[str, Any] = field(default_factory=dict)
+    seeds: Tuple[int, ...] = DEFAULT_SEEDS
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,6 @@ class Spec:
     ----------
     train, dev, test (str): Paths of the data, in any of the formats.
     cells (Tuple[Cell, …]): The systems. The others are compared with the first.
-    seeds (Tuple[int, …]): Each trains every system once.
     model (str): "model-last" or "model-best".
     """
 
@@ -54,7 +56,6 @@ class Spec:
     dev: str
     test: str
     cells: Tuple[Cell, ...]
-    seeds: Tuple[int, ...]
     model: str = "model-last"
 
 
@@ -82,8 +83,8 @@ class Row(NamedTuple):
 
     dev, test (float): Strict entity F1, 0 to 100.
     deviation (float): Standard deviation of `test` over the seeds.
-    difference (Optional[Tuple[float, float, float]]): Of `test` from the first system, and the ends
-        of its 95 % interval.
+    difference (Optional[Tuple[float, float, float]]): Of `test` from the first system, over the
+        seeds that both have, and the ends of its 95 % interval.
     """
 
     cell: str
@@ -105,10 +106,10 @@ def read_spec(path: Path) -> Spec:
         overrides: {training.max_steps: 428}
         cells:
           first piece: {}
-          mean: {components.bert_ner.model.tok2vec.pooling.@layers: reduce_mean.v1}
-          crf: {config: configs/crf.cfg}
+          smoothed: {components.bert_ner.loss.label_smoothing: 0.1}
+          crf: {config: configs/crf.cfg, seeds: [1, 2]}
 
-    `config` and `overrides` are those of all cells; a cell's own settings are put over them.
+    `config`, `seeds` and `overrides` are those of all cells; a cell's own are put over them.
 
     RAISES (ValueError): For what is missing or unknown.
     """
@@ -131,7 +132,6 @@ def read_spec(path: Path) -> Spec:
     return Spec(
         **paths,
         cells=tuple(cells),
-        seeds=tuple(data.get("seeds", [1, 2, 3])),
         model=data.get("model", "model-last"),
     )
 
@@ -139,9 +139,10 @@ def read_spec(path: Path) -> Spec:
 def _read_cell(path: Path, data: Dict[str, Any], name: str, settings: Dict[str, Any]) -> Cell:
     overrides = {**data.get("overrides", {}), **settings}
     config = overrides.pop("config", data.get("config"))
+    seeds = overrides.pop("seeds", data.get("seeds", DEFAULT_SEEDS))
     if config is None:
         raise ValueError(f"Can't compare by {path}: '{name}' has no config. Set one for all.")
-    return Cell(str(name), str(config), overrides)
+    return Cell(str(name), str(config), overrides, tuple(seeds))
 
 
 def compare(spec: Spec, output: Path, *, keep: bool = False) -> Iterator[Run]:
@@ -159,7 +160,7 @@ def compare(spec: Spec, output: Path, *, keep: bool = False) -> Iterator[Run]:
     lines = srsly.read_jsonl(results) if results.exists() else []
     done = {run.key: run for run in (Run(**line) for line in lines)}
     for cell in spec.cells:
-        for seed in spec.seeds:
+        for seed in cell.seeds:
             key = _make_key(spec, cell, seed)
             if key not in done:
                 folder = output / f"{cell.name.replace(' ', '-')}-{seed}"
@@ -172,7 +173,7 @@ def compare(spec: Spec, output: Path, *, keep: bool = False) -> Iterator[Run]:
 
 def _make_key(spec: Spec, cell: Cell, seed: int) -> str:
     """Of all that a result depends on but the data and the code."""
-    settings = {**asdict(cell), "seed": seed, "data": [spec.train, spec.dev, spec.test]}
+    settings = {**asdict(cell), "seeds": [seed], "data": [spec.train, spec.dev, spec.test]}
     config = load_config(cell.config, interpolate=False).to_str()
     text = srsly.json_dumps([settings, spec.model, config], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
@@ -231,16 +232,22 @@ def _get_ents(doc: Doc) -> set:
 def summarize(spec: Spec, runs: Sequence[Run]) -> List[Row]:
     """RETURNS (List[Row]): A row for each system that has runs."""
     rows: List[Row] = []
-    first: Optional[Ints2d] = None
+    first: Dict[int, List[List[int]]] = {}
     for cell in spec.cells:
-        own = [run for run in runs if run.cell == cell.name]
+        own = {run.seed: run for run in runs if run.cell == cell.name}
         if not own:
             continue
-        dev, test = (numpy.array([run.counts[split] for run in own]) for split in ("dev", "test"))
+        dev, test = (
+            numpy.array([run.counts[split] for run in own.values()]) for split in ("dev", "test")
+        )
         scores = get_f1(test.sum(axis=1))
         difference = None
-        if first is not None and len(first) == len(test):
-            difference = get_interval(first, test)
+        common = [seed for seed in own if seed in first]
+        if common:
+            difference = get_interval(
+                numpy.array([first[seed] for seed in common]),
+                numpy.array([own[seed].counts["test"] for seed in common]),
+            )
         rows.append(
             Row(
                 cell=cell.name,
@@ -249,11 +256,11 @@ def summarize(spec: Spec, runs: Sequence[Run]) -> List[Row]:
                 test=float(scores.mean()),
                 deviation=float(scores.std(ddof=1)) if len(own) > 1 else 0.0,
                 difference=difference,
-                train_seconds=float(numpy.mean([run.train_seconds for run in own])),
-                words_per_second=float(numpy.mean([run.words_per_second for run in own])),
+                train_seconds=float(numpy.mean([run.train_seconds for run in own.values()])),
+                words_per_second=float(numpy.mean([run.words_per_second for run in own.values()])),
             )
         )
-        first = test if first is None else first
+        first = first or {seed: run.counts["test"] for seed, run in own.items()}
     return rows
 
 

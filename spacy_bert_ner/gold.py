@@ -35,11 +35,13 @@ class Gold(NamedTuple):
     tags (Ints1d): Tag ids, int64, -1 for missing, (n_tokens,).
     rows (Ints1d): The tokens that a tag is predicted for, int64, (n_rows,).
     incorrect (List[Incorrect]): Entities that are known to be wrong.
+    reference (Doc): The document that it was read from.
     """
 
     tags: Ints1d
     rows: Ints1d
     incorrect: List[Incorrect]
+    reference: Doc
 
 
 def get_gold(
@@ -93,7 +95,7 @@ def get_gold(
                     follower=int(firsts[j]) if j < len(firsts) else None,
                 )
             )
-    return Gold(tags, firsts, incorrect)
+    return Gold(tags, firsts, incorrect, example.reference)
 
 
 def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, runtime_checkable
 
 import numpy
 from thinc.api import Model
@@ -18,6 +18,7 @@ TINY = float(numpy.finfo("float32").tiny)
 FLOOR = 1e-7
 
 
+@runtime_checkable
 class Loss(Protocol):
     """A loss for the tags of tokens."""
 

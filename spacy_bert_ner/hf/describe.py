@@ -122,6 +122,7 @@ def _describe_encoder(name: str, pipe: Any) -> Optional[Dict[str, Any]]:
                     limit=shim.limit,
                     window=settings.window,
                     stride=settings.stride,
+                    context=settings.context,
                     batch_pieces=settings.batch_pieces,
                 )
             else:

@@ -111,6 +111,11 @@ def make_model(
             f"'{name}' reads a word by {pooling} of its wordpieces, and Hugging Face's models by "
             'the first alone: train with pooling = {"@layers": "spacy-bert-ner.reduce_first.v1"}.'
         )
+    if found.shim.mixed_layers > 1:
+        raise ValueError(
+            f"'{name}' reads the mean of the last {found.shim.mixed_layers} layers of its encoder, "
+            "and Hugging Face's models the last alone: train with mixed_layers = 1."
+        )
     check_family(encoder.model.config, name)
     config = copy.deepcopy(encoder.model.config)
     _set_labels(config, ner, found)
@@ -143,6 +148,7 @@ def _set_labels(config: Any, ner: BertNER, found: Found) -> None:
             "tags": tag_set.tags,
             "window": settings.window,
             "stride": settings.stride,
+            "context": settings.context,
             **{
                 key: ner.cfg[key]
                 for key in ("scheme", "align", "decoder", "decode_scope", "threshold")

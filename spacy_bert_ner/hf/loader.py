@@ -183,7 +183,7 @@ def _make_config(
         "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
     }
     encoder = {"@architectures": OURS, "name": checkpoint.name, "window": window}
-    encoder.update({key: settings[key] for key in ("stride",) if key in settings})
+    encoder.update({key: settings[key] for key in ("stride", "context") if key in settings})
     component = {key: settings[key] for key in ("decode_scope", "threshold") if key in settings}
     return {
         "nlp": {

@@ -41,6 +41,8 @@ class EncoderSettings:
     transformer_config: Dict[str, Any]
     window: int
     stride: int
+    context: int
+    context_dropout: float
     batch_pieces: Optional[int]
 
 
@@ -72,7 +74,13 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     filled = [doc for doc in docs if len(doc)]
     cut = [
         get_windows(
-            shim.pieces, pieces, window=settings.window, stride=settings.stride, limit=shim.limit
+            shim.pieces,
+            pieces,
+            window=settings.window,
+            stride=settings.stride,
+            limit=shim.limit,
+            context=settings.context,
+            context_dropout=settings.context_dropout if is_train else 0.0,
         )
         for pieces in get_pieces(shim.pieces, filled)
     ]

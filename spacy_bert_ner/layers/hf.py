@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 import safetensors.torch
 import srsly
@@ -127,23 +127,12 @@ def freeze(model: Any, n_layers: int) -> None:
 
     RAISES (ValueError): If the encoder has fewer blocks, or shares them.
     """
-    n_blocks = model.config.num_hidden_layers
-    lists = [
-        (path, module)
-        for path, module in model.named_modules()
-        if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks
-    ]
-    if not lists:
+    path, blocks = _find_blocks(model, f"freeze {n_layers} layers", "freeze_layers = null")
+    if not 0 <= n_layers <= len(blocks):
         raise ValueError(
-            f"Can't freeze {n_layers} layers of {type(model).__name__}: it has no list of "
-            f"{n_blocks} blocks. Set freeze_layers = null."
+            f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {len(blocks)}. "
+            f"Set freeze_layers to null (train all), or to 0 (embeddings) up to {len(blocks)}."
         )
-    if not 0 <= n_layers <= n_blocks:
-        raise ValueError(
-            f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {n_blocks}. "
-            f"Set freeze_layers to null (train all), or to 0 (embeddings) up to {n_blocks}."
-        )
-    path, blocks = lists[0]
     for name, child in model.named_children():
         if name == path.split(".")[0]:
             break
@@ -156,6 +145,58 @@ def freeze(model: Any, n_layers: int) -> None:
             child.requires_grad_(False)
     for block in blocks[:n_layers]:
         block.requires_grad_(False)
+
+
+def add_noise(model: Any, size: float) -> None:
+    """Have the embeddings of wordpieces changed at random in training: by uniform noise whose norm
+    is about `size` / 3 ** 0.5 for a sequence (NEFTune, Jain et al. 2023)."""
+
+    def disturb(module: Any, inputs: Any, X: torch.Tensor) -> torch.Tensor:
+        if not module.training:
+            return X
+        n_pieces, width = X.shape[-2:]
+        return X + torch.empty_like(X).uniform_(-1.0, 1.0) * size / (n_pieces * width) ** 0.5
+
+    model.get_input_embeddings().register_forward_hook(disturb)
+
+
+def get_depths(model: Any) -> Dict[str, int]:
+    """How many blocks of an encoder are above each of its weights: none for the last block and
+    what follows it, all for the embeddings.
+
+    RETURNS (Dict[str, int]): By name.
+    RAISES (ValueError): If the encoder shares its blocks.
+    """
+    path, blocks = _find_blocks(model, "decay the rates of the layers", "layer_decay = 1.0")
+    embeddings = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Embedding)
+    }
+    depths = {}
+    depth = len(blocks)
+    for name, _ in model.named_parameters():
+        if name.startswith(f"{path}."):
+            depth = len(blocks) - 1 - int(name[len(path) + 1 :].split(".")[0])
+            depths[name] = depth
+        else:  # embeddings of relative positions may be behind the blocks
+            depths[name] = len(blocks) if name in embeddings else depth
+    return depths
+
+
+def _find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.ModuleList]:
+    """The blocks of an encoder, and where they are.
+
+    RAISES (ValueError): If there is no list of them, since they are shared.
+    """
+    n_blocks = model.config.num_hidden_layers
+    for path, module in model.named_modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks:
+            return path, module
+    raise ValueError(
+        f"Can't {what} of {type(model).__name__}: it has no list of {n_blocks} blocks. Set "
+        f"{way_out}."
+    )
 
 
 def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:

@@ -1,43 +1,54 @@
 """Thinc's Adam for all tensors of an encoder at once, in torch's fused kernel."""
 
 from collections import defaultdict
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 import torch
 from thinc.api import Optimizer, torch2xp, xp2torch
 from torch.optim.adamw import adamw
 
+from ..optimizers import LayeredAdam
+
 Params = List[Tuple[str, torch.nn.Parameter]]
+
+# Of thinc's averages of weights (NumpyOps.update_averages).
+MAX_DECAY = 0.9999
 
 
 def is_adam(optimizer: Any) -> bool:
     """RETURNS (bool): Whether an optimizer does in a call what `step_adam` does in one for all."""
     return (
-        type(optimizer) is Optimizer
+        type(optimizer) in (Optimizer, LayeredAdam)
         and not optimizer.use_radam
         and optimizer.b1 > 0.0
         and optimizer.b2 > 0.0
     )
 
 
-def step_adam(optimizer: Optimizer, shim_id: int, params: Params) -> None:
-    """Step as thinc's Adam does with its rates of now, and keep the moments where it does. Neither
-    clips nor averages.
+def step_adam(
+    optimizer: Optimizer, shim_id: int, params: Params, scales: Mapping[str, float]
+) -> None:
+    """Step as thinc's Adam does with its rates of now, and keep moments and averages where it
+    does. Doesn't clip.
 
     optimizer (Optimizer): Adam.
     shim_id (int): First part of the keys under which it keeps them.
     params (Params): Names and tensors, which have gradients. These are used up.
+    scales (Mapping[str, float]): Factors on the learning rate by name; 1 for those not named.
     """
-    groups: Dict[int, Params] = defaultdict(list)
+    groups: Dict[Tuple[int, float], Params] = defaultdict(list)
     for name, param in params:
         optimizer.nr_update[shim_id, name] += 1
-        groups[optimizer.nr_update[shim_id, name]].append((name, param))
-    for n_updates, group in groups.items():
-        _step_group(optimizer, shim_id, group, n_updates)
+        key = (optimizer.nr_update[shim_id, name], scales.get(name, 1.0))
+        groups[key].append((name, param))
+    for (n_updates, scale), group in groups.items():
+        _step_group(optimizer, shim_id, group, n_updates, scale * optimizer.learn_rate)
 
 
 @torch.no_grad()
-def _step_group(optimizer: Optimizer, shim_id: int, group: Params, n_updates: int) -> None:
+def _step_group(
+    optimizer: Optimizer, shim_id: int, group: Params, n_updates: int, learn_rate: float
+) -> None:
     tensors = [param.data for _, param in group]
     gradients = [param.grad for _, param in group if param.grad is not None]
     L2 = optimizer.L2
@@ -45,8 +56,6 @@ def _step_group(optimizer: Optimizer, shim_id: int, group: Params, n_updates: in
         for gradient, tensor in zip(gradients, tensors):
             gradient.add_(tensor, alpha=L2)
     decay = L2 if optimizer.L2_is_weight_decay else 0.0
-    # Thinc decays the weights behind the step, torch before it: the step is to shrink with them.
-    learn_rate = optimizer.learn_rate * (1.0 - optimizer.learn_rate * decay)
     steps = torch.full((len(group),), n_updates - 1.0, device=tensors[0].device)
     adamw(
         tensors,
@@ -59,16 +68,22 @@ def _step_group(optimizer: Optimizer, shim_id: int, group: Params, n_updates: in
         amsgrad=False,
         beta1=optimizer.b1,
         beta2=optimizer.b2,
-        lr=learn_rate,
-        weight_decay=decay / (1.0 - optimizer.learn_rate * decay),
+        # Thinc decays the weights behind the step, torch before it: the step is to shrink with
+        # them.
+        lr=learn_rate * (1.0 - learn_rate * decay),
+        weight_decay=decay / (1.0 - learn_rate * decay),
         # Thinc adds epsilon to what isn't corrected for the bias of the first steps yet.
         eps=optimizer.eps / (1.0 - optimizer.b2**n_updates) ** 0.5,
         maximize=False,
     )
+    if optimizer.averages is not None:
+        averages = _get_moments(optimizer.averages, shim_id, group)
+        rate = 1.0 - min((1.0 + n_updates) / (10.0 + n_updates), MAX_DECAY)
+        torch._foreach_lerp_(averages, tensors, rate)
 
 
 def _get_moments(moments: Dict[Any, Any], shim_id: int, group: Params) -> List[torch.Tensor]:
-    """The running means of tensors, as flat arrays of thinc and as tensors on the same memory."""
+    """Running means of tensors, as flat arrays of thinc and as tensors on the same memory."""
     output = []
     for name, param in group:
         key = (shim_id, name)

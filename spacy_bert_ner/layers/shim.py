@@ -11,8 +11,17 @@ import torch
 from thinc.api import Optimizer, PyTorchGradScaler, get_torch_default_device, torch2xp, xp2torch
 from thinc.shims import PyTorchShim, Shim
 
+from ..optimizers import LayeredAdam
 from .batches import Batch
-from .hf import Encoder, encoder_from_bytes, encoder_to_bytes, freeze, get_limit
+from .hf import (
+    Encoder,
+    add_noise,
+    encoder_from_bytes,
+    encoder_to_bytes,
+    freeze,
+    get_depths,
+    get_limit,
+)
 from .memory import return_free_memory
 from .optimizer import Params, is_adam, step_adam
 from .precision import check_precision, computing
@@ -31,6 +40,8 @@ class EncoderShim(PyTorchShim):
 
     transformer_config (Dict[str, Any]): Settings of the encoder's config.
     freeze_layers (Optional[int]): Exclude embeddings and this many blocks from training.
+    mixed_layers (int): Blocks, from the last, whose outputs are averaged.
+    embedding_noise (float): Size of the noise on embeddings in training, see `TransformerModel.v1`.
     precision (str): What to compute with, see `TransformerModel.v1`.
     grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler.
     """
@@ -40,6 +51,8 @@ class EncoderShim(PyTorchShim):
         *,
         transformer_config: Dict[str, Any],
         freeze_layers: Optional[int],
+        mixed_layers: int,
+        embedding_noise: float,
         precision: str,
         grad_scaler_config: Dict[str, Any],
     ):
@@ -51,6 +64,8 @@ class EncoderShim(PyTorchShim):
         self.precision = precision
         self.transformer_config = transformer_config
         self.freeze_layers = freeze_layers
+        self.mixed_layers = mixed_layers
+        self.embedding_noise = embedding_noise
         self.encoder: Optional[Encoder] = None
 
     def set_encoder(self, encoder: Encoder) -> None:
@@ -61,6 +76,8 @@ class EncoderShim(PyTorchShim):
         self.pad_id = encoder.tokenizer.pad_token_id or 0
         if self.freeze_layers is not None:
             freeze(encoder.model, self.freeze_layers)
+        if self.embedding_noise:
+            add_noise(encoder.model, self.embedding_noise)
         self._model = encoder.model.to(get_torch_default_device()).eval()
 
     def encode(self, batch: Batch) -> torch.Tensor:
@@ -101,15 +118,7 @@ class EncoderShim(PyTorchShim):
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Step with the gradients gathered since the last step, clipped by one norm over all of
-        them (torch.nn.utils.clip_grad_norm_), and set them to zero.
-
-        RAISES (ValueError): For an optimizer that averages its weights.
-        """
-        if getattr(optimizer, "averages", None) is not None:
-            raise ValueError(
-                "The encoder can't be trained with averaged weights: evaluation would average the "
-                "head and not the encoder. Set use_averages = false in [training.optimizer]."
-            )
+        them (torch.nn.utils.clip_grad_norm_), and set them to zero."""
         trained = [
             (name, param)
             for name, param in self._model.named_parameters()
@@ -121,12 +130,19 @@ class EncoderShim(PyTorchShim):
             if clip:
                 torch.nn.utils.clip_grad_norm_([param for _, param in trained], clip)
             if is_adam(optimizer):
-                step_adam(optimizer, self.id, trained)
+                step_adam(optimizer, self.id, trained, self._get_scales(optimizer))
             else:
                 self._step_each(optimizer, trained)
         for _, param in trained:
             param.grad = None
         self._grad_scaler.update()
+
+    def _get_scales(self, optimizer: Optimizer) -> Dict[str, float]:
+        """Factors on the learning rate, by the blocks that are above a tensor."""
+        if not isinstance(optimizer, LayeredAdam) or optimizer.layer_decay == 1.0:
+            return {}
+        depths = get_depths(self._model)
+        return {name: optimizer.layer_decay**depth for name, depth in depths.items()}
 
     def _step_each(self, optimizer: Optimizer, trained: Params) -> None:
         with _without_clipping(optimizer):
@@ -137,6 +153,25 @@ class EncoderShim(PyTorchShim):
                     torch2xp(param.grad),  # type: ignore[arg-type]
                 )
                 param.data = xp2torch(weights, device=param.device)
+
+    @contextmanager
+    def use_params(self, params: Dict[Any, Any]) -> Iterator[None]:
+        """Have an optimizer's averages of weights in place of the weights. PyTorchShim looks for
+        them under other keys than its own steps keep them, and finds none.
+
+        params (Dict[Any, Any]): Arrays by the keys of the optimizer.
+        """
+        backup = {}
+        for name, param in self._model.named_parameters():
+            if (self.id, name) in params:
+                backup[name] = param.data
+                average = xp2torch(params[self.id, name], device=param.device)
+                param.data = average.view(param.shape)
+        try:
+            yield
+        finally:
+            for name, data in backup.items():
+                self._model.get_parameter(name).data = data
 
     def copy(self) -> "EncoderShim":
         """RETURNS (EncoderShim): A copy that an optimizer can tell from this one."""
@@ -164,7 +199,14 @@ class EncoderShim(PyTorchShim):
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         with computing(self.precision, self.device):
-            output = self._model(input_ids=ids, attention_mask=mask, return_dict=True)
+            output = self._model(
+                input_ids=ids,
+                attention_mask=mask,
+                return_dict=True,
+                output_hidden_states=self.mixed_layers > 1,
+            )
+        if self.mixed_layers > 1:
+            return torch.stack(output.hidden_states[-self.mixed_layers :]).float().mean(dim=0)
         return output.last_hidden_state.float()
 
 

@@ -133,17 +133,28 @@ def align_tokens(
 
 
 def get_windows(
-    tokenizer: PieceTokenizer, pieces: Pieces, *, window: int, stride: int, limit: int
+    tokenizer: PieceTokenizer,
+    pieces: Pieces,
+    *,
+    window: int,
+    stride: int,
+    limit: int,
+    context: int = 0,
+    context_dropout: float = 0.0,
 ) -> Windows:
     """Cut a document: whole consecutive sentences, packed while they fit in `window`; a sentence
     longer than `limit` becomes overlapping windows, and each token takes its vector from the one
     in which its shorter side of context is longest. Without sentence marks the document is cut as
-    such a sentence, `window` pieces at a time.
+    such a sentence, `window` pieces at a time. Then each window is widened by the text around it,
+    which is read, and which no token takes its vector from (Devlin et al. 2019, section 5.3;
+    Schweter & Akbik 2020).
 
     window (int): Length of a window in wordpieces, special tokens included; 0 for one sentence
         each.
     stride (int): Wordpieces between the starts of overlapping windows; 0 for three quarters.
     limit (int): The most wordpieces that the encoder can read at once.
+    context (int): Wordpieces to read on either side of a window, as far as `limit` has room.
+    context_dropout (float): Share of windows that are left without them.
     """
     n_special = len(tokenizer.prefix) + len(tokenizer.suffix)
     longest = (limit if pieces.has_sents or window == 0 else window) - n_special
@@ -169,7 +180,22 @@ def get_windows(
             bounds.append((sents[i], sents[i + 1]))
             room = window - n_special - n_pieces if window else -1
         owner[tokens] = len(bounds) - 1
-    return _lay_out(tokenizer, pieces, numpy.asarray(bounds, dtype="int64"), owner)
+    cut = numpy.asarray(bounds, dtype="int64")
+    if context:
+        kept = numpy.random.random(len(cut)) >= context_dropout if context_dropout else True
+        cut = _widen(cut, len(pieces.ids), numpy.where(kept, context, 0), limit - n_special)
+    return _lay_out(tokenizer, pieces, cut, owner)
+
+
+def _widen(bounds: Ints2d, n_pieces: int, context: Ints1d, longest: int) -> Ints2d:
+    """Widen ranges of pieces by `context` on either side, but not beyond the document, and to no
+    more than `longest` pieces: what one side doesn't take of the room is left to the other."""
+    starts, ends = bounds[:, 0], bounds[:, 1]
+    before, behind = numpy.minimum(starts, context), numpy.minimum(n_pieces - ends, context)
+    room = numpy.maximum(longest - (ends - starts), 0)
+    left = numpy.minimum(before, numpy.maximum(room // 2, room - behind))
+    right = numpy.minimum(behind, room - left)
+    return numpy.stack([starts - left, ends + right], axis=1)
 
 
 def _cut_sentence(

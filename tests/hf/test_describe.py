@@ -45,6 +45,7 @@ def test_ours(checkpoint):
         limit=toy.POSITIONS,
         window=toy.POSITIONS,
         stride=0,
+        context=0,
         precision="fp32",
         dropout={"attention_probs_dropout_prob": 0.1, "hidden_dropout_prob": 0.1},
     )

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from unittest.mock import patch
 
 import numpy
 import pytest
@@ -13,6 +14,8 @@ import torch
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 from thinc.api import SGD, Adam, fix_random_seed
+
+from spacy_bert_ner.optimizers import make_layered_adam
 
 from ..conftest import TAGS, WORDS, make_example
 from ..test_component import EXPECTED, get_ents
@@ -337,10 +340,108 @@ class TestErrors:
         with pytest.raises(ValueError, match=match):
             make_tiny(tiny, **{setting: value})
 
-    def test_averages(self, tiny):
-        nlp = make_tiny(tiny)
-        with pytest.raises(ValueError, match="use_averages = false"):
-            nlp.update(make_examples(nlp), sgd=Adam(0.001, use_averages=True))
+    @pytest.mark.parametrize("share", [-0.1, 1.5])
+    def test_context_dropout(self, tiny, share):
+        with pytest.raises(ValueError, match=f"context_dropout = {share}: set it to a share"):
+            make_tiny(tiny, context_dropout=share)
+
+
+@pytest.mark.parametrize("make_optimizer", [SGD, Adam])
+def test_averages(tiny, make_optimizer):
+    """Of encoder and head, as thinc counts them, are what is evaluated and saved, and training goes
+    on from the weights themselves."""
+    nlp = make_tiny(tiny)
+    sgd = make_optimizer(0.01, use_averages=True)
+    averages = {name: torch.zeros_like(param) for name, param in encoder_of(nlp).named_parameters()}
+    for step in range(1, 5):
+        nlp.update(make_examples(nlp), sgd=False)
+        nlp.get_pipe("bert_ner").finish_update(sgd)
+        nlp.get_pipe("transformer").finish_update(sgd)
+        for name, param in encoder_of(nlp).named_parameters():
+            averages[name].lerp_(param.detach(), 1 - (1 + step) / (10 + step))
+    stepped = weights_of(encoder_of(nlp))
+    head = nlp.get_pipe("bert_ner").model.get_ref("output_layer")
+    W = head.get_param("W").copy()
+    with nlp.use_params(sgd.averages):
+        trained = {
+            name for name, param in encoder_of(nlp).named_parameters() if "pooler" not in name
+        }
+        used = weights_of(encoder_of(nlp))
+        assert not numpy.allclose(head.get_param("W"), W, atol=1e-5)
+        saved = nlp.to_bytes()
+        expected = [row.tolist() for row in nlp.get_pipe("bert_ner").predict([nlp(TEXT)])]
+    for name in trained:
+        numpy.testing.assert_allclose(used[name], averages[name], atol=1e-6)
+        assert not torch.equal(used[name], stepped[name])
+    assert_equal_tensors(weights_of(encoder_of(nlp)), stepped)
+    assert numpy.array_equal(head.get_param("W"), W)
+    loaded = make_tiny(tiny).from_bytes(saved)
+    assert_equal_tensors(weights_of(encoder_of(loaded)), used)
+    assert len(expected) == 1
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_layer_decay(tiny, decay):
+    """Adam's first step is as long as the rate: half of it for each block above."""
+    nlp = make_tiny(tiny)
+    before = weights_of(encoder_of(nlp))
+    head = nlp.get_pipe("bert_ner").model.get_ref("output_layer")
+    W = head.get_param("W").copy()
+    sgd = make_layered_adam(0.001, head_factor=3.0, layer_decay=decay, eps=1e-12)
+    nlp.update(make_examples(nlp), sgd=False)
+    for name in ("bert_ner", "transformer"):
+        nlp.get_pipe(name).finish_update(sgd)
+    n_blocks = encoder_of(nlp).config.num_hidden_layers
+    assert n_blocks > 1
+    steps = {
+        name: float((param - before[name]).abs().max())
+        for name, param in weights_of(encoder_of(nlp)).items()
+    }
+    assert numpy.abs(head.get_param("W") - W).max() == pytest.approx(0.003, rel=1e-3)
+    for name, depth in (
+        (f"encoder.layer.{n_blocks - 1}.output.dense.weight", 0),
+        (f"encoder.layer.{n_blocks - 2}.output.dense.weight", 1),
+        ("encoder.layer.0.output.dense.weight", n_blocks - 1),
+        ("embeddings.word_embeddings.weight", n_blocks),
+        ("embeddings.LayerNorm.weight", n_blocks),
+    ):
+        assert steps[name] == pytest.approx(0.001 * decay**depth, rel=1e-3), name
+
+
+class TestTrainingAids:
+    def test_mixed_layers(self, tiny):
+        vectors = {}
+        for n_layers in (1, 2):
+            nlp = make_tiny(tiny, mixed_layers=n_layers)
+            doc = nlp.make_doc(" ".join(WORDS[:6]))  # one window
+            (data,) = nlp.get_pipe("transformer").predict([doc]).doc_data
+            vectors[n_layers] = data.model_output.last_hidden_state
+        ids = torch.from_numpy(data.wordpieces.input_ids).long()
+        with torch.inference_mode():
+            output = encoder_of(nlp)(input_ids=ids, output_hidden_states=True)
+        states = torch.stack(output.hidden_states[-2:])
+        numpy.testing.assert_allclose(vectors[1], states[1][0], atol=1e-5)
+        numpy.testing.assert_allclose(vectors[2], states.mean(dim=0)[0], atol=1e-5)
+        assert numpy.abs(vectors[1] - vectors[2]).max() > 1e-3
+
+    def test_embedding_noise(self, tiny):
+        """In training alone, of the size of NEFTune, and the same when a batch is run again."""
+        nlp = make_tiny(tiny, embedding_noise=5.0, transformer_config=NO_DROPOUT)
+        plain = make_tiny(tiny, transformer_config=NO_DROPOUT)
+        embed = encoder_of(nlp).get_input_embeddings()
+        ids = torch.arange(20)[None]
+        assert torch.equal(embed.eval()(ids), embed.weight[:20][None])
+        noise = (embed.train()(ids) - embed.weight[:20]).detach()
+        assert float(noise.abs().max()) <= 5.0 / (20 * WIDTH) ** 0.5
+        assert float(noise.norm()) == pytest.approx(5.0 / 3**0.5, rel=0.2)
+        assert nlp(TEXT).vector.tolist() == plain(TEXT).vector.tolist()
+        gradients = []
+        for kept in (0, 10_000):
+            with patch("spacy_bert_ner.layers.encoder.KEPT_PIECES", kept):
+                fix_random_seed(0)
+                nlp = make_tiny(tiny, embedding_noise=5.0)
+                gradients.append(get_gradients(nlp))
+        assert_equal_tensors(gradients[0], gradients[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("make_optimizer", [SGD, Adam])

@@ -48,7 +48,7 @@ def test_equals_thinc(settings):
         for name, gradient in gradients.items():
             params[name].grad = torch.from_numpy(gradient.copy())
             expected[name], _ = plain((SHIM, name), expected[name], gradient)
-        step_adam(fused, SHIM, list(params.items()))
+        step_adam(fused, SHIM, list(params.items()), {})
     for name, param in params.items():
         # Thinc rounds 1 - beta2 to float32: off by 1e-5 of a step, twelve times.
         atol = 2e-5 * 12 * fused.learn_rate
@@ -66,7 +66,7 @@ def test_follows_the_schedule():
         for name, gradient in make_gradients(step).items():
             params[name].grad = torch.from_numpy(gradient.copy())
             expected[name], _ = plain((SHIM, name), expected[name], gradient)
-        step_adam(fused, SHIM, list(params.items()))
+        step_adam(fused, SHIM, list(params.items()), {})
         for optimizer in (fused, plain):
             optimizer.step_schedules()
         for name, param in params.items():
@@ -83,7 +83,7 @@ def test_tensors_that_miss_steps():
             gradient = make_gradients(step)[name]
             params[name].grad = torch.from_numpy(gradient.copy())
             expected[name], _ = plain((SHIM, name), expected[name], gradient)
-        step_adam(fused, SHIM, [(name, params[name]) for name in names])
+        step_adam(fused, SHIM, [(name, params[name]) for name in names], {})
     assert fused.nr_update == plain.nr_update == {(SHIM, "W"): 6, (SHIM, "b"): 3}
     for name, param in params.items():
         numpy.testing.assert_allclose(param.detach(), expected[name], atol=2e-6, rtol=1e-6)
@@ -101,7 +101,7 @@ def test_goes_on_from_steps_of_thinc():
                 array = params[name].detach().numpy()
                 array[...], _ = mixed((SHIM, name), array.copy(), gradient)
         if step >= 3:
-            step_adam(mixed, SHIM, list(params.items()))
+            step_adam(mixed, SHIM, list(params.items()), {})
     for name, param in params.items():
         numpy.testing.assert_allclose(param.detach(), expected[name], atol=2e-6, rtol=1e-6)
 

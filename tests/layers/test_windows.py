@@ -409,6 +409,93 @@ def test_sentence_of_white_space_over_limit():
     assert [window_of(windows, row) for (row,) in token_rows(windows)] in ([0, 0], [0, 1])
 
 
+@pytest.mark.parametrize(
+    ("context", "limit", "expected"),
+    [
+        (0, 12, [(100, 102), (102, 105), (105, 106), (106, 108)]),
+        (1, 12, [(100, 103), (101, 106), (104, 107), (105, 108)]),
+        (2, 12, [(100, 104), (100, 107), (103, 108), (104, 108)]),
+        (50, 12, [(100, 108), (100, 108), (100, 108), (100, 108)]),
+        # 6 pieces fit: what one side doesn't have is left to the other.
+        (50, 8, [(100, 106), (101, 107), (102, 108), (102, 108)]),
+        (3, 8, [(100, 105), (101, 107), (102, 108), (103, 108)]),
+        # Room for 1 piece around the longest sentence.
+        (2, 6, [(100, 104), (102, 106), (104, 108), (104, 108)]),
+        # None.
+        (2, 5, [(100, 103), (102, 105), (104, 107), (105, 108)]),
+    ],
+)
+def test_context(context, limit, expected):
+    """Sentences of 2, 3, 1 and 2 pieces: tokens stay in the windows that they were in."""
+    tokenizer = Specials()
+    pieces = make_pieces([[2], [1, 2], [1], [1, 1]])
+    windows = get_windows(tokenizer, pieces, window=0, stride=0, limit=limit, context=context)
+    assert contents(windows, tokenizer) == [list(range(*bounds)) for bounds in expected]
+    rows = token_rows(windows)
+    assert [windows.ids[own].tolist() for own in rows] == [
+        [100, 101],
+        [102],
+        [103, 104],
+        [105],
+        [106],
+        [107],
+    ]
+    assert [window_of(windows, own[0]) for own in rows] == [0, 1, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1.0, 50), (0.5, 25)])
+def test_context_dropout(share, expected):
+    numpy.random.seed(0)
+    tokenizer = Specials()
+    windows = get_windows(
+        tokenizer,
+        make_pieces([[1]] * 50),
+        window=0,
+        stride=0,
+        limit=12,
+        context=2,
+        context_dropout=share,
+    )
+    alone = sum(len(ids) == 1 for ids in contents(windows, tokenizer))
+    assert alone == expected if share in (0.0, 1.0) else abs(alone - expected) < 10
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(
+    sents=st.lists(st.lists(st.sampled_from([0, 1, 2, 7]), min_size=1, max_size=20), min_size=1),
+    limit=st.integers(4, 14),
+    window=st.integers(0, 14),
+    context=st.integers(1, 20),
+    has_sents=st.booleans(),
+)
+def test_context_widens(sents, limit, window, context, has_sents):
+    """Windows hold what they hold without context, and text around it up to the limit; no token
+    changes its window or its pieces."""
+    window = min(max(window, 3), limit) if window else 0
+    tokenizer, pieces = Specials(), make_pieces(sents, has_sents)
+    settings = {"window": window, "stride": 0, "limit": limit}
+    plain = get_windows(tokenizer, pieces, **settings)
+    wide = get_windows(tokenizer, pieces, **settings, context=context)
+    kept = sorted({piece for ids in contents(plain, tokenizer) for piece in ids})
+    assert max(wide.lengths) <= limit
+    for ids, own in zip(contents(wide, tokenizer), contents(plain, tokenizer)):
+        if not own:
+            continue
+        first, last = kept.index(ids[0]), kept.index(ids[-1])
+        assert ids == kept[first : last + 1]
+        left, right = kept.index(own[0]) - first, last - kept.index(own[-1])
+        before, behind = kept.index(own[0]), len(kept) - 1 - kept.index(own[-1])
+        assert 0 <= left <= context
+        assert 0 <= right <= context
+        # As much as there is, or as there is room for.
+        there = min(context, before) + min(context, behind)
+        assert left + right == min(limit - 2 - len(own), there)
+    for one, other in zip(token_rows(plain), token_rows(wide)):
+        assert window_of(plain, one[0]) == window_of(wide, other[0])
+        if plain.ids[one[0]] >= 100:
+            assert plain.ids[one].tolist() == wide.ids[other].tolist()
+
+
 COUNTS = st.lists(st.sampled_from([0, 1, 1, 1, 2, 3, 7]), min_size=1, max_size=40)
 
 

@@ -1,0 +1,63 @@
+"""Thinc's reductions of a token's wordpieces to one vector, (n_pieces, width) to (n_tokens, width),
+for tokens without wordpieces as well: these get zeros and no gradient. The stock TransformerModel
+has such tokens, and thinc's own layers raise there, or put a neighbour's vector."""
+
+from functools import partial
+from typing import Callable, Tuple, cast
+
+from thinc import layers
+from thinc.api import Model
+from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.util import ArrayInfo
+
+InT = Ragged
+OutT = Floats2d
+
+
+def reduce_first() -> Model[InT, OutT]:
+    """The first wordpiece of each token (Devlin et al. 2019, section 5.3)."""
+    return _stand_empty(layers.reduce_first())
+
+
+def reduce_last() -> Model[InT, OutT]:
+    """The last wordpiece of each token."""
+    return _stand_empty(layers.reduce_last())
+
+
+def reduce_mean() -> Model[InT, OutT]:
+    """The mean of each token's wordpieces."""
+    return _stand_empty(layers.reduce_mean())
+
+
+def reduce_max() -> Model[InT, OutT]:
+    """The largest value of each token's wordpieces, by dimension."""
+    return _stand_empty(layers.reduce_max())
+
+
+def _stand_empty(layer: Model[InT, OutT]) -> Model[InT, OutT]:
+    # Not nested: the name of a pooling layer tells what it does.
+    return Model(layer.name, partial(forward, reduce=layer))
+
+
+def forward(
+    model: Model[InT, OutT], Xr: InT, is_train: bool, reduce: Model[InT, OutT]
+) -> Tuple[OutT, Callable[[OutT], InT]]:
+    X, lengths = cast(Floats2d, Xr.dataXd), cast(Ints1d, Xr.lengths)
+    tokens = model.ops.xp.nonzero(lengths)[0]
+    width = X.shape[1]
+    if not len(tokens):
+        return model.ops.alloc2f(len(lengths), width), lambda dY: Ragged(
+            model.ops.alloc2f(0, width), lengths
+        )
+    filled, backprop_filled = reduce(Ragged(X, lengths[tokens]), is_train)
+    if len(tokens) == len(lengths):
+        return filled, backprop_filled
+    Y = model.ops.alloc2f(len(lengths), width)
+    Y[tokens] = filled
+    array_info = ArrayInfo.from_array(Y)
+
+    def backprop(dY: OutT) -> InT:
+        array_info.check_consistency(dY)
+        return Ragged(backprop_filled(dY[tokens]).data, lengths)
+
+    return Y, backprop
