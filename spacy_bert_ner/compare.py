@@ -165,7 +165,8 @@ def compare(spec: Spec, output: Path, *, keep: bool = False) -> Iterator[Run]:
             if key not in done:
                 folder = output / f"{cell.name.replace(' ', '-')}-{seed}"
                 done[key] = _run(spec, cell, seed, key, folder)
-                srsly.write_jsonl(results, [done[key]._asdict()], append=True)
+                line = [done[key]._asdict()]
+                srsly.write_jsonl(results, line, append=True, append_new_line=False)
                 if not keep:
                     rmtree(folder)
             yield done[key]

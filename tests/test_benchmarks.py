@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -89,3 +91,21 @@ def test_each_program_says_what_it_asks():
         text = (BENCHMARKS / f"{name}.py").read_text(encoding="utf-8")
         assert f"python benchmarks/{name}.py" in text
         assert f"benchmarks/{name}.py" in (BENCHMARKS.parent / "Makefile").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("context", "least", "most"), [(64, 0.9, 1.0), (0, 0.2, 0.7)])
+def test_type_from_the_previous_sentence(on_path, context, least, most):
+    """Known with context, guessed half the time without."""
+    from previous_sentence import train_and_score
+
+    assert least <= train_and_score(context, n_steps=60) <= most
+
+
+def test_documents_are_joined(on_path):
+    from lengths import get_ents, join
+
+    vocab = Vocab()
+    docs = [Doc(vocab, words=["a", "Oslo", "b"], ents=["O", "B-LOC", "O"]) for _ in range(5)]
+    joined = join(docs, 6)
+    assert [len(doc) for doc in joined] == [6, 6, 3]
+    assert get_ents(joined[0]) == {(1, 2, "LOC"), (4, 5, "LOC")}

@@ -57,6 +57,8 @@ def test_every_name_of_the_table_resolves():
         "spacy_readers": registry.readers,
         "spacy_misc": registry.misc,
         "thinc_losses": registry.losses,
+        "thinc_optimizers": registry.optimizers,
+        "spacy_batchers": registry.batchers,
         "spacy_callbacks": registry.callbacks,
         "spacy_cli": registry.cli,
         "thinc_layers": registry.layers,

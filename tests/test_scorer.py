@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from spacy_bert_ner.decode import decode
 from spacy_bert_ner.schemes import TagSet
 from spacy_bert_ner.scorer import bert_ner_score, make_bert_ner_scorer
 
@@ -62,6 +63,34 @@ def test_equal_to_seqeval(seed, lengths, rate, changed):
         expected = metric(gold, predicted, average=None, **strict)
         found = [scores["ents_per_type"][name][key] for name in names]
         assert found == pytest.approx(list(expected))
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(data=st.data(), length=st.integers(1, 30))
+def test_equal_to_conlleval(data, length):
+    """seqeval's default mode is conlleval. The most probable tags may break the scheme: greedy
+    decoding reads them as conlleval does."""
+    tag_set = TagSet("BIO", ("LOC", "PER"))
+    ids = st.lists(st.integers(0, len(tag_set) - 1), min_size=length, max_size=length)
+    tags = data.draw(ids)
+    breaks = numpy.arange(length) == 0
+    gold = ["O"] * length
+    found = decode(numpy.eye(len(tag_set))[data.draw(ids)], breaks, tag_set, "greedy")
+    for start, end, label in zip(found.starts, found.ends, found.labels):
+        gold[start:end] = [tag_set.tags[i] for i in tag_set.encode(end - start, label)]
+    doc = Doc(VOCAB, words=["w"] * length)
+    found = decode(numpy.eye(len(tag_set))[tags], breaks, tag_set, "greedy")
+    doc.set_ents(
+        [
+            Span(doc, start, end, label=tag_set.labels[label])
+            for start, end, label in zip(found.starts, found.ends, found.labels)
+        ]
+    )
+    scores = bert_ner_score([Example(doc, make_doc(gold))])
+    predicted = [[tag_set.tags[tag] for tag in tags]]
+    for key, metric in (("p", precision_score), ("r", recall_score), ("f", f1_score)):
+        expected = metric([gold], predicted, zero_division=0)
+        assert (scores[f"ents_{key}"] or 0.0) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
