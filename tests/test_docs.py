@@ -118,14 +118,17 @@ def test_page_runs(path, project, capsys):
             check_settings(block, where)
 
 
-def parse_settings(block):
-    """RETURNS (Dict): The components of a block of a config, by name."""
+def parse_settings(block, section="components"):
+    """RETURNS (Dict): The components of a block of a config, by name, or another section."""
     config = spacy.util.load_config_from_str(re.sub(r"\s+# .*", "", block.text))
-    return dict(config.get("components", {}))
+    return dict(config.get(section, {}))
 
 
 def check_settings(block, where):
-    """They make components."""
+    """They make components, and what training takes."""
+    for name, settings in parse_settings(block, "training").items():
+        made = spacy.util.registry.resolve({name: settings})
+        assert callable(made[name]), (where, name)
     for name, settings in parse_settings(block).items():
         settings = dict(settings)
         if "source" in settings:
