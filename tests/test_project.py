@@ -39,7 +39,7 @@ def test_configs_train_as_they_are(path, corpus, tmp_path):
 def test_configs_have_what_they_promise(path, tmp_path):
     config = load_config(path)
     assert config["vars"]["encoder"]
-    assert config["training"]["optimizer"]["use_averages"] is False
+    assert config["training"]["optimizer"]["use_averages"] == (path.stem == "accurate")
     if "transformer" in config["components"]:
         assert config["components"]["transformer"]["max_batch_items"] >= 100_000
         assert config["training"]["annotating_components"] == ["sentencizer"]
