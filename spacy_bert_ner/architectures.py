@@ -179,6 +179,9 @@ def build_transformer_model_v1(
         included, in training and in prediction; null for 1,024 on CPUs and 16,384 on GPUs.
     freeze_layers (Optional[int]): Keep the embeddings and the first n blocks as they are in
         training (Wu & Dredze 2019); null: train all.
+    mixed_layers (int): A wordpiece's vector is the mean of the outputs of the last n blocks.
+    embedding_noise (float): Uniform noise on embeddings in training, whose norm over a window is
+        about this over the square root of 3 (NEFTune, Jain et al. 2023, has 5 to 15).
     RAISES (ValueError): For settings out of their range, and for `get_spans`.
     """
     from .layers.encoder import EncoderSettings, encoder
@@ -193,6 +196,8 @@ def build_transformer_model_v1(
         ("window", window, 0),
         ("stride", stride, 0),
         ("context", context, 0),
+        ("mixed_layers", mixed_layers, 1),
+        ("embedding_noise", embedding_noise, 0),
         ("batch_pieces", batch_pieces, 1),
     ):
         if value is not None and value < least:

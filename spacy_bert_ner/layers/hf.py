@@ -160,6 +160,16 @@ def add_noise(model: Any, size: float) -> None:
     model.get_input_embeddings().register_forward_hook(disturb)
 
 
+def check_mixed_layers(model: Any, n_layers: int) -> None:
+    """RAISES (ValueError): If the encoder has fewer outputs than are to be averaged."""
+    n_blocks, name = model.config.num_hidden_layers, type(model).__name__
+    if n_layers > n_blocks:
+        raise ValueError(
+            f"Can't mix the last {n_layers} layers of {name}, which has {n_blocks}. Set "
+            f"mixed_layers to 1 (the last alone), or up to {n_blocks}."
+        )
+
+
 def get_depths(model: Any) -> Dict[str, int]:
     """How many blocks of an encoder are above each of its weights: none for the last block and
     what follows it, all for the embeddings.

@@ -16,6 +16,7 @@ from .batches import Batch
 from .hf import (
     Encoder,
     add_noise,
+    check_mixed_layers,
     encoder_from_bytes,
     encoder_to_bytes,
     freeze,
@@ -76,6 +77,7 @@ class EncoderShim(PyTorchShim):
         self.pad_id = encoder.tokenizer.pad_token_id or 0
         if self.freeze_layers is not None:
             freeze(encoder.model, self.freeze_layers)
+        check_mixed_layers(encoder.model, self.mixed_layers)
         if self.embedding_noise:
             add_noise(encoder.model, self.embedding_noise)
         self._model = encoder.model.to(get_torch_default_device()).eval()

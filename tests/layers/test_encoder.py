@@ -333,7 +333,15 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         "setting, value, least",
-        [("window", -1, 0), ("stride", -1, 0), ("batch_pieces", 0, 1), ("batch_pieces", -5, 1)],
+        [
+            ("window", -1, 0),
+            ("stride", -1, 0),
+            ("context", -1, 0),
+            ("batch_pieces", 0, 1),
+            ("batch_pieces", -5, 1),
+            ("mixed_layers", 0, 1),
+            ("embedding_noise", -1.0, 0),
+        ],
     )
     def test_out_of_range(self, tiny, setting, value, least):
         match = f"with {setting} = {value}: set it to {least} or more"
@@ -423,6 +431,10 @@ class TestTrainingAids:
         numpy.testing.assert_allclose(vectors[1], states[1][0], atol=1e-5)
         numpy.testing.assert_allclose(vectors[2], states.mean(dim=0)[0], atol=1e-5)
         assert numpy.abs(vectors[1] - vectors[2]).max() > 1e-3
+
+    def test_more_layers_than_there_are(self, tiny):
+        with pytest.raises(ValueError, match="Can't mix the last 9 layers of BertModel, which has"):
+            make_tiny(tiny, mixed_layers=9)
 
     def test_embedding_noise(self, tiny):
         """In training alone, of the size of NEFTune, and the same when a batch is run again."""
