@@ -25,7 +25,7 @@ import torch
 import transformers
 from spacy.tokens import Doc
 from spacy.training import Example
-from systems import ENCODER, SAMPLE, make_bert_ner, read_words
+from systems import DEV, ENCODER, make_bert_ner, read_words
 
 from spacy_bert_ner.formats import read_docs
 
@@ -71,7 +71,7 @@ def make_tiny(folder):
     encoder.save_pretrained(folder / "encoder")
     nlp = make_bert_ner(name=str(folder / "encoder"))
     # Enough to know that most words are outside of entities.
-    docs = list(read_docs(SAMPLE / "dev.iob2", nlp))
+    docs = list(read_docs(DEV, nlp))
     examples = [Example(Doc(nlp.vocab, words=[token.text for token in doc]), doc) for doc in docs]
     optimizer = nlp.create_optimizer()
     optimizer.learn_rate = 1e-2

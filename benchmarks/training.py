@@ -17,6 +17,7 @@ from harness import report
 from systems import (
     BATCH_SIZE,
     LEARN_RATE,
+    TRAIN,
     make_bert_ner,
     make_examples,
     make_hf_inputs,
@@ -87,7 +88,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=30)
     args = parser.parse_args()
-    data = read_tagged(("train",))
+    data = read_tagged([TRAIN])
     systems = make_systems(data)
     losses = {name: [] for name in systems}
     speeds = {name: [] for name in systems}
