@@ -5,10 +5,15 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import load_config_from_str
+from spacy.util import load_config, load_config_from_str, load_model_from_config
 from thinc.api import fix_random_seed
 
+from spacy_bert_ner import to_huggingface
+from spacy_bert_ner.hf.describe import describe
+
 from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example
+from .test_project import CONFIG_FOLDER
+from .toy import WIDTH
 from .util import make_nlp
 
 LISTENER = {
@@ -40,6 +45,48 @@ def parse_way_out(message):
     block = message[message.index("[components.bert_ner.model.tok2vec]") :]
     parents = "[components]\n\n[components.bert_ner]\n\n[components.bert_ner.model]\n\n"
     return load_config_from_str(parents + block)["components"]["bert_ner"]["model"]
+
+
+class TestVectorsBesideTheEncoder:
+    """`configs/accurate.cfg` concatenates them."""
+
+    @pytest.fixture
+    def nlp(self, tiny_encoder):
+        overrides = {"vars.encoder": tiny_encoder, "components.transformer.model.window": 0}
+        path = CONFIG_FOLDER / "accurate.cfg"
+        config = load_config(path, overrides=overrides, interpolate=True)
+        nlp = load_model_from_config(config, auto_fill=True)
+        examples = [make_example(nlp)]
+        train(nlp, examples, learn_rate=2e-3, drop=0.0)
+        return nlp
+
+    def test_learns_and_loads(self, nlp, tmp_path):
+        assert get_ents(nlp(TEXT)) == EXPECTED
+        nlp.to_disk(tmp_path)
+        assert get_ents(spacy.load(tmp_path)(TEXT)) == EXPECTED
+        assert len(nlp("")) == 0
+        assert [get_ents(doc) for doc in nlp.pipe(["", TEXT, " "])] == [[], EXPECTED, []]
+
+    def test_described(self, nlp, tmp_path):
+        nlp.to_disk(tmp_path)
+        (component,) = describe(tmp_path)["components"]
+        beside, linear = component["layers"]
+        assert (beside["layer"], linear["layer"]) == (
+            "Vectors beside the encoder's",
+            f"Linear({WIDTH + 64} -> 5)",
+        )
+        assert component["parameters"] == beside["parameters"] + linear["parameters"] > 100_000
+
+    def test_no_place_in_a_checkpoint(self, nlp, tmp_path):
+        with pytest.raises(ValueError, match="reads other vectors beside those of its encoder"):
+            to_huggingface(nlp, tmp_path)
+
+    def test_encoder_of_its_own(self, nlp, tmp_path):
+        nlp.replace_listeners("transformer", "bert_ner", ["model.tok2vec.*.transformer"])
+        nlp.to_disk(tmp_path)
+        loaded = spacy.load(tmp_path)
+        loaded.remove_pipe("transformer")
+        assert get_ents(loaded(TEXT)) == EXPECTED
 
 
 class TestSourced:

@@ -14,7 +14,8 @@ from spacy.cli.train import train
 from spacy.util import load_config, registry
 
 ROOT = Path(__file__).parent.parent
-CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
+CONFIG_FOLDER = ROOT / "configs"
+CONFIGS = sorted(CONFIG_FOLDER.glob("*.cfg"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

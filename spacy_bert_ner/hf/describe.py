@@ -86,6 +86,9 @@ def _find_reads(nlp: Language, name: str, model: Any) -> Optional[str]:
 
 def _describe_head(model: Any) -> List[Dict[str, Any]]:
     layers = []
+    beside = _count_thinc(model.get_ref("tok2vec"))
+    if beside:
+        layers.append({"layer": "Vectors beside the encoder's", "shapes": {}, "parameters": beside})
     for ref in ("dense_norm", "output_layer"):
         node = model.get_ref(ref) if model.has_ref(ref) else None
         if node is None:
@@ -255,8 +258,8 @@ def _format_entry(entry: Dict[str, Any]) -> List[str]:
         if key == "layers" and isinstance(value, list):
             for layer in value:
                 shapes = ", ".join(f"{name} {shape}" for name, shape in layer["shapes"].items())
-                count = f"{layer['parameters']:,} parameters"
-                lines.append(f"  {layer['layer']}: {count} ({shapes or 'not initialized'})")
+                count = f"{layer['parameters']:,} parameters" if layer["parameters"] else "empty"
+                lines.append(f"  {layer['layer']}: {count}" + (f" ({shapes})" if shapes else ""))
         elif isinstance(value, dict):
             lines += [f"  {name}: {rate}" for name, rate in value.items()]
         elif isinstance(value, list):

@@ -105,6 +105,12 @@ def make_model(
             f"spacy-bert-ner.LinearSoftmax.v1 in [components.{name}.model] and "
             f"spacy-bert-ner.CrossEntropy.v1 in [components.{name}.loss]."
         )
+    if any(node.param_names for node in ner.model.get_ref("tok2vec").walk()):
+        raise ValueError(
+            f"'{name}' reads other vectors beside those of its encoder, and Hugging Face's models "
+            "have none: train it with a listener alone as [components."
+            f"{name}.model.tok2vec]."
+        )
     pooling = get_pooling(ner.model)
     if pooling != "reduce_first":
         raise ValueError(

@@ -153,12 +153,23 @@ def replace_listener_cfg(
     tok2vec_model_cfg: Dict[str, Any], listener_model_cfg: Dict[str, Any]
 ) -> Dict[str, Any]:
     """The config of a component after `nlp.replace_listeners` has given it a copy of the encoder:
-    `Tok2VecTransformer.v1` with the settings of both."""
+    `Tok2VecTransformer.v1` with the settings of both.
+
+    listener_model_cfg (Dict[str, Any]): What spaCy takes for the listener's: the component's
+        [model.tok2vec], in which it may be one of several.
+    """
     result = {**tok2vec_model_cfg, "@architectures": "spacy-bert-ner.Tok2VecTransformer.v1"}
-    for key in ("pooling", "grad_factor"):
-        if key in listener_model_cfg:
-            result[key] = listener_model_cfg[key]
+    listener = _find_listener(listener_model_cfg) or {}
+    result.update({key: listener[key] for key in ("pooling", "grad_factor") if key in listener})
     return result
+
+
+def _find_listener(cfg: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """The block with a pooling layer."""
+    if "pooling" in cfg:
+        return cfg
+    blocks = (_find_listener(value) for value in cfg.values() if isinstance(value, dict))
+    return next((block for block in blocks if block is not None), None)
 
 
 def _log(cut: List[Windows], n_padded: int, seconds: float) -> None:
