@@ -127,8 +127,9 @@ def parse_settings(block, section="components"):
 def check_settings(block, where):
     """They make components, and what training takes."""
     for name, settings in parse_settings(block, "training").items():
-        made = spacy.util.registry.resolve({name: settings})
-        assert callable(made[name]), (where, name)
+        if isinstance(settings, dict):
+            made = spacy.util.registry.resolve({name: settings})
+            assert callable(made[name]), (where, name)
     for name, settings in parse_settings(block).items():
         settings = dict(settings)
         if "source" in settings:
