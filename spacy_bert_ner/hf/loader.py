@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Union
 
 import numpy
 import srsly
@@ -115,7 +115,7 @@ def _write_head(checkpoint: Checkpoint, component: BertNER) -> None:
 
 
 def from_huggingface(
-    name_or_path: str,
+    name_or_path: Union[str, Path],
     lang: str = "en",
     *,
     labels: LabelsT = None,
@@ -127,7 +127,8 @@ def from_huggingface(
     """Make a pipeline of a token classifier: encoder, tokenizer, classifier and labels. It predicts
     as Hugging Face's own pipeline does with `aggregation_strategy="first"`, on spaCy's tokens.
 
-    name_or_path (str): A folder, an installed Python package, or a name on the Hugging Face hub.
+    name_or_path (Union[str, Path]): A folder, an installed Python package, or a name on the
+        Hugging Face hub.
     lang (str): Code of the language, whose tokenizer reads texts.
     labels (LabelsT): Other names for the labels, by their names or numbers; for a model without a
         token classifier, the labels of a new one, which has to be trained.
@@ -138,7 +139,7 @@ def from_huggingface(
     RETURNS (Language): The pipeline, which predicts and can be trained further.
     RAISES (ValueError): For a checkpoint that can't be read or understood.
     """
-    checkpoint = HuggingFaceCheckpoint(name_or_path, labels, scheme).read()
+    checkpoint = HuggingFaceCheckpoint(str(name_or_path), labels, scheme).read()
     given = {"align": align, "decoder": decoder}
     settings = {**DEFAULTS, **checkpoint.settings, **{k: v for k, v in given.items() if v}}
     if window is None:

@@ -284,3 +284,17 @@ def test_crf_is_refused(tiny_encoder, tmp_path):
     with pytest.raises(ValueError, match="is a CRF.*LinearSoftmax.v1"):
         to_huggingface(nlp, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_mixed_layers(tiny_encoder, tmp_path):
+    nlp = make_nlp({"name": tiny_encoder, "window": 0, "mixed_layers": 2})
+    nlp.initialize(lambda: [make_example(nlp)])
+    check_refused(nlp, tmp_path, "reads the mean of the last 2 layers of its encoder")
+
+
+def test_context_comes_back(tiny_encoder, tmp_path):
+    nlp = make_nlp({"name": tiny_encoder, "window": 0, "context": 7})
+    nlp.initialize(lambda: [make_example(nlp)])
+    to_huggingface(nlp, tmp_path / "checkpoint")
+    back = from_huggingface(tmp_path / "checkpoint")
+    assert back.get_pipe("transformer").model.attrs["settings"].context == 7
