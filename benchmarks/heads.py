@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy
 import spacy
-from harness import measure, report
+from harness import measure, plot_bars, report
 from spacy.tokens import Doc, DocBin
 
 from spacy_bert_ner.compare import count, get_f1
@@ -90,7 +90,7 @@ def main():
         "Softmax and CRF on WNUT-17 test",
         table,
         notes=["Percent of time: decoding and writing entities, of prediction as a whole."],
-        plot=lambda axes: axes.barh([row["system"] for row in table], [row["f1"] for row in table]),
+        plot=lambda axes: plot_bars(axes, table, key="f1"),
     )
 
 

@@ -22,7 +22,7 @@ from systems import SPANS
 from transformers import pipeline
 
 from spacy_bert_ner import to_huggingface
-from spacy_bert_ner.compare import get_f1
+from spacy_bert_ner.compare import get_ents, get_f1
 
 STOCK = {**SPANS, "doc": {"@span_getters": "spacy-transformers.doc_spans.v1"}}
 
@@ -42,10 +42,6 @@ def concatenate(docs):
     words = [token.text for doc in docs for token in doc]
     tags = [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for doc in docs for t in doc]
     return Doc(docs[0].vocab, words=words, ents=tags)
-
-
-def get_ents(doc):
-    return {(ent.start, ent.end, ent.label_) for ent in doc.ents}
 
 
 def predict(nlp, docs):

@@ -217,16 +217,17 @@ def count(nlp: Language, path: Path) -> Tuple[List[List[int]], float]:
     gold = list(read_docs(path, nlp))
     blank = [Doc(nlp.vocab, words=[token.text for token in doc]) for doc in gold]
     start = time.perf_counter()
-    predicted = [_get_ents(doc) for doc in nlp.pipe(blank)]
+    predicted = [get_ents(doc) for doc in nlp.pipe(blank)]
     seconds = time.perf_counter() - start
     rows = [
         [len(one & other), len(one), len(other)]
-        for one, other in zip(predicted, map(_get_ents, gold))
+        for one, other in zip(predicted, map(get_ents, gold))
     ]
     return rows, sum(map(len, gold)) / seconds
 
 
-def _get_ents(doc: Doc) -> set:
+def get_ents(doc: Doc) -> set:
+    """RETURNS (set): Start, end and label of each entity."""
     return {(ent.start, ent.end, ent.label_) for ent in doc.ents}
 
 
