@@ -22,6 +22,7 @@ from systems import SPANS
 from transformers import pipeline
 
 from spacy_bert_ner import to_huggingface
+from spacy_bert_ner.annotate import predict
 from spacy_bert_ner.compare import get_ents, get_f1
 
 STOCK = {**SPANS, "doc": {"@span_getters": "spacy-transformers.doc_spans.v1"}}
@@ -42,11 +43,6 @@ def concatenate(docs):
     words = [token.text for doc in docs for token in doc]
     tags = [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for doc in docs for t in doc]
     return Doc(docs[0].vocab, words=words, ents=tags)
-
-
-def predict(nlp, docs):
-    blank = [Doc(nlp.vocab, words=[token.text for token in doc]) for doc in docs]
-    return [get_ents(doc) for doc in nlp.pipe(blank)]
 
 
 def make_stock(path, spans):
@@ -102,17 +98,19 @@ def main():
     args = parser.parse_args()
     ours = spacy.load(args.pipeline)
     docs = list(DocBin().from_disk(args.test).get_docs(ours.vocab))
-    systems = {"bert_ner": lambda docs: predict(ours, docs)}
+    systems = {"bert_ner": lambda docs: map(get_ents, predict(ours, docs))}
     for spans in ("doc", "strided"):
         stock = make_stock(args.pipeline, spans)
-        systems[f"spacy-transformers, {spans} spans"] = lambda docs, nlp=stock: predict(nlp, docs)
+        systems[f"spacy-transformers, {spans} spans"] = lambda docs, nlp=stock: map(
+            get_ents, predict(nlp, docs)
+        )
     systems["Hugging Face pipeline"] = make_hugging_face(args.pipeline)
     rows = [{"system": name} for name in systems]
     for size in args.sizes:
         joined = join(docs, size)
         gold = [get_ents(doc) for doc in joined]
         for row, run in zip(rows, systems.values()):
-            found = run(joined)
+            found = list(run(joined))
             right = sum(len(one & other) for one, other in zip(found, gold))
             counts = numpy.array([right, sum(map(len, found)), sum(map(len, gold))])
             row[f"{size}_words"] = round(float(get_f1(counts)), 1)

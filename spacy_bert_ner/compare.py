@@ -16,6 +16,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import load_config
 
+from .annotate import predict
 from .formats import read_docs
 from .types import Floats1d, Ints2d
 
@@ -215,9 +216,8 @@ def count(nlp: Language, path: Path) -> Tuple[List[List[int]], float]:
         and the gold ones; words per second.
     """
     gold = list(read_docs(path, nlp))
-    blank = [Doc(nlp.vocab, words=[token.text for token in doc]) for doc in gold]
     start = time.perf_counter()
-    predicted = [get_ents(doc) for doc in nlp.pipe(blank)]
+    predicted = [get_ents(doc) for doc in predict(nlp, gold)]
     seconds = time.perf_counter() - start
     rows = [
         [len(one & other), len(one), len(other)]

@@ -1,17 +1,20 @@
 """Training data in any of the formats, as it is."""
 
 import random
+import sys
+from collections import defaultdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Corpus as SpacyCorpus
 from spacy.training import Example
 from spacy.util import logger
 
+from .findings import show
 from .formats import FORMATS, FormatError, Report, check_format, read_docs
 
 # They have no entities to learn: of a folder, a text is no training data.
@@ -62,13 +65,13 @@ class Corpus(SpacyCorpus):
         self._is_reported = False
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
-        """Read the data. Spans that don't fit are shown, the first time.
+        """Read the data. What doesn't fit is shown, the first time.
 
         YIELDS (Example): The examples.
         RAISES (ValueError): For a file that can't be read, or if there is none.
         """
         report = Report()
-        yield from self._make_all(nlp, self._read(nlp, report))
+        yield from self._make_all(nlp, self._read(nlp, report), report)
         message = report.message()
         if message and not self._is_reported:
             self._is_reported = True
@@ -96,13 +99,47 @@ class Corpus(SpacyCorpus):
             )
         return found
 
-    def _make_all(self, nlp: Language, docs: Iterable[Doc]) -> Iterator[Example]:
+    def _make_all(self, nlp: Language, docs: Iterable[Doc], report: Report) -> Iterator[Example]:
         if self.shuffle:
             docs = list(docs)
             random.shuffle(docs)
-        make = self.make_examples_gold_preproc if self.gold_preproc else self.make_examples
-        for example in make(nlp, docs):
-            yield from self.augmenter(nlp, example)
+        for doc in docs:
+            for part in self._split(doc, report):
+                example = self._make_example(nlp, part, self.gold_preproc)
+                yield from self.augmenter(nlp, example)
+
+    def _split(self, doc: Doc, report: Report) -> Iterator[Doc]:
+        """A document as spaCy's corpora divide it, but that spans stay, and that what is left out
+        for its length is told."""
+        limit = sys.maxsize if self.gold_preproc or not self.max_length else self.max_length
+        parts = iter([doc])
+        if (self.gold_preproc or len(doc) >= limit) and doc.has_annotation("SENT_START"):
+            parts = _split_sentences(doc)
+        for part in parts:
+            if len(part) < limit:
+                yield part
+            else:
+                report.add(
+                    f"sentences, or documents without sentence marks, have max_length = {limit} "
+                    "tokens or more, and are left out",
+                    show(part.text),
+                )
+
+
+def _split_sentences(doc: Doc) -> Iterator[Doc]:
+    """YIELDS (Doc): The sentences, with their spans, which `Span.as_doc` leaves behind."""
+    spans: Dict[int, List[Tuple[str, Span]]] = defaultdict(list)
+    for key, group in doc.spans.items():
+        for span in group:
+            spans[span.sent.start].append((key, span))
+    for sent in doc.sents:
+        part = sent.as_doc()
+        for key, span in spans[sent.start]:
+            if span.end <= sent.end:
+                i, j = span.start - sent.start, span.end - sent.start
+                copy = Span(part, i, j, label=span.label, kb_id=span.kb_id, span_id=span.id)
+                part.spans.setdefault(key).append(copy)
+        yield part
 
 
 def _is_hidden(path: Path) -> bool:

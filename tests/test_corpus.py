@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.cli.train import train
+from spacy.tokens import Span
 from spacy.training import Example
 from spacy.util import registry
 
@@ -161,6 +162,32 @@ def test_max_length(tmp_path):
     first, second = read(tmp_path, max_length=7)
     assert ents_of(first.reference) == [("Anna", "PER")]
     assert words_of(second.reference) == ["In", "Oslo", "."]
+
+
+@pytest.mark.parametrize("settings", [{"max_length": 7}, {"gold_preproc": True}])
+def test_spans_of_sentences(tmp_path, settings):
+    """Spans of a sentence stay with it; spaCy's corpora lose them all."""
+    doc = make_doc(WORDS, TAGS, sent_starts=STARTS)
+    (cut,) = (i for i, start in enumerate(STARTS) if start and i)
+    doc.spans["wrong"] = [
+        Span(doc, cut, cut + 2, label="X", kb_id="Q1", span_id="id"),
+        Span(doc, 0, 1, label="Y"),
+        Span(doc, cut - 1, cut + 1, label="Z"),
+    ]
+    write_docs(tmp_path / "a.spacy", [doc])
+    first, second = (example.reference for example in read(tmp_path, **settings))
+    assert [(span.text, span.label_) for span in first.spans["wrong"]] == [("Anna", "Y")]
+    (span,) = second.spans["wrong"]
+    assert (span.text, span.label_, span.kb_id_, span.id_) == ("In Oslo", "X", "Q1", "id")
+
+
+def test_what_is_too_long_is_shown(tmp_path, shown):
+    docs = [make_doc(WORDS, TAGS, sent_starts=STARTS), make_doc(WORDS, TAGS)]
+    write_docs(tmp_path / "a.spacy", docs)
+    examples = read(tmp_path, max_length=4)
+    assert [words_of(example.reference) for example in examples] == [["In", "Oslo", "."]]
+    (message,) = shown
+    assert "2 sentences, or documents without sentence marks, have max_length = 4 tokens" in message
 
 
 def test_gold_preproc(tmp_path):
