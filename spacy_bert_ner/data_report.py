@@ -59,9 +59,10 @@ class EncoderReport:
 
     Attributes
     ----------
-    window, limit (int): Wordpieces to pack into a window, and those that it can read.
+    window, stride, context, limit (int): The settings of windows, and the wordpieces that the
+        encoder can read at once.
     docs (Distribution): Wordpieces of the documents.
-    windows (Distribution): Wordpieces of the windows, special tokens included.
+    windows (Distribution): Wordpieces of the windows, special tokens and context included.
     doc_windows (Distribution): Windows of the documents.
     n_tokens, n_unknown, n_unmarked (int): Tokens, wordpieces that aren't in the vocabulary,
         documents without sentence marks.
@@ -72,6 +73,7 @@ class EncoderReport:
     def __init__(self, model: Any):
         self.window: int = model.attrs["settings"].window
         self.stride: int = model.attrs["settings"].stride
+        self.context: int = model.attrs["settings"].context
         self.limit: int = model.shims[0].limit
         self.tokenizer = model.shims[0].pieces
         self.unknown_id: Optional[int] = model.shims[0].encoder.tokenizer.unk_token_id
@@ -104,7 +106,12 @@ class EncoderReport:
             return
         (pieces,) = get_pieces(self.tokenizer, [doc])
         windows = get_windows(
-            self.tokenizer, pieces, window=self.window, stride=self.stride, limit=self.limit
+            self.tokenizer,
+            pieces,
+            window=self.window,
+            stride=self.stride,
+            limit=self.limit,
+            context=self.context,
         )
         self.docs.add([len(pieces.ids)])
         self.windows.add(windows.lengths)
@@ -135,6 +142,7 @@ class EncoderReport:
         return {
             "limit": self.limit,
             "window": self.window,
+            "context": self.context,
             "docs": self.docs.as_dict(),
             "windows": self.windows.as_dict(),
             "doc_windows": self.doc_windows.as_dict(),
@@ -155,6 +163,7 @@ class SplitReport:
     gold (Dict[str, GoldReport]): By component, the entities that it can't learn.
     encoders (Dict[str, EncoderReport]): By component, the documents as its encoder reads them.
     train (Optional[SplitReport]): The split to compare with.
+    is_whole (bool): Whether there are no more documents than those read.
     n_docs, n_tokens (int): Documents, and tokens as they are annotated.
     n_unannotated, n_missing (int): Documents without annotation of entities, and tokens, theirs
         included, of which it isn't known whether they belong to an entity.
@@ -166,6 +175,7 @@ class SplitReport:
     gold: Dict[str, GoldReport]
     encoders: Dict[str, EncoderReport]
     train: Optional["SplitReport"] = None
+    is_whole: bool = True
     n_docs: int = 0
     n_tokens: int = 0
     n_unannotated: int = 0
@@ -229,6 +239,7 @@ class SplitReport:
         if self.train:
             findings += [self.in_train, self.unseen]
         return {
+            "is_whole": self.is_whole,
             "n_docs": self.n_docs,
             "n_tokens": self.n_tokens,
             "n_ents": self.n_ents,

@@ -1,6 +1,7 @@
 """A corpus as the pipeline of a config is trained on it: each split is read once, a document at a
 time."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
@@ -24,14 +25,22 @@ from .listeners import check_upstream
 # Factories that make vectors for others to listen to.
 ENCODER_FACTORIES = ("transformer", "curated_transformer", "tok2vec")
 
+# Training data that are streamed (max_epochs = -1) may have no end.
+STREAM_LIMIT = 10_000
+
 
 def debug_data(
-    config_path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenDict()
+    config_path: Union[str, Path],
+    overrides: Dict[str, Any] = SimpleFrozenDict(),
+    *,
+    limit: Optional[int] = None,
 ) -> DataReport:
     """Read the training and the development data of a config as its pipeline does, and count.
 
     config_path (Union[str, Path]): The config.
     overrides (Dict[str, Any]): Settings that take the place of its own, such as "paths.train".
+    limit (Optional[int]): The most documents to read of a split; if None, all of them, but no more
+        than 10,000 of training data that are streamed (`max_epochs = -1`).
     RETURNS (DataReport): The counts.
     RAISES (ValueError): For a config that can't be trained. OSError: For files that aren't there.
     """
@@ -61,7 +70,7 @@ def debug_data(
             gold[name] = make_gold_report(known, pipe.cfg)
         encoders = {name: EncoderReport(model) for name, model in models.items()}
         splits[split] = SplitReport(gold, encoders, train)
-        _read(nlp, corpus, splits[split])
+        _read(nlp, corpus, splits[split], _get_limit(nlp, split) if limit is None else limit)
     return DataReport(
         lang=str(nlp.lang),
         pipeline=nlp.pipe_names,
@@ -72,11 +81,17 @@ def debug_data(
     )
 
 
-def _read(nlp: Language, corpus: Callable, split: SplitReport) -> None:
+def _get_limit(nlp: Language, split: str) -> Optional[int]:
+    streams = nlp.config.interpolate()["training"]["max_epochs"] == -1
+    return STREAM_LIMIT if split == "train" and streams else None
+
+
+def _read(nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[int]) -> None:
     """Count the examples of a corpus. An encoder sees the sentence marks of components before it,
     as in training."""
     setters = get_sentence_setters(nlp)
-    for example in corpus(nlp):
+    examples = iter(corpus(nlp))
+    for example in islice(examples, limit):
         doc = example.predicted.copy()
         for name, pipe in nlp.components:
             if name in split.encoders:
@@ -84,6 +99,7 @@ def _read(nlp: Language, corpus: Callable, split: SplitReport) -> None:
             if pipe in setters:
                 doc = pipe(doc)
         split.add(Example(doc, example.reference))
+    split.is_whole = next(examples, None) is None
 
 
 def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, Callable]]:

@@ -141,9 +141,12 @@ def test_lengths(report):
     assert encoder.n_unmarked == 0
 
 
-def test_matches_the_windows_that_the_encoder_makes(paths, report):
+@pytest.mark.parametrize("context", [0, 5])
+def test_matches_the_windows_that_the_encoder_makes(paths, context):
     """The same counts from what it gives the listeners."""
-    config = spacy.util.load_config(paths / "config.cfg", overrides=overrides(paths))
+    settings = overrides(paths, **{"components.transformer.model.context": context})
+    report = debug_data(paths / "config.cfg", settings)
+    config = spacy.util.load_config(paths / "config.cfg", overrides=settings)
     nlp = spacy.util.load_model_from_config(config, auto_fill=True)
     nlp.get_pipe("transformer").model.initialize()
     docs = [nlp.get_pipe("sentencizer")(nlp.make_doc(doc.text)) for doc in train_docs(nlp)]
@@ -402,9 +405,8 @@ def test_incorrect_spans(paths, tmp_path):
     assert "train: 1 spans of doc.spans['wrong'] teach nothing" in text
 
 
-def test_other_reader(paths, tmp_path):
-    """Any corpus reader: of it, no path is known, and each split is read once, as a stream."""
-    passes = []
+def use_reader(paths, path, passes, *, n_train):
+    """Write a config with a reader that counts how often it is asked for so many documents."""
 
     @registry.readers("test_debug_data.reader")
     def make_reader(n: int):
@@ -417,9 +419,27 @@ def test_other_reader(paths, tmp_path):
         return read
 
     config = spacy.util.load_config(paths / "config.cfg")
-    for split, n in (("train", 60), ("dev", 3)):
+    for split, n in (("train", n_train), ("dev", 3)):
         config["corpora"][split] = {"@readers": "test_debug_data.reader", "n": n}
-    config.to_disk(tmp_path / "config.cfg")
+    config.to_disk(path)
+
+
+def test_limit(paths, tmp_path, monkeypatch):
+    """A stream is read in part, dev as a whole."""
+    monkeypatch.setattr("spacy_bert_ner.debug_data.STREAM_LIMIT", 5)
+    use_reader(paths, tmp_path / "config.cfg", [], n_train=10**12)
+    report = debug_data(tmp_path / "config.cfg", {"training.max_epochs": -1})
+    assert (report.train.n_docs, report.dev.n_docs) == (5, 3)
+    assert (report.train.is_whole, report.dev.is_whole) == (False, True)
+    result = run(paths, "--limit", 2, config=tmp_path / "config.cfg")
+    for split in ("train", "dev"):
+        assert f"{split}: there are more than these 2 documents" in plain(result)
+
+
+def test_other_reader(paths, tmp_path):
+    """Any corpus reader: of it, no path is known, and each split is read once, as a stream."""
+    passes = []
+    use_reader(paths, tmp_path / "config.cfg", passes, n_train=60)
     report = debug_data(tmp_path / "config.cfg")
     assert passes == [60, 3]
     assert report.train.labels == {"PER": 60}

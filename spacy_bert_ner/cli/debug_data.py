@@ -22,6 +22,7 @@ def debug_data_cli(
     ignore_warnings: bool = Option(False, "--ignore-warnings", "-IW", help="Show counts and errors only"),  # noqa: E501
     verbose: bool = Option(False, "--verbose", "-V", help="Explain, and show what to do"),
     no_format: bool = Option(False, "--no-format", "-NF", help="Print without colors and signs"),
+    limit: Optional[int] = Option(None, "--limit", "-n", min=1, help="Most documents to read of a split. Else all, but 10,000 of a stream (max_epochs = -1)"),  # noqa: E501
     json_path: Optional[Path] = Option(None, "--json", help="File to write all counts to", dir_okay=False),  # noqa: B008, E501
 ) -> None:
     # fmt: on
@@ -46,7 +47,7 @@ def debug_data_cli(
     import_code(code_path)
     try:
         with show_validation_error(config_path):
-            report = debug_data(config_path, overrides)
+            report = debug_data(config_path, overrides, limit=limit)
     except (ValueError, ImportError, OSError) as error:
         msg.fail("Can't read the data of this config", str(error), exits=1)
     if json_path is not None:
@@ -79,6 +80,8 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
     ]
     msg.table(rows, header=header, divider=True, aligns=("l", "r", "r", "r", "r"))
     for name, split in report.splits.items():
+        if not split.is_whole:
+            msg.info(f"{name}: there are more than these {split.n_docs} documents")
         if not split.n_docs:
             msg.fail(
                 f"No documents in {name}",
