@@ -27,10 +27,17 @@ def write_entities(
     name (str): Of the component, for errors.
     cfg (Dict[str, Any]): Its settings.
     transitions (Optional[Floats2d]): Of a CRF, (n_tags, n_tags).
-    RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences.
+    RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences; and for
+        scores that are no numbers.
     """
     if not docs:
         return
+    if not all(numpy.isfinite(X).all() for X in scores):
+        raise ValueError(
+            f"'{name}' gives scores that are no numbers (NaN). If the encoder's precision is "
+            '"fp16" or "bf16", set it to "fp32" in [components.transformer.model]; if they stay, '
+            "its weights are broken: train anew, at a lower learning rate."
+        )
     fixed = [
         get_constraints(
             doc,
@@ -64,7 +71,7 @@ def write_entities(
                 starts[i:j].tolist(), ends[i:j].tolist(), mine.labels.tolist()
             )
         ]
+        kept = list(doc.ents) if cfg["annotate_ents"] and not cfg["overwrite_ents"] else []
         if cfg["annotate_ents"]:
-            kept = [] if cfg["overwrite_ents"] else list(doc.ents)
             doc.set_ents(kept + spans, blocked=constraints.blocked, default="outside")
-        doc.spans[key] = make_span_group(doc, key, spans, mine)
+        doc.spans[key] = make_span_group(doc, key, spans, mine.scores, kept)

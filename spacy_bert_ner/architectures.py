@@ -26,11 +26,11 @@ def build_linear_softmax_v1(
 
     tok2vec (Model[List[Doc], List[Floats2d]]): A vector for each token, (n_tokens, width).
     dropout (Optional[float]): Rate of dropout on these vectors; null follows `[training] dropout`.
-    nO (Optional[int]): Number of tags; null takes it from the component's labels.
+    nO (Optional[int]): Number of tags, which can't grow; null takes it from the component's labels.
     RETURNS (Model[List[Doc], List[Floats2d]]): Probabilities, (n_tokens, nO).
     """
     output_layer = Softmax_v2(nO, tok2vec.maybe_get_dim("nO"), init_W=_init_normal)
-    return _make_head(tok2vec, output_layer, _make_dropout(dropout), output_layer)
+    return _make_head(tok2vec, nO, _make_dropout(dropout), output_layer)
 
 
 def build_dense_softmax_v1(
@@ -61,7 +61,7 @@ def build_dense_softmax_v1(
         eps=eps,
     )
     output_layer = Softmax_v2(nO, width, init_W=_init_normal)
-    model = _make_head(tok2vec, output_layer, dense, _make_dropout(dropout), output_layer)
+    model = _make_head(tok2vec, nO, dense, _make_dropout(dropout), output_layer)
     model.set_ref("dense_norm", dense)
     return model
 
@@ -93,7 +93,7 @@ def build_linear_crf_v1(
         init_W=_init_normal,
         learn_rate_factor=learn_rate_factor,
     )
-    return _make_head(tok2vec, output_layer, _make_dropout(dropout), output_layer)
+    return _make_head(tok2vec, nO, _make_dropout(dropout), output_layer)
 
 
 def _make_dropout(dropout: Optional[float]) -> Model[Floats2d, Floats2d]:
@@ -101,12 +101,14 @@ def _make_dropout(dropout: Optional[float]) -> Model[Floats2d, Floats2d]:
 
 
 def _make_head(
-    tok2vec: Model[List[Doc], List[Floats2d]], output_layer: Model, *layers: Model
+    tok2vec: Model[List[Doc], List[Floats2d]], nO: Optional[int], *layers: Model
 ) -> Model[List[Doc], List[Floats2d]]:
+    """The last of the layers gives the tags."""
     model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(chain(*layers)))
     model.set_ref("tok2vec", tok2vec)
-    model.set_ref("output_layer", output_layer)
-    model.attrs["resize_output"] = resize_output
+    model.set_ref("output_layer", layers[-1])
+    if nO is None:  # a number in the config has to hold when it is loaded
+        model.attrs["resize_output"] = resize_output
     return model
 
 

@@ -18,11 +18,12 @@ from .annotations import write_entities
 from .gold import get_gold, get_labels, report_gold
 from .hf.protocol import CheckpointLoader
 from .layers.linear_crf import get_transitions, has_transitions
-from .listeners import check_no_listeners, check_output, check_upstream
+from .listeners import check_output, check_rehearsal, check_upstream
 from .losses import CrossEntropy, Loss, rehearsal_loss
-from .schemes import TagSet
+from .schemes import TagSet, get_tag_set
 from .scorer import bert_ner_score
 from .scores import install_extensions
+from .settings import CONFIGURED, check_outputs, check_settings, settle_settings
 from .types import Floats2d
 
 DEFAULT_MODEL = """
@@ -142,13 +143,8 @@ class BertNER(TrainablePipe):
         incorrect_spans_key (Optional[str]): Key of `doc.spans` of gold documents, with entities
             that are known to be wrong.
         scorer (Optional[Callable]): The scoring method.
-        RAISES (ValueError): For a threshold that is no score.
+        RAISES (ValueError): For settings that can't be.
         """
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(
-                f"'{name}' can't have the threshold {threshold}: set it to a score from 0 (all "
-                "entities) to 1."
-            )
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -156,8 +152,7 @@ class BertNER(TrainablePipe):
         self.loss = CrossEntropy() if loss is None else loss
         self._rehearsal_model: Optional[Model] = None  # set by nlp.resume_training
         self._reported: set = set()  # labels that were told of
-        self.cfg: Dict[str, Any] = {
-            "labels": [],
+        settings = {
             "scheme": scheme,
             "align": align,
             "decoder": decoder,
@@ -168,6 +163,8 @@ class BertNER(TrainablePipe):
             "spans_key": spans_key,
             "incorrect_spans_key": incorrect_spans_key,
         }
+        check_settings(name, settings)
+        self.cfg: Dict[str, Any] = {"labels": [], **settings, CONFIGURED: settings}
         install_extensions()
 
     @property
@@ -183,7 +180,7 @@ class BertNER(TrainablePipe):
     @property
     def tag_set(self) -> TagSet:
         """RETURNS (TagSet): The tags that the model predicts, in its order."""
-        return TagSet(self.cfg["scheme"], self.labels)
+        return get_tag_set(self.cfg["scheme"], self.labels)
 
     def add_label(self, label: str) -> int:
         """Add a label. A model that is initialized gets its tags behind the others; these keep
@@ -197,12 +194,13 @@ class BertNER(TrainablePipe):
         if label in self.labels:
             return 0
         n_tags = self._n_outputs()
-        if n_tags is not None and n_tags == len(self.tag_set) and not self.is_resizable:
-            raise ValueError(Errors.E922.format(name=self.name, nO=n_tags))
+        n_needed = len(get_tag_set(self.cfg["scheme"], (*self.labels, label)))
+        if n_tags is not None and n_tags < n_needed:
+            if not self.is_resizable:
+                raise ValueError(Errors.E922.format(name=self.name, nO=n_tags))
+            self.set_output(n_needed)
         self.cfg["labels"].append(label)
         self.vocab.strings.add(label)
-        if n_tags is not None and n_tags < len(self.tag_set) and self.is_resizable:
-            self.set_output(len(self.tag_set))
         return 1
 
     def predict(self, docs: Iterable[Doc]) -> List[Floats2d]:
@@ -226,8 +224,10 @@ class BertNER(TrainablePipe):
         `annotate_ents`, to `doc.ents`, beside those that are there unless `overwrite_ents`.
 
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
-        RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences.
+        RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences; for
+            settings that can't be, and for scores that are no numbers.
         """
+        check_settings(self.name, self.cfg)
         transitions = None
         if has_transitions(self.model):
             layer = self.model.get_ref("output_layer")
@@ -298,7 +298,8 @@ class BertNER(TrainablePipe):
         """Learn to predict what the model did when `nlp.resume_training` was called, so that it
         doesn't forget it. Does nothing before.
 
-        RAISES (ValueError): If the model listens to a transformer, which doesn't rehearse.
+        RAISES (ValueError): If the model listens to a transformer, which doesn't rehearse, or is a
+            CRF.
         """
         losses = {} if losses is None else losses
         examples = list(examples)
@@ -306,7 +307,7 @@ class BertNER(TrainablePipe):
         docs = [example.predicted for example in examples]
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
-        check_no_listeners(self.name, self.model)
+        check_rehearsal(self.name, self.model)
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
         loss, d_scores = rehearsal_loss(scores, self._rehearsal_model.predict(docs))
@@ -347,30 +348,35 @@ class BertNER(TrainablePipe):
                 f"doc.ents are set, or name the labels in [initialize.components.{self.name}] "
                 "labels."
             )
+        n_tags = len(self.tag_set)
+        check_outputs(self.name, n_tags, self._n_outputs())
         self.loss.check(self.labels, self.model)
         report = report_gold(get_examples(), nlp, self.labels, self.cfg)
         self._reported |= report.unknown_labels
         message = report.message()
         if message:
             logger.warning("[%s] %s", self.name, message)
-        sample = [example.x for example in islice(get_examples(), 10) if len(example.x)]
-        n_tags = len(self.tag_set)
+        filled = (example.x for example in get_examples() if len(example.x))
+        sample = list(islice(filled, 10))
         Y: List[Any] = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]
         self.model.initialize(X=sample or None, Y=Y or None)
         if write_head is not None:
             write_head()
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "BertNER":
+        configured = self.cfg[CONFIGURED]
         super().from_bytes(bytes_data, exclude=exclude)
-        self._intern_labels()
+        self._finish_loading(configured)
         return self
 
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "BertNER":
+        configured = self.cfg[CONFIGURED]
         super().from_disk(path, exclude=exclude)
-        self._intern_labels()
+        self._finish_loading(configured)
         return self
 
-    def _intern_labels(self) -> None:
+    def _finish_loading(self, configured: Dict[str, Any]) -> None:
+        settle_settings(self.name, self.cfg, configured)
         # A string that the vocabulary first sees in a memory zone is gone after it.
         for label in self.labels:
             self.vocab.strings.add(label)

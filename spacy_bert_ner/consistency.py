@@ -1,7 +1,9 @@
 """R-Drop (Liang et al. 2021): a document is read twice with different dropout, and both readings
 are to agree. The batcher makes the copies, and the loss compares what comes of them."""
 
+import warnings
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy
@@ -25,7 +27,9 @@ def make_batch_twice(batcher: Batcher) -> Batcher:
 
     def batch(examples: Iterable[Example]) -> Iterator[List[Example]]:
         for chunk in batcher(examples):
-            yield [*chunk, *(Example(eg.predicted.copy(), eg.reference) for eg in chunk)]
+            # Side by side, so that accumulate_gradient, which divides a batch, parts few of them.
+            pairs = ((eg, Example(eg.predicted.copy(), eg.reference)) for eg in chunk)
+            yield list(chain.from_iterable(pairs))
 
     return batch
 
@@ -60,6 +64,12 @@ class RDrop:
         inputs of the softmax."""
         loss, gradients = self.loss(model, scores, gold, tag_set)
         pairs = find_pairs(gold)
+        if not pairs:
+            warnings.warn(
+                "spacy-bert-ner.RDrop.v1 has nothing to compare: no document is in this batch "
+                'twice. Set [training.batcher] @batchers = "spacy-bert-ner.batch_twice.v1".',
+                stacklevel=2,
+            )
         rows = [model.ops.xp.asarray(numpy.nonzero(gold[i].tags != MISSING)[0]) for i, _ in pairs]
         factor = self.weight / max(sum(map(len, rows)), 1)
         for (i, j), known in zip(pairs, rows):

@@ -1,12 +1,12 @@
 """Linear-chain conditional random fields (Lafferty et al. 2001): what tag sequences are worth, in
 total and by tag. All in double precision, sequences of a padded batch side by side."""
 
-from typing import List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Tuple
 
 import numpy
 
 from .schemes import TagSet
-from .types import Floats1d, Floats2d, Floats3d, Ints1d
+from .types import Bools1d, Floats1d, Floats2d, Floats3d, Ints1d
 
 
 class Chain(NamedTuple):
@@ -37,6 +37,14 @@ def make_chain(scores: List[Floats2d], transitions: Floats2d, tag_set: TagSet) -
         row[0, ~tag_set.first] = -numpy.inf
         row[len(X) - 1, ~tag_set.last] = -numpy.inf
     return Chain(padded, lengths, numpy.where(tag_set.allowed, transitions, -numpy.inf))
+
+
+def like_lengths(lengths: Ints1d) -> Iterator[Bools1d]:
+    """YIELDS (Bools1d): Which sequences to pad together, (n_sequences,): none to over twice its
+    length."""
+    sizes = numpy.ceil(numpy.log2(lengths))
+    for size in numpy.unique(sizes):
+        yield sizes == size
 
 
 def log_partition(chain: Chain) -> Floats1d:
@@ -84,7 +92,8 @@ def _backward(chain: Chain) -> Floats3d:
     scores, lengths, transitions = chain
     backward = numpy.zeros(scores.shape)
     for t in range(scores.shape[1] - 2, -1, -1):
-        onward = log_sum_exp(transitions + (backward + scores)[:, t + 1, None, :], axis=2)
+        arriving = backward[:, t + 1] + scores[:, t + 1]
+        onward = log_sum_exp(transitions + arriving[:, None, :], axis=2)
         backward[:, t] = numpy.where((t + 1 < lengths)[:, None], onward, 0.0)
     return backward
 

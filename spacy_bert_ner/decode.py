@@ -1,11 +1,11 @@
 """From tag probabilities to entities."""
 
 from dataclasses import dataclass
-from typing import Iterator, Optional, Tuple, Union
+from typing import Optional, Tuple, Union
 
 import numpy
 
-from .crf import get_marginals, make_chain
+from .crf import get_marginals, like_lengths, make_chain
 from .schemes import TagSet
 from .types import Bools1d, Floats1d, Floats2d, Floats3d, Ints1d, Ints2d
 
@@ -96,7 +96,7 @@ def _crf_probs(
     probs = numpy.zeros(scores.shape)
     starts = numpy.nonzero(breaks)[0]
     ends = numpy.append(starts[1:], len(scores))[: len(starts)]
-    for chosen in _like_lengths(ends - starts):
+    for chosen in like_lengths(ends - starts):
         rows = [numpy.arange(i, j) for i, j in zip(starts[chosen], ends[chosen])]
         chain = make_chain([scores[i] for i in rows], transitions, tag_set)
         _, marginals, _ = get_marginals(chain)
@@ -160,20 +160,12 @@ def _decode_pieces(
     scores: Floats2d, starts: Ints1d, ends: Ints1d, transitions: Floats2d, tags: Ints1d
 ) -> None:
     """Decode ranges of tokens, those of like length together, and write their tags, in place."""
-    for chosen in _like_lengths(ends - starts):
+    for chosen in like_lengths(ends - starts):
         lengths = ends[chosen] - starts[chosen]
         steps = numpy.arange(lengths.max())
         inside = steps < lengths[:, None]
         rows = numpy.where(inside, starts[chosen][:, None] + steps, 0)
         tags[rows[inside]] = viterbi(scores[rows], lengths, transitions)[inside]
-
-
-def _like_lengths(lengths: Ints1d) -> Iterator[Bools1d]:
-    """YIELDS (Bools1d): Which sequences to pad together, (n_sequences,): none to over twice its
-    length."""
-    sizes = numpy.ceil(numpy.log2(lengths))
-    for size in numpy.unique(sizes):
-        yield sizes == size
 
 
 def viterbi(scores: Floats3d, lengths: Ints1d, transitions: Floats2d) -> Ints2d:

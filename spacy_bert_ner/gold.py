@@ -10,7 +10,7 @@ from spacy.training import Example
 
 from .chars import count_before, nonspace_table, visible_tokens
 from .findings import Finding, format_findings, show
-from .schemes import TagSet
+from .schemes import SCHEMES, TagSet
 from .types import Bools1d, Ints1d
 from .words import Words, get_words
 
@@ -119,6 +119,7 @@ class GoldReport:
 
     labels (Optional[Sequence[str]]): The model's labels, None if they come from this corpus.
     by_sentence (bool): Whether entities are decoded within sentences.
+    scheme (str): The tag scheme.
     incorrect_spans_key (Optional[str]): Where documents have entities known to be wrong.
     align (str): What gets a tag, "token" or "word".
     """
@@ -128,11 +129,13 @@ class GoldReport:
         labels: Optional[Sequence[str]],
         *,
         by_sentence: bool,
+        scheme: str = "BIO",
         incorrect_spans_key: Optional[str] = None,
         align: str = "token",
     ):
         self.labels = None if labels is None else set(labels)
         self.align = align
+        self.merges = not SCHEMES[scheme].separates
         self.incorrect_spans_key = incorrect_spans_key
         self.n_ents = 0
         self.lost = Finding("gold entities don't align with the tokens, which count as missing")
@@ -151,6 +154,10 @@ class GoldReport:
             if by_sentence
             else "gold entities cross a sentence start, and may be read in two windows"
         )
+        self.merged = Finding(
+            f'gold entities stand behind another of their label, which scheme = "{scheme}" makes '
+            'one of: set scheme = "BIO"'
+        )
         self.incorrect = Finding(
             f"spans of doc.spans['{incorrect_spans_key}'] teach nothing: they don't align with the "
             "tokens, or have labels the model doesn't have"
@@ -159,7 +166,7 @@ class GoldReport:
     @property
     def findings(self) -> List[Finding]:
         """RETURNS (List[Finding]): What was found of entities, kind by kind."""
-        return [self.lost, self.blank, self.divided, self.unknown, self.crossing]
+        return [self.lost, self.blank, self.divided, self.unknown, self.crossing, self.merged]
 
     def add(self, example: Example) -> None:
         """Count the entities of one example.
@@ -184,6 +191,7 @@ class GoldReport:
             if not self._knows(ent):
                 self.unknown.add(_show(ent))
                 self.unknown_labels.add(ent.label_)
+        before = (0, "")  # the word behind the entity before, and its label
         for ent in aligned:
             if not (visible[ent.start] and visible[ent.end - 1]):
                 self.blank.add(_show(ent))
@@ -191,6 +199,10 @@ class GoldReport:
                 self.divided.add(_show(ent))
             if starts[ent.start + 1 : ent.end].any():
                 self.crossing.add(_show(ent))
+            i, j, _ = words.within(ent.start, ent.end)
+            if self.merges and before == (i, ent.label_):
+                self.merged.add(_show(ent))
+            before = (j, ent.label_)
 
     def _add_incorrect(self, example: Example) -> None:
         aligned = get_incorrect_spans(example, self.incorrect_spans_key)
@@ -240,6 +252,7 @@ def make_gold_report(labels: Optional[Sequence[str]], cfg: Dict[str, Any]) -> Go
     return GoldReport(
         labels,
         by_sentence=cfg["decode_scope"] == "sentence",
+        scheme=cfg["scheme"],
         incorrect_spans_key=cfg["incorrect_spans_key"],
         align=cfg["align"],
     )
@@ -274,7 +287,7 @@ def get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
     """RETURNS (List[Callable[[Doc], Doc]]): The components that set sentence starts in training,
     and those annotating before them on which they may depend. At initialization, they haven't
     run on the examples yet."""
-    training = nlp.config["training"]
+    training = nlp.config.interpolate()["training"]
     pipes: List[Callable[[Doc], Doc]] = []
     last = 0
     for name, pipe in nlp.components:

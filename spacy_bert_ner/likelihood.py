@@ -7,7 +7,7 @@ from typing import Any, List, Sequence, Tuple
 import numpy
 from thinc.api import Model
 
-from .crf import Chain, get_marginals, make_chain
+from .crf import Chain, get_marginals, like_lengths, make_chain
 from .gold import MISSING, Gold, Incorrect
 from .layers.linear_crf import add_gradient, get_transitions, has_transitions
 from .schemes import TagSet
@@ -42,17 +42,21 @@ class CRFLikelihood:
         ops, layer = model.ops, model.get_ref("output_layer")
         gradients: List[Any] = [numpy.zeros(X.shape, dtype="float32") for X in scores]
         n_known = sum(int((doc.tags != MISSING).sum()) + len(doc.incorrect) for doc in gold)
-        docs = [i for i, doc in enumerate(gold) if len(doc.rows)]
+        docs = numpy.array([i for i, doc in enumerate(gold) if len(doc.rows)])
         loss = 0.0
         if n_known:
-            chain = make_chain(
-                [ops.to_numpy(scores[i])[gold[i].rows] for i in docs],
-                ops.to_numpy(get_transitions(layer)),
-                tag_set,
-            )
-            loss, d_scores, d_transitions = _likelihood(chain, [gold[i] for i in docs], tag_set)
-            for i, d_doc in zip(docs, d_scores / n_known):
-                gradients[i][gold[i].rows] = d_doc[: len(gold[i].rows)]
+            transitions = ops.to_numpy(get_transitions(layer))
+            d_transitions = numpy.zeros(transitions.shape)
+            for chosen in like_lengths(numpy.array([len(gold[i].rows) for i in docs])):
+                rows = [(i, gold[i].rows) for i in docs[chosen].tolist()]
+                chain = make_chain(
+                    [ops.to_numpy(scores[i])[row] for i, row in rows], transitions, tag_set
+                )
+                part, d_scores, d_part = _likelihood(chain, [gold[i] for i, _ in rows], tag_set)
+                loss += part
+                d_transitions += d_part
+                for (i, row), d_doc in zip(rows, d_scores / n_known):
+                    gradients[i][row] = d_doc[: len(row)]
             d_transitions = (d_transitions / n_known).astype("float32")
             add_gradient(layer, ops.asarray2f(d_transitions))  # type: ignore[arg-type]
         return loss / max(n_known, 1), [ops.xp.asarray(gradient) for gradient in gradients]
@@ -94,7 +98,7 @@ def _unlikelihood(
         _one_hot(span.tags, len(tag_set)), spelled[0, places], -numpy.inf
     )
     if span.follower is not None:
-        longer = tag_set.allowed[span.tags[-1]] & ~tag_set.first
+        longer = tag_set.continues[span.tags[-1]]
         spelled[0, places[-1] + 1, longer] = -numpy.inf
     totals, tags, pairs = get_marginals(chain)
     wrong_totals, wrong_tags, wrong_pairs = get_marginals(chain._replace(scores=spelled))

@@ -6,10 +6,11 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model
 
+from .layers.linear_crf import has_transitions
+
 ADD = (
-    'Add a transformer before \'{name}\': nlp.add_pipe("transformer", before="{name}") with a '
-    'model "spacy-bert-ner.TransformerModel.v1", or "transformer" before "{name}" in '
-    "[nlp] pipeline with a block [components.transformer]."
+    'Add a {factory} before \'{name}\': nlp.add_pipe("{factory}", before="{name}"){model}, or '
+    '"{factory}" before "{name}" in [nlp] pipeline with a block [components.{factory}].'
 )
 SWITCH = """A listener only hears its own kind. For '{factory}', set:
 
@@ -25,12 +26,23 @@ class Kind(NamedTuple):
     get_upstream (Callable[[Model], str]): The name of that component, or "*".
     is_heard (Callable[[Doc], bool]): Whether a document has output for it.
     settings (str): The block of the config that makes one.
+    model (str): What to give a new component of the factory.
     """
 
     factory: str
     get_upstream: Callable[[Any], str]
     is_heard: Callable[[Doc], bool]
     settings: str
+    model: str = ""
+
+    def get_pipe(self, listener: Any) -> str:
+        """RETURNS (str): The name of the component, as far as the listener tells."""
+        upstream = self.get_upstream(listener)
+        return self.factory if upstream == "*" else upstream
+
+    def add(self, name: str) -> str:
+        """RETURNS (str): How to add the component for another, `name`."""
+        return ADD.format(factory=self.factory, name=name, model=self.model)
 
 
 def _get_output(doc: Doc) -> Any:
@@ -48,6 +60,7 @@ KINDS: Dict[str, Kind] = {
         "grad_factor = 1.0\n"
         'upstream = "{upstream}"\n'
         'pooling = {{"@layers": "spacy-bert-ner.reduce_first.v1"}}',
+        ' with a model "spacy-bert-ner.TransformerModel.v1"',
     ),
     "last_transformer_layer_listener": Kind(
         "curated_transformer",
@@ -91,7 +104,7 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
         upstream = find_upstream(nlp, name, listener)
         if upstream is None:
             raise ValueError(_missing(nlp, name, listener))
-        training = nlp.config["training"]
+        training = nlp.config.interpolate()["training"]
         frozen = upstream in training["frozen_components"]
         if frozen and upstream not in training["annotating_components"]:
             raise ValueError(
@@ -107,24 +120,27 @@ def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
 
     RAISES (ValueError): If it hasn't.
     """
-    kinds = {KINDS[listener.name] for listener in get_listeners(model)}
+    kinds = {KINDS[listener.name]: listener for listener in get_listeners(model)}
     for doc in docs if kinds else ():
-        for kind in kinds:
+        for kind, listener in kinds.items():
             if len(doc) and not kind.is_heard(doc):
-                raise ValueError(_unheard(doc, name, kind))
+                raise ValueError(_unheard(doc, name, kind, kind.get_pipe(listener)))
 
 
-def check_no_listeners(name: str, model: Model) -> None:
-    """RAISES (ValueError): For a model that listens, and so can't rehearse: `nlp.rehearse` runs no
-    encoder before it."""
+def check_rehearsal(name: str, model: Model) -> None:
+    """RAISES (ValueError): For a model that listens, and so can't rehearse, since `nlp.rehearse`
+    runs no encoder before it; and for a CRF, whose transitions would be left out."""
+    leave_out = f'Leave it out: nlp.rehearse(examples, exclude=["{name}"]). '
+    mix = "Or train with examples of the old data among the new."
     for listener in get_listeners(model):
-        factory = KINDS[listener.name].factory
+        upstream = KINDS[listener.name].get_pipe(listener)
         raise ValueError(
-            f"'{name}' can't rehearse, since '{factory}', to which it listens, doesn't. Leave it "
-            f'out: nlp.rehearse(examples, exclude=["{name}"]). Or give it an encoder of its own '
-            f'first: nlp.replace_listeners("{factory}", "{name}", ["model.tok2vec"]). Or train '
-            "with examples of the old data among the new."
+            f"'{name}' can't rehearse, since '{upstream}', to which it listens, doesn't. "
+            f"{leave_out}Or give it an encoder of its own first: "
+            f'nlp.replace_listeners("{upstream}", "{name}", ["model.tok2vec"]). {mix}'
         )
+    if has_transitions(model):
+        raise ValueError(f"'{name}' can't rehearse, since its model is a CRF. {leave_out}{mix}")
 
 
 def find_upstream(nlp: Language, name: str, listener: Model) -> Optional[str]:
@@ -153,10 +169,10 @@ def _missing(nlp: Language, name: str, listener: Any) -> str:
                     f"'{name}' listens to {which}, and the pipeline has a {factory} named "
                     f"'{pipe}'. " + _switch(name, other, pipe, nlp.get_pipe(pipe))
                 )
-    return f"'{name}' listens to {which}, and the pipeline has none. " + ADD.format(name=name)
+    return f"'{name}' listens to {which}, and the pipeline has none. {kind.add(name)}"
 
 
-def _unheard(doc: Doc, name: str, kind: Kind) -> str:
+def _unheard(doc: Doc, name: str, kind: Kind, upstream: str) -> str:
     output = _get_output(doc)
     for other in KINDS.values():
         if "transformer" in kind.factory and output is not None and other.is_heard(doc):
@@ -165,9 +181,9 @@ def _unheard(doc: Doc, name: str, kind: Kind) -> str:
                 + _switch(name, other, "*", None)
             )
     return (
-        f"'{name}' got a document without {kind.factory} output: the {kind.factory} is missing, "
-        f"disabled, behind '{name}', or its output was removed (by doc_cleaner). Enable it: "
-        f'nlp.enable_pipe("{kind.factory}"). ' + ADD.format(name=name)
+        f"'{name}' got a document without the output of '{upstream}': it is missing, disabled, "
+        f"behind '{name}', or its output was removed (by doc_cleaner). Enable it: "
+        f'nlp.enable_pipe("{upstream}"). {kind.add(name)}'
     )
 
 

@@ -126,15 +126,23 @@ def make_cross_entropy(
 
 def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
     """Mean squared distance of the probabilities from those of the model to keep, per token, and
-    the gradient that spaCy's tagger rehearses with: that of the cross-entropy against them.
+    the gradient that spaCy's tagger rehearses with: that of the cross-entropy against them. Tags
+    that this model doesn't have yet are left alone.
 
     probs, targets (List[Floats2d]): Tag probabilities, float32, (n_tokens, n_tags).
     RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient with respect to the inputs
         of the softmax.
     """
     n_tokens = sum(len(P) for P in probs)
-    gradients = [(P - target) / float(n_tokens) for P, target in zip(probs, targets)]
-    loss = sum(float(((P - target) ** 2).sum()) for P, target in zip(probs, targets)) / n_tokens
+    loss = 0.0
+    gradients = []
+    for P, target in zip(probs, targets):
+        gradient = P * 0.0
+        n_known = target.shape[1]
+        known = P[:, :n_known] / (P[:, :n_known].sum(axis=1, keepdims=True) + TINY)
+        gradient[:, :n_known] = (known - target) / float(n_tokens)
+        loss += float(((known - target) ** 2).sum()) / n_tokens
+        gradients.append(gradient)
     return loss, gradients
 
 

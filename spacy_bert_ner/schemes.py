@@ -1,6 +1,7 @@
 """Tag schemes as data (after Ramshaw & Marcus 1995, and seqeval's `scheme.py`)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy
@@ -48,6 +49,11 @@ class Scheme:
     def continuing(self) -> str:
         """RETURNS (str): Prefixes that another token of the same entity can follow."""
         return self.begin + self.inside + (self.again or "")
+
+    @property
+    def separates(self) -> bool:
+        """RETURNS (bool): Whether neighbours of one label are told apart."""
+        return bool(self.starting)
 
     @property
     def closed(self) -> str:
@@ -127,3 +133,9 @@ class TagSet:
     @staticmethod
     def _having(pairs: List[Tuple[str, int]], prefixes: str) -> Bools1d:
         return numpy.array([False] + [prefix in prefixes for prefix, _ in pairs])
+
+
+@lru_cache(maxsize=16)
+def get_tag_set(scheme: str, labels: Tuple[str, ...]) -> TagSet:
+    """RETURNS (TagSet): One that is made once, since its tables have n_tags² entries."""
+    return TagSet(scheme, labels)

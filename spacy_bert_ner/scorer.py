@@ -1,13 +1,34 @@
 from typing import Any, Callable, Dict, Iterable
 
 from spacy.scorer import get_ner_prf
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 
-def bert_ner_score(examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+def bert_ner_score(
+    examples: Iterable[Example],
+    *,
+    annotate_ents: bool = True,
+    spans_key: str = "bert_ner",
+    **kwargs: Any,
+) -> Dict[str, Any]:
     """Precision, recall and F-score of entities by exact start, end and label, over all and for
-    each label: `ents_p`, `ents_r`, `ents_f`, `ents_per_type`. Equal to spaCy's `ner_scorer.v1`."""
+    each label: `ents_p`, `ents_r`, `ents_f`, `ents_per_type`. Equal to spaCy's `ner_scorer.v1`.
+
+    annotate_ents (bool): Whether the entities are in `doc.ents`, or in `doc.spans` alone.
+    spans_key (str): Their key there.
+    """
+    if not annotate_ents:
+        examples = (_with_ents(example, spans_key) for example in examples)
     return get_ner_prf(examples)
+
+
+def _with_ents(example: Example, spans_key: str) -> Example:
+    doc = example.predicted
+    copy = Doc(doc.vocab, [token.text for token in doc], [bool(token.whitespace_) for token in doc])
+    group = doc.spans.get(spans_key, [])
+    copy.set_ents([Span(copy, span.start, span.end, label=span.label) for span in group])
+    return Example(copy, example.reference)
 
 
 def make_bert_ner_scorer() -> Callable[..., Dict[str, Any]]:

@@ -272,9 +272,26 @@ class TestLabels:
         nlp = make_nlp(head={"nO": 3})
         pipe = nlp.get_pipe("bert_ner")
         pipe.add_label("PER")
-        pipe.model.attrs.pop("resize_output")
         with pytest.raises(ValueError, match="E922"):
             pipe.add_label("LOC")
+
+    @pytest.mark.parametrize("nO", [4, 9])
+    def test_fixed_nO_that_does_not_fit(self, nO):
+        nlp = make_nlp(head={"nO": nO})
+        with pytest.raises(ValueError, match="E922" if nO == 4 else "5 tags.*nO = 9: set nO to 5"):
+            nlp.initialize(lambda: [make_example(nlp)])
+
+    def test_fixed_nO_that_fits(self, tiny_encoder, tmp_path):
+        nlp = make_nlp({"name": tiny_encoder, "window": 0}, {"nO": 5})
+        nlp.initialize(lambda: [make_example(nlp)])
+        nlp.to_disk(tmp_path)
+        assert spacy.load(tmp_path).get_pipe("bert_ner").labels == ("LOC", "PER")
+
+    def test_first_examples_without_tokens(self, tiny_encoder):
+        nlp = make_nlp({"name": tiny_encoder, "window": 0})
+        empty = [make_example(nlp, [], []) for _ in range(12)]
+        nlp.initialize(lambda: [*empty, make_example(nlp)])
+        assert len(nlp("Anna").ents) <= 1
 
     def test_kept_out_of_memory_zones(self, trained):
         with trained.memory_zone():
@@ -314,7 +331,9 @@ class TestUpstream:
 
     def test_disabled(self, trained):
         with trained.select_pipes(disable=["transformer"]):
-            with pytest.raises(ValueError, match="without transformer output.*enable_pipe"):
+            with pytest.raises(
+                ValueError, match="without the output of 'transformer'.*enable_pipe"
+            ):
                 trained(TEXT)
             assert len(trained("")) == 0
 
@@ -358,6 +377,101 @@ def test_report_names_what_does_not_fit(caplog):
     assert "1 of 2 gold entities cross a sentence start" in message
     assert "'Mr . Berg' (PER)" in message
     assert not example.predicted.has_annotation("SENT_START")
+
+
+class TestSavedSettings:
+    def test_changed_in_cfg(self, tiny, tmp_path):
+        tiny.get_pipe("bert_ner").cfg["threshold"] = 0.25
+        tiny.to_disk(tmp_path / "a")
+        nlp = spacy.load(tmp_path / "a")
+        nlp.to_disk(tmp_path / "b")
+        for folder in ("a", "b"):
+            assert spacy.load(tmp_path / folder).get_pipe("bert_ner").cfg["threshold"] == 0.25
+
+    def test_changed_in_the_config(self, tiny, tmp_path):
+        """The config wins over what was saved, if it was changed since, once and for all."""
+        tiny.get_pipe("bert_ner").cfg.update(threshold=0.25, decoder="greedy")
+        tiny.to_disk(tmp_path / "a")
+        settings = {"threshold": 1.0, "spans_key": "found"}
+        config = {f"components.bert_ner.{key}": value for key, value in settings.items()}
+        nlp = spacy.load(tmp_path / "a", config=config)
+        cfg = nlp.get_pipe("bert_ner").cfg
+        assert (cfg["threshold"], cfg["spans_key"], cfg["decoder"]) == (1.0, "found", "greedy")
+        assert "found" in nlp(TEXT).spans
+        nlp.to_disk(tmp_path / "b")
+        again = spacy.load(tmp_path / "b").get_pipe("bert_ner").cfg
+        assert again == cfg
+        path = tmp_path / "b" / "config.cfg"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("threshold = 1.0", "threshold = 0.5"), encoding="utf-8")
+        assert spacy.load(tmp_path / "b").get_pipe("bert_ner").cfg["threshold"] == 0.5
+
+    def test_another_scheme(self, tiny_pipeline):
+        with pytest.raises(ValueError, match='trained with scheme = "BIO".*scheme = "BILUO"'):
+            spacy.load(tiny_pipeline, config={"components.bert_ner.scheme": "BILUO"})
+
+    def test_saved_before_there_was_a_record(self, tiny):
+        data = tiny.get_pipe("bert_ner")
+        data.cfg["threshold"] = 0.25
+        del data.cfg["configured"]
+        other = make_nlp(component={"threshold": 0.5}).get_pipe("bert_ner")
+        other.from_bytes(data.to_bytes(), exclude=["model", "vocab"])
+        assert other.cfg["threshold"] == 0.25
+
+
+@pytest.mark.parametrize("setting", [{"decoder": "x"}, {"align": "tokens"}, {"threshold": 2}])
+def test_bad_settings_of_cfg(tiny, setting):
+    tiny.get_pipe("bert_ner").cfg.update(setting)
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        tiny(TEXT)
+
+
+def test_scheme_of_incorrect_spans():
+    with pytest.raises(ValueError, match='scheme = "IOB1".*set scheme to "BIO" or "BILUO"'):
+        make_nlp(component={"scheme": "IOB1", "incorrect_spans_key": "wrong"})
+
+
+def test_scores_that_are_no_numbers(tiny):
+    layer = tiny.get_pipe("bert_ner").model.get_ref("output_layer")
+    layer.set_param("b", layer.get_param("b") * numpy.nan)
+    with pytest.raises(ValueError, match="no numbers.*precision"):
+        tiny(TEXT)
+
+
+def test_second_run_keeps_scores(tiny):
+    """Of entities that stay; and those of another component under the same key."""
+    doc = tiny(TEXT)
+    scores = [ent._.score for ent in doc.ents]
+    doc.set_ents(list(doc.ents)[1:], default="outside")
+    tiny.get_pipe("bert_ner").cfg["threshold"] = 1.0
+    doc = tiny.get_pipe("bert_ner")(tiny.get_pipe("transformer")(doc))
+    assert [ent._.score for ent in doc.ents] == scores[1:]
+    tiny.get_pipe("bert_ner").cfg["threshold"] = 0.0
+    doc = tiny.get_pipe("bert_ner")(tiny.get_pipe("transformer")(doc))
+    assert get_ents(doc) == EXPECTED
+    assert [ent._.score for ent in doc.ents] == pytest.approx(scores, abs=1e-6)
+    group = doc.spans["bert_ner"]
+    assert [(span.text, span.label_) for span in group] == EXPECTED
+
+
+def test_evaluated_without_ents(tiny):
+    """Entities that are in doc.spans alone are those that are scored."""
+    tiny.get_pipe("bert_ner").cfg["annotate_ents"] = False
+    example = make_example(tiny)
+    assert tiny.evaluate([example])["ents_f"] == 1.0
+    assert not example.predicted.ents
+    tiny.get_pipe("bert_ner").cfg["spans_key"] = "found"
+    assert tiny.evaluate([make_example(tiny)])["ents_f"] == 1.0
+    tiny.get_pipe("bert_ner").cfg["threshold"] = 1.0
+    assert tiny.evaluate([make_example(tiny)])["ents_f"] == 0.0
+
+
+def test_frozen_by_a_variable(tiny_encoder):
+    """Lists of [training] may be those of others."""
+    nlp = make_nlp({"name": tiny_encoder, "window": 0})
+    nlp.config["training"]["frozen_components"] = ["transformer"]
+    nlp.config["training"]["annotating_components"] = "${training.frozen_components}"
+    nlp.initialize(lambda: [make_example(nlp)])
 
 
 def test_factory_meta():

@@ -1,8 +1,11 @@
 """R-Drop: copies in batches, and the loss against differences."""
 
+from collections import Counter
+
 import numpy
 import pytest
 from spacy.training import Example
+from spacy.training.loop import subdivide_batch
 from thinc.api import Model, registry
 
 from spacy_bert_ner.consistency import RDrop, find_pairs, make_batch_twice, make_rdrop
@@ -23,13 +26,30 @@ def test_batches():
     first, second = batcher(examples)
     assert (len(first), len(second)) == (6, 4)
     for batch in (first, second):
-        half = len(batch) // 2
-        for one, other in zip(batch[:half], batch[half:]):
+        for one, other in zip(batch[::2], batch[1::2]):
             assert isinstance(other, Example)
             assert one.reference is other.reference
             assert one.predicted is not other.predicted
             assert one.predicted.text == other.predicted.text
     assert registry.has("batchers", "spacy-bert-ner.batch_twice.v1") is False
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_pairs_stay_together(accumulate):
+    """spaCy divides a batch by the lengths of documents."""
+    nlp = make_nlp()
+    lengths = [3, 1, 2, 1, 3, 3, 2, 1]
+    examples = [make_example(nlp, ["a"] * n, ["O"] * n) for n in lengths]
+    (batch,) = make_batch_twice(lambda examples: [examples])(examples)
+    for part in subdivide_batch(batch, accumulate):
+        keys = Counter(id(example.reference) for example in part)
+        assert set(keys.values()) == {2}
+
+
+def test_batch_without_pairs():
+    gold, tag_set = make_gold(WORDS, ENTS)
+    with pytest.warns(UserWarning, match="batch_twice"):
+        make_rdrop()(HEAD, [softmax(random_logits(4, tag_set))], [gold], tag_set)
 
 
 def test_pairs():

@@ -41,8 +41,8 @@ def tags_of(example, scheme="BIO"):
     return ["-" if i == MISSING else tag_set.tags[i] for i in ids]
 
 
-def report_on(*examples, labels=LABELS, by_sentence=False):
-    report = GoldReport(labels, by_sentence=by_sentence)
+def report_on(*examples, labels=LABELS, **settings):
+    report = GoldReport(labels, **{"by_sentence": False, **settings})
     for example in examples:
         report.add(example)
     return report
@@ -285,6 +285,17 @@ def test_message_of_each_kind(kind, by_sentence, words, example):
     assert message.startswith("1 of 2 gold entities ")
     assert words in message
     assert message.endswith(f": {example}")
+
+
+@pytest.mark.parametrize("scheme,n", [("BIO", 0), ("BILUO", 0), ("IOB1", 0), ("IO", 2)])
+def test_neighbours_that_a_scheme_makes_one(scheme, n):
+    words = ["Anna_", "Bo_", " ", "Cy_", "Oslo_"]
+    ents = [(0, 1, "PER"), (1, 2, "PER"), (3, 4, "PER"), (4, 5, "LOC")]
+    report = report_on(make_example(words, words, ents), scheme=scheme)
+    assert report.merged.n == n
+    if n:
+        assert "'Bo' (PER), 'Cy' (PER)" in report.message()
+        assert 'scheme = "IO"' in report.message()
 
 
 def test_message_of_all_kinds():

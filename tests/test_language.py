@@ -11,6 +11,7 @@ from spacy import displacy
 from spacy.tokens import Doc, DocBin
 
 from .conftest import EXPECTED, TEXT, get_ents, make_example
+from .test_likelihood import CRF
 from .util import make_nlp
 
 
@@ -74,6 +75,28 @@ class TestRehearse:
         layer.set_param("b", moved.copy())
         assert tiny.rehearse([make_example(tiny)], sgd=sgd)["bert_ner"] > 0
         assert not numpy.array_equal(layer.get_param("b"), moved)
+
+    def test_with_a_label_more(self, tiny):
+        """What is rehearsed are the labels there were."""
+        tiny.replace_listeners("transformer", "bert_ner", ["model.tok2vec"])
+        sgd = tiny.resume_training()
+        pipe = tiny.get_pipe("bert_ner")
+        pipe.add_label("ORG")
+        layer = pipe.model.get_ref("output_layer")
+        new = layer.get_param("b")[5:].copy()
+        assert pipe.rehearse([make_example(tiny)]) == {"bert_ner": pytest.approx(0.0, abs=1e-9)}
+        layer.set_param("b", layer.get_param("b") + numpy.float32([2, 0, -2, 0, 1, 0, 0]))
+        losses = [pipe.rehearse([make_example(tiny)], sgd=sgd)["bert_ner"] for _ in range(30)]
+        assert losses[-1] < losses[0]
+        numpy.testing.assert_allclose(layer.get_param("b")[5:], new, atol=1e-2)
+
+    def test_refused_for_a_crf(self, tiny_encoder):
+        nlp = make_nlp({"name": tiny_encoder, "window": 0}, component=CRF)
+        nlp.initialize(lambda: [make_example(nlp)])
+        nlp.replace_listeners("transformer", "bert_ner", ["model.tok2vec"])
+        nlp.resume_training()
+        with pytest.raises(ValueError, match="can't rehearse, since its model is a CRF"):
+            nlp.get_pipe("bert_ner").rehearse([make_example(nlp)])
 
     def test_does_nothing_before(self, tiny):
         assert tiny.rehearse([make_example(tiny)]) == {}

@@ -94,6 +94,28 @@ def test_gradients(scheme):
             assert float(gradient[place]) == pytest.approx(numeric, abs=2e-4), place
 
 
+def test_batches_dont_change_the_loss():
+    """Documents of any lengths, in one call or alone."""
+    golds = [
+        make_gold(["w"] * n, [(0, 1, "PER")], incorrect=[(2, 4, "LOC")])[0] for n in (4, 9, 40)
+    ]
+    _, tag_set = make_gold(["w"])
+    scores = [random_logits(n, tag_set, seed=n) for n in (4, 9, 40)]
+    layer = make_layer(len(tag_set), factor=3.0)
+    loss, gradients = CRFLikelihood()(layer, scores, golds, tag_set)
+    together = layer.get_grad("T").copy()
+    n_known = [len(gold.rows) + 1 for gold in golds]
+    alone = numpy.zeros(together.shape)
+    for X, gold, n, gradient in zip(scores, golds, n_known, gradients):
+        one = make_layer(len(tag_set), factor=3.0)
+        part, (d_part,) = CRFLikelihood()(one, [X], [gold], tag_set)
+        loss -= part * n / sum(n_known)
+        alone += one.get_grad("T") * n / sum(n_known)
+        numpy.testing.assert_allclose(gradient, d_part * n / sum(n_known), atol=1e-6)
+    assert loss == pytest.approx(0.0, abs=1e-9)
+    numpy.testing.assert_allclose(together, alone, atol=1e-5)
+
+
 def test_nothing_known():
     gold, tag_set = make_gold(list("ab"))
     layer = make_layer(len(tag_set))

@@ -3,7 +3,6 @@ import pytest
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
-from spacy_bert_ner.decode import Entities
 from spacy_bert_ner.scores import get_score, get_scores, install_extensions, make_span_group
 
 ENTS = [(0, 1, "PER", 0.25), (1, 3, "LOC", 0.75)]
@@ -24,14 +23,8 @@ def restore_extension():
 def set_entities(doc, ents, key="bert_ner"):
     """Write entities and scores as the component does."""
     spans = [Span(doc, start, end, label=label) for start, end, label, _ in ents]
-    starts, ends, _, scores = zip(*ents) if ents else ([], [], [], [])
-    entities = Entities(
-        starts=numpy.array(starts, dtype="int64"),
-        ends=numpy.array(ends, dtype="int64"),
-        labels=numpy.zeros(len(ents), dtype="int64"),
-        scores=numpy.array(scores, dtype="float32"),
-    )
-    doc.spans[key] = make_span_group(doc, key, spans, entities)
+    scores = numpy.array([score for *_, score in ents], dtype="float32")
+    doc.spans[key] = make_span_group(doc, key, spans, scores, kept=[])
     doc.set_ents(spans, default="unmodified")
 
 

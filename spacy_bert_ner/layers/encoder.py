@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
 import torch
+from spacy.errors import Errors
 from spacy.tokens import Doc
 from spacy.util import logger
 from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
@@ -70,6 +71,8 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     start_time = time.perf_counter()
     shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
     settings: EncoderSettings = model.attrs["settings"]
+    if shim.encoder is None:
+        raise ValueError(Errors.E109.format(name=model.name))
     validate_window(settings, shim)  # a loaded pipeline may have been given another
     filled = [doc for doc in docs if len(doc)]
     cut = [

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,13 +50,15 @@ def load_pretrained(
     name (str): A folder, an installed package, or a hub name, see `find_pretrained`.
     tokenizer_config (Dict[str, Any]): Arguments for AutoTokenizer.
     transformer_config (Dict[str, Any]): Arguments for AutoConfig.
-    RAISES (ValueError): If there is no such encoder.
+    RAISES (ValueError): If there is no such encoder, or if its config has no such settings.
     """
     source = find_pretrained(name)
     try:
         if Path(source).is_dir() and not (Path(source) / "config.json").exists():
             raise OSError(f"no config.json in {source}")  # Auto classes would guess by its name
-        config = AutoConfig.from_pretrained(source, **transformer_config)
+        config, unknown = AutoConfig.from_pretrained(
+            source, return_unused_kwargs=True, **transformer_config
+        )
         tokenizer = AutoTokenizer.from_pretrained(source, **tokenizer_config)
         config.torch_dtype = torch.float32
         model = AutoModel.from_pretrained(source, config=config)
@@ -65,6 +68,11 @@ def load_pretrained(
             "that holds one, nor a model that the Hugging Face hub gives us. Set another one with "
             "[components.transformer.model] name, or with --vars.encoder on the command line."
         ) from error
+    if unknown:
+        raise ValueError(
+            f"{type(config).__name__} of the encoder '{name}' has no settings {sorted(unknown)}: "
+            "mend transformer_config in [components.transformer.model]."
+        )
     if tokenizer.is_fast:
         # As it will come back from a saved pipeline: what Hugging Face saves depends on the files
         # that a tokenizer was made from.
@@ -86,26 +94,35 @@ def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
 def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any]) -> Encoder:
     """Build an encoder from what `encoder_to_bytes` gave. Asks no hub.
 
-    transformer_config (Dict[str, Any]): The settings of the architecture, of which
-        `attn_implementation` is no part of a saved config.
+    transformer_config (Dict[str, Any]): The settings of the architecture. They hold against those
+        saved, as dropout may change; `attn_implementation` isn't saved.
     """
     config_dict = srsly.json_loads(data["config"])
     config = CONFIG_MAPPING[config_dict["model_type"]].from_dict(config_dict)
+    saved = config.to_dict()
+    config.update({key: value for key, value in transformer_config.items() if key in saved})
     tokenizer = tokenizer_from_files(data["tokenizer"])
     weights = safetensors.torch.load(data["weights"])
     settings = {"attn_implementation": transformer_config.get("attn_implementation")}
     if not any(name.startswith("pooler.") for name in weights) and _pools(config):
         settings["add_pooling_layer"] = False  # as the classes for token classification do
     model = AutoModel.from_config(config, **settings)
-    missing, unexpected = model.load_state_dict(weights, strict=False)
+    try:
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # of tensors that have another shape
+        raise ValueError(_misfit(model, str(error))) from error
     lost = set(missing) & set(_distinct_weights(model))
     if lost or unexpected:
-        raise ValueError(
-            f"The saved weights don't fit {type(model).__name__}: missing {sorted(lost)}, "
-            f"unexpected {sorted(unexpected)}. Load the pipeline with the version of transformers "
-            "it was saved with."
-        )
+        details = f"missing {sorted(lost)}, unexpected {sorted(unexpected)}"
+        raise ValueError(_misfit(model, details))
     return Encoder(model, tokenizer)
+
+
+def _misfit(model: Any, details: str) -> str:
+    return (
+        f"The saved weights don't fit {type(model).__name__}. Load the pipeline with the version "
+        f"of transformers and the transformer_config that it was saved with. ({details})"
+    )
 
 
 def get_limit(encoder: Encoder) -> int:
@@ -150,14 +167,15 @@ def freeze(model: Any, n_layers: int) -> None:
 def add_noise(model: Any, size: float) -> None:
     """Have the embeddings of wordpieces changed at random in training: by uniform noise whose norm
     is about `size` / 3 ** 0.5 for a sequence (NEFTune, Jain et al. 2023)."""
+    # A function of the module, since pipelines are pickled.
+    model.get_input_embeddings().register_forward_hook(partial(_disturb, size=size))
 
-    def disturb(module: Any, inputs: Any, X: torch.Tensor) -> torch.Tensor:
-        if not module.training:
-            return X
-        n_pieces, width = X.shape[-2:]
-        return X + torch.empty_like(X).uniform_(-1.0, 1.0) * size / (n_pieces * width) ** 0.5
 
-    model.get_input_embeddings().register_forward_hook(disturb)
+def _disturb(module: Any, inputs: Any, X: torch.Tensor, *, size: float) -> torch.Tensor:
+    if not module.training:
+        return X
+    n_pieces, width = X.shape[-2:]
+    return X + torch.empty_like(X).uniform_(-1.0, 1.0) * size / (n_pieces * width) ** 0.5
 
 
 def check_mixed_layers(model: Any, n_layers: int) -> None:

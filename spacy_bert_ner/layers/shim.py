@@ -68,10 +68,12 @@ class EncoderShim(PyTorchShim):
         self.mixed_layers = mixed_layers
         self.embedding_noise = embedding_noise
         self.encoder: Optional[Encoder] = None
+        self._scales: Dict[float, Dict[str, float]] = {}
 
     def set_encoder(self, encoder: Encoder) -> None:
         """Take an encoder that was loaded, to the device of the current ops."""
         self.encoder = encoder
+        self._scales = {}
         self.pieces = PieceTokenizer(encoder.tokenizer)
         self.limit = get_limit(encoder)
         self.pad_id = encoder.tokenizer.pad_token_id or 0
@@ -143,8 +145,11 @@ class EncoderShim(PyTorchShim):
         """Factors on the learning rate, by the blocks that are above a tensor."""
         if not isinstance(optimizer, LayeredAdam) or optimizer.layer_decay == 1.0:
             return {}
-        depths = get_depths(self._model)
-        return {name: optimizer.layer_decay**depth for name, depth in depths.items()}
+        decay = optimizer.layer_decay
+        if decay not in self._scales:
+            depths = get_depths(self._model)
+            self._scales[decay] = {name: decay**depth for name, depth in depths.items()}
+        return self._scales[decay]
 
     def _step_each(self, optimizer: Optimizer, trained: Params) -> None:
         with _without_clipping(optimizer):

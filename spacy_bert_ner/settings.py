@@ -1,0 +1,71 @@
+"""Settings of the component: what they can be, and which of them hold when it is loaded."""
+
+from typing import Any, Dict, Optional
+
+from .schemes import SCHEMES
+
+CHOICES = {
+    "scheme": tuple(SCHEMES),
+    "align": ("token", "word"),
+    "decoder": ("constrained", "greedy"),
+    "decode_scope": ("doc", "sentence"),
+}
+# In `cfg`: the settings as the config has them, beside those that hold.
+CONFIGURED = "configured"
+
+
+def check_settings(name: str, cfg: Dict[str, Any]) -> None:
+    """RAISES (ValueError): For a setting that is none of its choices, for a threshold that is no
+    score, and for wrong entities in a scheme that can't spell them.
+
+    name (str): Of the component.
+    """
+    for key, choices in CHOICES.items():
+        if cfg[key] not in choices:
+            names = " or ".join(f'"{choice}"' for choice in choices)
+            raise ValueError(f"'{name}' doesn't know {key} = {cfg[key]!r}: set it to {names}.")
+    if not 0.0 <= cfg["threshold"] <= 1.0:
+        raise ValueError(
+            f"'{name}' can't have the threshold {cfg['threshold']}: set it to a score from 0 (all "
+            "entities) to 1."
+        )
+    scheme = SCHEMES[cfg["scheme"]]
+    if cfg["incorrect_spans_key"] is not None and scheme.begin in scheme.inside:
+        raise ValueError(
+            f"'{name}' can't learn from incorrect_spans_key = {cfg['incorrect_spans_key']!r} with "
+            f'scheme = "{cfg["scheme"]}", whose tags don\'t say where an entity begins: set scheme '
+            'to "BIO" or "BILUO", or incorrect_spans_key to null.'
+        )
+
+
+def check_outputs(name: str, n_tags: int, n_outputs: Optional[int]) -> None:
+    """RAISES (ValueError): If a model has another number of outputs than there are tags.
+
+    name (str): Of the component.
+    n_outputs (Optional[int]): None if the model takes what is needed.
+    """
+    if n_outputs not in (None, n_tags):
+        raise ValueError(
+            f"'{name}' has labels that make {n_tags} tags, and a model with nO = {n_outputs}: set "
+            f"nO to {n_tags}, or to null, so that it is counted."
+        )
+
+
+def settle_settings(name: str, cfg: Dict[str, Any], configured: Dict[str, Any]) -> None:
+    """Decide between the settings that a component was saved with, which may have been changed in
+    `cfg`, and those of the config that it is loaded by, which may have been changed in config.cfg
+    or be overridden: a setting of the config that isn't what it was when saved holds.
+
+    cfg (Dict[str, Any]): Of the component, as it was saved. Updated.
+    configured (Dict[str, Any]): The settings of the config.
+    RAISES (ValueError): For another scheme, which the weights don't have.
+    """
+    before = cfg.get(CONFIGURED, {})
+    changed = {key: value for key, value in configured.items() if value != before.get(key, value)}
+    if "scheme" in changed:
+        raise ValueError(
+            f"'{name}' was trained with scheme = \"{before['scheme']}\", and the config has "
+            f'scheme = "{configured["scheme"]}": set it back, or train anew.'
+        )
+    cfg.update(changed)
+    cfg[CONFIGURED] = configured
