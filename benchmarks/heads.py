@@ -58,6 +58,8 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("test", type=Path)
     args = parser.parse_args()
+    if not list(args.folder.glob("softmax-[0-9]*/model-last")):
+        parser.error(f"{args.folder} holds no pipelines softmax-SEED: run compare with --keep")
     rows = {}
     for head, decoders in (("softmax", ("greedy", "constrained")), ("crf", ("constrained",))):
         for path in sorted(args.folder.glob(f"{head}-[0-9]*/model-last")):

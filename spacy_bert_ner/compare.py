@@ -1,63 +1,26 @@
-"""Train the cells of a small grid, and say which is better by how much."""
+"""Train the cells of a small grid, and tell which is better by how much."""
 
 import hashlib
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from shutil import rmtree
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from tempfile import TemporaryDirectory
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import spacy
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import load_config
+from spacy.util import load_config, logger
 
 from .annotate import predict
 from .formats import read_docs
+from .spec import Cell, Spec, check_spec
 from .types import Floats1d, Ints2d
 
 N_RESAMPLES = 2000
-DEFAULT_SEEDS = (1, 2, 3)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One system to compare.
-
-    Attributes
-    ----------
-    name (str): Its name.
-    config (str): Path of its config.
-    overrides (Dict[str, Any]): Settings that take the place of the config's.
-    seeds (Tuple[int, …]): Each trains it once.
-    """
-
-    name: str
-    config: str
-    overrides: Dict[str, Any] = field(default_factory=dict)
-    seeds: Tuple[int, ...] = DEFAULT_SEEDS
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What to compare.
-
-    Attributes
-    ----------
-    train, dev, test (str): Paths of the data, in any of the formats.
-    cells (Tuple[Cell, …]): The systems. The others are compared with the first.
-    model (str): "model-last" or "model-best".
-    """
-
-    train: str
-    dev: str
-    test: str
-    cells: Tuple[Cell, ...]
-    model: str = "model-last"
 
 
 class Run(NamedTuple):
@@ -83,7 +46,7 @@ class Row(NamedTuple):
     """A line of the comparison: means over the seeds.
 
     dev, test (float): Strict entity F1, 0 to 100.
-    deviation (float): Standard deviation of `test` over the seeds.
+    deviation (Optional[float]): Standard deviation of `test` over the seeds, None for one.
     difference (Optional[Tuple[float, float, float]]): Of `test` from the first system, over the
         seeds that both have, and the ends of its 95 % interval.
     """
@@ -92,96 +55,98 @@ class Row(NamedTuple):
     n_seeds: int
     dev: float
     test: float
-    deviation: float
+    deviation: Optional[float]
     difference: Optional[Tuple[float, float, float]]
     train_seconds: float
     words_per_second: float
 
 
-def read_spec(path: Path) -> Spec:
-    """Read a comparison from YAML:
-
-        paths: {train: train.spacy, dev: dev.spacy, test: test.spacy}
-        config: configs/bert_ner.cfg
-        seeds: [1, 2, 3]
-        overrides: {training.max_steps: 428}
-        cells:
-          first piece: {}
-          smoothed: {components.bert_ner.loss.label_smoothing: 0.1}
-          crf: {config: configs/crf.cfg, seeds: [1, 2]}
-
-    `config`, `seeds` and `overrides` are those of all cells; a cell's own are put over them.
-
-    RAISES (ValueError): For what is missing or unknown.
-    """
-    data = srsly.read_yaml(path)
-    if not isinstance(data, dict):
-        raise ValueError(f"Can't compare by {path}: it holds no settings. Name paths and cells.")
-    known = {"paths", "config", "seeds", "overrides", "cells", "model"}
-    unknown, missing = set(data) - known, {"paths", "cells"} - set(data)
-    if unknown or missing:
-        raise ValueError(
-            f"Can't compare by {path}: {sorted(unknown)} unknown, {sorted(missing)} missing. It "
-            f"takes {', '.join(sorted(known))}."
-        )
-    paths = data["paths"]
-    if not isinstance(paths, dict) or set(paths) != {"train", "dev", "test"}:
-        raise ValueError(f"Can't compare by {path}: set paths to train, dev and test.")
-    cells = [
-        _read_cell(path, data, name, settings or {}) for name, settings in data["cells"].items()
-    ]
-    return Spec(
-        **paths,
-        cells=tuple(cells),
-        model=data.get("model", "model-last"),
-    )
-
-
-def _read_cell(path: Path, data: Dict[str, Any], name: str, settings: Dict[str, Any]) -> Cell:
-    overrides = {**data.get("overrides", {}), **settings}
-    config = overrides.pop("config", data.get("config"))
-    seeds = overrides.pop("seeds", data.get("seeds", DEFAULT_SEEDS))
-    if config is None:
-        raise ValueError(f"Can't compare by {path}: '{name}' has no config. Set one for all.")
-    return Cell(str(name), str(config), overrides, tuple(seeds))
-
-
-def compare(spec: Spec, output: Path, *, keep: bool = False) -> Iterator[Run]:
+def compare(
+    spec: Spec,
+    output: Path,
+    *,
+    keep: bool = False,
+    use_gpu: int = -1,
+    notify: Callable[[str], None] = logger.info,
+) -> Iterator[Run]:
     """Train what hasn't been trained yet, each in a process of its own, and predict. Results are
     added to `results.jsonl` in the output folder, one a line, as soon as they are there; those
     that are there are not made again.
 
     output (Path): A folder.
-    keep (bool): Whether to keep the trained pipelines.
+    keep (bool): Whether to keep the trained pipelines. What was trained and not kept is then
+        trained again.
+    use_gpu (int): Number of the GPU, -1 for the CPU.
+    notify (Callable[[str], None]): Is told of each training that begins.
     YIELDS (Run): All runs, in the order of cells and seeds.
-    RAISES (ValueError): For a training that fails, with what it printed.
+    RAISES (ValueError): For what can't be trained, see `check_spec`, and for a training that fails,
+        with what it printed. OSError: For files that aren't there, and for a folder that is there
+        already and would have to be kept.
     """
-    results = output / "results.jsonl"
+    check_spec(spec)
     output.mkdir(parents=True, exist_ok=True)
-    lines = srsly.read_jsonl(results) if results.exists() else []
-    done = {run.key: run for run in (Run(**line) for line in lines)}
+    results = output / "results.jsonl"
+    done = _read_results(results)
+    data = [_digest(Path(path)) for path in spec.paths]
+    planned = []
     for cell in spec.cells:
+        settings = load_config(cell.config, interpolate=False).to_str()
         for seed in cell.seeds:
-            key = _make_key(spec, cell, seed)
-            if key not in done:
-                folder = output / f"{cell.name.replace(' ', '-')}-{seed}"
-                done[key] = _run(spec, cell, seed, key, folder)
+            key = _make_key([settings, cell.overrides, seed, spec.model, data])
+            planned.append((cell, seed, key, output / cell.get_folder(seed)))
+    for _, _, key, folder in planned if keep else ():
+        if folder.exists() and key not in done:
+            raise FileExistsError(f"{folder} isn't of this comparison: move it away.")
+    for cell, seed, key, folder in planned:
+        if key not in done or (keep and not folder.exists()):
+            notify(f"Training {cell.name}, seed {seed}")
+            with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
+                path = Path(temporary) / "pipeline"
+                done[key] = _run(spec, cell, seed, key, path, use_gpu)
                 line = [done[key]._asdict()]
                 srsly.write_jsonl(results, line, append=True, append_new_line=False)
-                if not keep:
-                    rmtree(folder)
-            yield done[key]
+                if keep:
+                    path.rename(folder)
+        yield done[key]._replace(cell=cell.name)
 
 
-def _make_key(spec: Spec, cell: Cell, seed: int) -> str:
-    """Of all that a result depends on but the data and the code."""
-    settings = {**asdict(cell), "seeds": [seed], "data": [spec.train, spec.dev, spec.test]}
-    config = load_config(cell.config, interpolate=False).to_str()
-    text = srsly.json_dumps([settings, spec.model, config], sort_keys=True)
+def _read_results(path: Path) -> Dict[str, Run]:
+    """RETURNS (Dict[str, Run]): The results that are there, by their keys. A line that was cut off
+    when a process ended is taken away.
+    RAISES (ValueError): For a line that is no result.
+    """
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
+    if lines[-1]:
+        path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
+    done = {}
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            run = Run(**srsly.json_loads(line))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"Line {number} of {path} is no result ({error}): delete it, and what it was is "
+                "trained again."
+            ) from error
+        done[run.key] = run
+    return done
+
+
+def _digest(path: Path) -> str:
+    """Of a file, or of all files of a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _make_key(facts: List[Any]) -> str:
+    """Of all that a result depends on, but the code."""
+    text = srsly.json_dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def _run(spec: Spec, cell: Cell, seed: int, key: str, folder: Path) -> Run:
+def _run(spec: Spec, cell: Cell, seed: int, key: str, folder: Path, use_gpu: int) -> Run:
     overrides = {
         "paths.train": spec.train,
         "paths.dev": spec.dev,
@@ -194,12 +159,13 @@ def _run(spec: Spec, cell: Cell, seed: int, key: str, folder: Path) -> Run:
         for word in (f"--{name}", value if isinstance(value, str) else srsly.json_dumps(value))
     ]
     command = [sys.executable, "-m", "spacy", "train", cell.config, "--output", str(folder)]
+    command += ["--gpu-id", str(use_gpu), *options]
     start = time.perf_counter()
-    result = subprocess.run([*command, *options], capture_output=True, text=True)
+    result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise ValueError(
             f"Training '{cell.name}' with seed {seed} has failed. What is done stays; mend this, "
-            f"and run it again.\n{' '.join([*command, *options])}\n{result.stdout}{result.stderr}"
+            f"and run it again.\n{' '.join(command)}\n{result.stdout}{result.stderr}"
         )
     seconds = time.perf_counter() - start
     nlp = spacy.load(folder / spec.model)
@@ -256,7 +222,7 @@ def summarize(spec: Spec, runs: Sequence[Run]) -> List[Row]:
                 n_seeds=len(own),
                 dev=float(get_f1(dev.sum(axis=1)).mean()),
                 test=float(scores.mean()),
-                deviation=float(scores.std(ddof=1)) if len(own) > 1 else 0.0,
+                deviation=float(scores.std(ddof=1)) if len(own) > 1 else None,
                 difference=difference,
                 train_seconds=float(numpy.mean([run.train_seconds for run in own.values()])),
                 words_per_second=float(numpy.mean([run.words_per_second for run in own.values()])),
@@ -299,11 +265,12 @@ def format_markdown(rows: Sequence[Row]) -> str:
     ]
     lines.append("| --- " * 8 + "|")
     for row in rows:
+        deviation = "" if row.deviation is None else f"{row.deviation:.2f}"
         difference = ""
         if row.difference is not None:
             difference = "{:+.2f} ({:+.2f} to {:+.2f})".format(*row.difference)
         lines.append(
-            f"| {row.cell} | {row.n_seeds} | {row.dev:.2f} | {row.test:.2f} | {row.deviation:.2f} "
+            f"| {row.cell} | {row.n_seeds} | {row.dev:.2f} | {row.test:.2f} | {deviation} "
             f"| {difference} | {row.train_seconds:.0f} s | {row.words_per_second:.0f} |"
         )
     return "\n".join(lines) + "\n"

@@ -1,11 +1,14 @@
 import re
+from dataclasses import replace
 
 import numpy
 import pytest
+import spacy
 import srsly
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
-from spacy.util import load_config
+from spacy.tokens import DocBin
+from spacy.util import load_config, load_model_from_config
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli.compare import compare_cli
@@ -15,9 +18,9 @@ from spacy_bert_ner.compare import (
     format_markdown,
     get_f1,
     get_interval,
-    read_spec,
     summarize,
 )
+from spacy_bert_ner.spec import check_spec, read_spec
 
 from .test_project import CONFIGS, ROOT
 
@@ -77,28 +80,110 @@ def test_trains_once_and_goes_on(spec_path, tmp_path):
     lines = (output / "results.jsonl").read_text(encoding="utf-8")
     assert list(compare(spec, output)) == all_runs
     assert (output / "results.jsonl").read_text(encoding="utf-8") == lines
+    # What was being written when a process was killed is taken away.
+    (output / "results.jsonl").write_text(lines + '{"cell": "gre', encoding="utf-8")
     result = run_cli(spec_path, output, "--markdown", tmp_path / "table.md")
+    assert (output / "results.jsonl").read_text(encoding="utf-8") == lines
     assert result.exit_code == 0, result.output
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert table in result.output
     assert table.count("\n") == 4
-    changed = srsly.read_yaml(spec_path)
-    changed["seeds"], changed["overrides"]["training.max_steps"] = [1], 2
-    changed["cells"] = {"greedy": changed["cells"]["greedy"]}
-    srsly.write_yaml(spec_path, changed)
-    (other,) = compare(read_spec(spec_path), output, keep=True)
-    assert other.key != first.key
-    assert (output / "greedy-1" / "model-last").exists()
+    renamed = srsly.read_yaml(spec_path)
+    renamed["seeds"], renamed["cells"] = [1], {"../a name": renamed["cells"]["greedy"]}
+    srsly.write_yaml(spec_path, renamed)
+    (again,) = compare(read_spec(spec_path), output)
+    assert again == first._replace(cell="../a name")
+    # To be kept, it is trained once more.
+    (again,) = compare(read_spec(spec_path), output, keep=True)
+    assert again.counts == first.counts
+    assert (output / "a-name-1" / "model-last").exists()
+    assert len((output / "results.jsonl").read_text(encoding="utf-8").splitlines()) == 5
+
+
+def write_spec(spec_path, **changes):
+    srsly.write_yaml(spec_path, {**srsly.read_yaml(spec_path), **changes})
+    return read_spec(spec_path)
+
+
+def test_folders_of_others_stay(spec_path, tmp_path):
+    """A pipeline is trained in a folder of its own; one to keep takes no other's place."""
+    spec = write_spec(spec_path, seeds=[1], cells={"a": {}})
+    (tmp_path / "out" / "a-1").mkdir(parents=True)
+    (tmp_path / "out" / "a-1" / "thesis.txt").write_text("years", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="a-1 isn't of this comparison: move it away"):
+        list(compare(spec, tmp_path / "out", keep=True))
+    assert len(list(compare(spec, tmp_path / "out"))) == 1
+    assert (tmp_path / "out" / "a-1" / "thesis.txt").read_text(encoding="utf-8") == "years"
+
+
+def test_other_data_are_another_result(spec_path, tmp_path, corpus):
+    """Whatever the path: scores on other documents can't be compared."""
+    copy = tmp_path / "test.spacy"
+    copy.write_bytes((corpus / "dev.spacy").read_bytes())
+    paths = {**srsly.read_yaml(spec_path)["paths"], "test": str(copy)}
+    spec = write_spec(spec_path, seeds=[1], cells={"a": {}}, paths=paths)
+    trained = []
+    (first,) = compare(spec, tmp_path / "out", notify=trained.append)
+    (same,) = compare(read_spec(spec_path), tmp_path / "out", notify=trained.append)
+    assert same == first
+    vocab = spacy.blank("en").vocab
+    docs = list(DocBin().from_disk(copy).get_docs(vocab))
+    DocBin(docs=docs[:2]).to_disk(copy)
+    (other,) = compare(spec, tmp_path / "out", notify=trained.append)
+    assert trained == ["Training a, seed 1"] * 2
+    assert (len(first.counts["test"]), len(other.counts["test"])) == (4, 2)
 
 
 def test_failed_training(spec_path, tmp_path):
-    spec = srsly.read_yaml(spec_path)
-    spec["overrides"]["components.transformer.model.window"] = -1
-    srsly.write_yaml(spec_path, spec)
+    write_spec(spec_path, cells={"a": {"training.max_steps": "many"}})
     result = run_cli(spec_path, tmp_path / "out")
     assert result.exit_code == 2
     assert "has failed" in result.output
-    assert "window = -1" in " ".join(result.output.replace("│", " ").split())
+    assert "'total_steps': 'many'" in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        (
+            {"paths": {"train": "a", "dev": "b", "test": "c"}},
+            "no file a, to which paths sets train",
+        ),
+        ({"cells": {"a": {}, "b": {"config": "gone.cfg"}}}, "gone.cfg"),
+        (
+            {"cells": {"a": {"training.max_step": 2}}},
+            r"'a' sets training.max_step, which .* doesn't have. \[training\] has accumulate_gradi",
+        ),
+        ({"cells": {"a": {"trainig.max_steps": 2}}}, "It has the sections components, corpora"),
+        (
+            {"overrides": {"components.bert_ner.los.weight": 1}},
+            r"\[components.bert_ner\] has align",
+        ),
+    ],
+)
+def test_checked_before_training(spec_path, tmp_path, change, message):
+    spec = write_spec(spec_path, **change)
+    with pytest.raises((ValueError, OSError), match=message):
+        next(compare(spec, tmp_path / "out"))
+
+
+def test_settings_of_a_block_that_is_set(spec_path):
+    loss = {"@losses": "spacy-bert-ner.RDrop.v1"}
+    settings = {"components.bert_ner.loss": loss, "components.bert_ner.loss.weight": 2.0}
+    check_spec(write_spec(spec_path, cells={"a": settings}))
+
+
+def test_table_that_cant_be_written(spec_path, tmp_path):
+    result = run_cli(spec_path, tmp_path / "out", "--markdown", spec_path / "table.md")
+    assert result.exit_code == 2
+    assert "spec.yml" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_broken_journal(spec_path, tmp_path):
+    (tmp_path / "results.jsonl").write_text('{"cell": "a"}\n{}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match="Line 1 of .*results.jsonl is no result"):
+        next(compare(read_spec(spec_path), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -106,8 +191,19 @@ def test_failed_training(spec_path, tmp_path):
     [
         ({"cell": {}}, r"\['cell'\] unknown"),
         ({"cells": None}, r"\['cells'\] missing"),
-        ({"paths": {"train": "a"}}, "set paths to train, dev and test"),
+        ({"paths": {"train": "a"}}, "set paths to train, dev, test, a file each"),
         ({"config": None}, "'greedy' has no config"),
+        ({"paths": {"train": 1, "dev": "b", "test": "c"}}, "a file each"),
+        ({"cells": ["a", "b"]}, "a block with a line NAME"),
+        ({"cells": {}}, "cells is empty"),
+        ({"cells": {"a": "b"}}, "'a' is to be a block of settings"),
+        ({"cells": {"a b": {}, "a-b": {}}}, "'a b' and 'a-b' would have one name"),
+        ({"overrides": [1]}, "overrides is to be a block"),
+        ({"seeds": 1}, "seeds = 1. Set a list"),
+        ({"seeds": []}, r"seeds = \[\]"),
+        ({"seeds": ["x"]}, r"seeds = \['x'\]"),
+        ({"seeds": [1, 1]}, r"seeds = \[1, 1\]"),
+        ({"model": "model-lst"}, "model is 'model-lst'. Set it to model-last or model-best"),
     ],
 )
 def test_wrong_spec(spec_path, change, message):
@@ -160,28 +256,21 @@ def test_table(spec_path):
     table = format_markdown([first, second])
     assert "| greedy | 2 | 100.00 | 66.67 | 0.00 |  | 10 s | 1000 |" in table
     assert "| constrained | 2 | 0.00 | 33.33 | 0.00 | -33.33 (" in table
+    (alone,) = summarize(spec, runs[:1])
+    assert "| greedy | 1 | 100.00 | 66.67 |  |  | 10 s |" in format_markdown([alone])
 
 
-def test_config_counts(spec_path, tmp_path):
-    """Another config under the same name is another system."""
-    spec = read_spec(spec_path)
-    config = load_config(CONFIG)
-    config["training"]["dropout"] = 0.2
-    config.to_disk(tmp_path / "other.cfg")
-    from spacy_bert_ner.compare import Cell, _make_key
-
-    one, other = (Cell("a", str(path)) for path in (CONFIG, tmp_path / "other.cfg"))
-    assert _make_key(spec, one, 1) != _make_key(spec, other, 1)
-    assert _make_key(spec, one, 1) != _make_key(spec, one, 2)
-
-
-def test_shown_specs_are_right(tmp_path):
+def test_shown_specs_are_right(tmp_path, monkeypatch):
     """That of the documentation, and those of the benchmarks, have settings that configs have."""
     text = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "shown.yml").write_text(shown, encoding="utf-8")
     specs = [read_spec(path) for path in (ROOT / "benchmarks").glob("*.yml")]
+    monkeypatch.chdir(ROOT)
     for spec in [*specs, read_spec(tmp_path / "shown.yml")]:
+        paths = {"train": __file__, "dev": __file__, "test": __file__}
+        check_spec(replace(spec, **paths))
         for cell in spec.cells:
-            assert load_config(ROOT / cell.config, overrides=cell.overrides)
+            config = load_config(cell.config, overrides=cell.overrides)
+            assert load_model_from_config(config, auto_fill=True)
     assert "configs/crf.cfg" in {cell.config for spec in specs for cell in spec.cells}
