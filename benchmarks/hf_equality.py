@@ -98,9 +98,9 @@ def train(data, folder, seed=1):
     tokenizer.save_pretrained(folder)
 
 
-def get_checkpoint(data, folder):
+def get_checkpoint(data, folder, seed=1):
     if not (folder / "config.json").exists():
-        train(data, folder)
+        train(data, folder, seed)
     return str(folder)
 
 
