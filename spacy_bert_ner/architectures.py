@@ -50,7 +50,10 @@ def build_dense_softmax_v1(
     eps (float): Added to variances in the normalization.
 
     The other settings are those of `LinearSoftmax.v1`.
+    RAISES (ValueError): For an `eps` that isn't above 0.
     """
+    if not eps > 0.0:
+        raise ValueError(f"Can't normalize with eps = {eps}: set it above 0, such as 0.00001.")
     width = tok2vec.maybe_get_dim("nO")
     dense = dense_norm(
         width,
@@ -156,7 +159,8 @@ def build_transformer_model_v1(
     freeze_layers: Optional[int] = None,
 ) -> Model:
     """A pre-trained encoder for spacy-transformers' `transformer` component, that reads whole
-    documents in windows of whole sentences. No wordpiece is cut off, none is padded in the output.
+    documents in windows of whole sentences. No text is cut off, but for the end of a token that is
+    longer than the encoder's limit, and none is padded in the output.
 
     name (str): A folder, an installed Python package that holds an encoder, or a name on the
         Hugging Face hub. Asked once, at initialization.

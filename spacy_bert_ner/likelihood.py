@@ -10,11 +10,9 @@ from thinc.api import Model
 from .crf import Chain, get_marginals, like_lengths, make_chain
 from .gold import MISSING, Gold, Incorrect
 from .layers.linear_crf import add_gradient, get_transitions, has_transitions
+from .losses import FLOOR
 from .schemes import TagSet
 from .types import Bools2d, Floats2d, Floats3d
-
-# 1 - p of a wrong entity isn't taken to be less.
-FLOOR = 1e-7
 
 
 @dataclass(frozen=True)
