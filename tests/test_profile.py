@@ -46,7 +46,7 @@ def test_profile(tiny, cores):
 
 def test_restored_after_an_error(tiny):
     tiny.disable_pipe("transformer")
-    with pytest.raises(ValueError, match="without transformer output"):
+    with pytest.raises(ValueError, match="without the output of 'transformer'"):
         profile(tiny, TEXTS, batch_size=2)
     assert "predict" not in vars(tiny.get_pipe("bert_ner"))
 

@@ -447,6 +447,7 @@ class TestTrainingAids:
         assert float(noise.abs().max()) <= 5.0 / (20 * WIDTH) ** 0.5
         assert float(noise.norm()) == pytest.approx(5.0 / 3**0.5, rel=0.2)
         assert nlp(TEXT).vector.tolist() == plain(TEXT).vector.tolist()
+        assert pickle.loads(pickle.dumps(nlp))(TEXT).vector.tolist() == nlp(TEXT).vector.tolist()
         gradients = []
         for kept in (0, 10_000):
             with patch("spacy_bert_ner.layers.encoder.KEPT_PIECES", kept):
@@ -454,6 +455,12 @@ class TestTrainingAids:
                 nlp = make_tiny(tiny, embedding_noise=5.0)
                 gradients.append(get_gradients(nlp))
         assert_equal_tensors(gradients[0], gradients[1], atol=1e-5)
+
+
+def test_not_initialized(tiny):
+    nlp = make_nlp({"name": tiny})
+    with pytest.raises(ValueError, match="E109.*'transformer'"):
+        nlp("Anna")
 
 
 @pytest.mark.parametrize("make_optimizer", [SGD, Adam])

@@ -244,6 +244,13 @@ def test_load_settings(folders):
     assert encoder.model.embeddings.dropout.p == 0.25
 
 
+def test_load_unknown_settings(folders):
+    with pytest.raises(
+        ValueError, match=r"BertConfig of .* has no settings \['hidden_droput_prob'"
+    ):
+        load_pretrained(folders["bert"], {}, {"hidden_droput_prob": 0.25})
+
+
 def test_load_half_precision_in_full(tmp_path):
     encoder = toy.make_encoder("bert")
     encoder.model.half().save_pretrained(tmp_path)
@@ -377,6 +384,17 @@ def test_round_trip_of_settings(folders):
     assert loaded.model.config._attn_implementation == "eager"
 
 
+def test_settings_changed_behind_saving(folders):
+    """Dropout may be changed to train on; what the weights don't fit is told."""
+    encoder = load_pretrained(folders["bert"], {}, {"hidden_dropout_prob": 0.25})
+    data = encoder_to_bytes(encoder)
+    loaded = encoder_from_bytes(data, {"hidden_dropout_prob": 0.5})
+    assert loaded.model.embeddings.dropout.p == 0.5
+    for change in ({"num_hidden_layers": 1}, {"intermediate_size": 7}):
+        with pytest.raises(ValueError, match="don't fit BertModel.*transformer_config that it was"):
+            encoder_from_bytes(data, change)
+
+
 def test_round_trip_of_added_tokens(tmp_path):
     encoder = toy.make_encoder("bert", vocab_size=300)
     encoder.tokenizer.add_tokens(["<url>"])
@@ -436,11 +454,11 @@ def test_tokenizer_files_can_be_read(folders, tmp_path):
     [
         (
             lambda weights: weights.pop("pooler.dense.bias"),
-            r"don't fit BertModel: missing \['pooler.dense.bias'\], unexpected \[\]",
+            r"don't fit BertModel.*missing \['pooler.dense.bias'\], unexpected \[\]",
         ),
         (
             lambda weights: weights.update(other=torch.zeros(1)),
-            r"don't fit BertModel: missing \[\], unexpected \['other'\]",
+            r"don't fit BertModel.*missing \[\], unexpected \['other'\]",
         ),
     ],
 )
