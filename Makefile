@@ -26,7 +26,7 @@ training/sample/model-last: $(VENV)/ready
 	$(BIN)/python -m spacy project run convert
 	$(BIN)/python -m spacy project run train
 
-# Downloads the corpus, unless its files are in assets/wnut17 already.
+# Downloads the corpora of project.yml that aren't in assets/ yet.
 wnut17: $(VENV)/ready
 	$(BIN)/python -m spacy project assets
 	$(BIN)/python -m spacy project run wnut17
