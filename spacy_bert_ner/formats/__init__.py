@@ -61,7 +61,7 @@ TABLES = ("csv", "tsv")
 # Of the first record, the keys that tell formats from each other.
 KEYS = {
     "label-studio": {"data", "annotations", "predictions", "annotation_id"},
-    "jsonl": {"spans", "tokens", "answer", "_view_id"},
+    "jsonl": {"spans", "ents", "tokens", "answer", "_view_id"},
     "doccano": {"label", "labels", "entities"},
 }
 

@@ -45,6 +45,7 @@ def test_json_to_write(name, expected):
         ({"text": "a"}, "jsonl"),
         ({"text": "a", "spans": []}, "jsonl"),
         ({"text": "a", "label": "X", "spans": []}, "jsonl"),
+        ({"text": "a", "ents": []}, "jsonl"),
         ({"text": "a", "meta": {}, "answer": "ignore"}, "jsonl"),
         ({"id": 1, "text": "a", "label": []}, "doccano"),
         ({"id": 1, "text": "a", "labels": [[0, 1, "X"]]}, "doccano"),
