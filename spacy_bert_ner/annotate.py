@@ -30,6 +30,9 @@ from .formats.part import open_part
 from .formats.spans import get_scores
 from .zones import bounded_zone
 
+# Where documents have the output of the encoder, as spaCy keeps extensions.
+TRF_DATA: Any = ("._.", "trf_data", None, None)
+
 
 class Row(NamedTuple):
     """One entity: the number of its document, its first character in the text, and its score from 0
@@ -171,19 +174,23 @@ def predict(
     batch_size: Optional[int] = None,
     keep_ents: bool = False,
 ) -> Iterator[Doc]:
-    """Find the entities of documents, on their words, a batch at a time. What else documents say is
-    left behind, but for the id and the meta of their record.
+    """Find the entities of documents, on their words alone, a batch at a time. Behind it, documents
+    whose sentences are known have them again, unless the pipeline has parsed them. Of the user
+    data, the id and the meta of their record are kept; all else is left behind.
 
     nlp (Language): A trained pipeline.
     batch_size (Optional[int]): Documents read at once, else as the pipeline says.
     keep_ents (bool): Keep the entities that they have, and predict around them.
     YIELDS (Doc): New documents, without the output of the encoder.
     """
-    blank = (_copy_words(nlp, doc, keep_ents) for doc in docs)
-    for doc in nlp.pipe(blank, batch_size=batch_size):
-        if Doc.has_extension("trf_data"):
-            # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
-            doc._.trf_data = None
+    blank = ((_copy_words(nlp, doc, keep_ents), doc) for doc in docs)
+    for doc, source in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
+        # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
+        if TRF_DATA in doc.user_data:
+            del doc.user_data[TRF_DATA]
+        if source.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
+            starts: Any = source.to_array(["SENT_START"])
+            doc.from_array(["SENT_START"], starts)
         yield doc
 
 

@@ -2,8 +2,10 @@ import json
 import re
 import sys
 
+import numpy
 import pytest
 import spacy
+from spacy.language import Language
 from spacy.tokens import DocBin
 from thinc.compat import has_gpu
 from typer.testing import CliRunner
@@ -18,6 +20,12 @@ from .formats.util import NLP, ents_of, make_doc, sents_of, words_of
 
 WRITTEN = [name for name, entry in FORMATS.items() if entry.writer and name != "text"]
 TEXT = "Anna Berg lives in Oslo . She met Karl in New York ."
+
+
+@Language.component("test_parser")
+def parse(doc):
+    doc.from_array(["HEAD", "DEP"], numpy.array([[0, 1], [2**64 - 1, 1]], dtype="uint64"))
+    return doc
 
 
 def run(*args):
@@ -108,6 +116,27 @@ def test_words_ids_and_documents_of_the_input_stay(ruler_path, tmp_path):
     assert written[0]["id"] == 7 and written[0]["meta"] == {"page": 3}
     assert [token["text"] for token in written[0]["tokens"]] == ["Oslo-", "Oslo"]
     assert [len(record["spans"]) for record in written] == [1, 0, 0, 2]
+
+
+def test_sentences_of_the_input_stay(trained_path, ruler_path, tmp_path):
+    """Whether the pipeline sets some or not; without any in the input, they are the pipeline's."""
+    source, target = tmp_path / "a.spacy", tmp_path / "b.iob2"
+    words = TEXT.split()
+    starts = [i in (0, 2, 9) for i in range(len(words))]
+    docs = [make_doc(words, ["O"] * 13, sent_starts=starts), make_doc(words, ["O"] * 13)]
+    write_docs(source, docs)
+    for path, last in ((trained_path, [6, 7]), (ruler_path, [13])):
+        assert run(path, source, target).exit_code == 0
+        first, second = read_docs(target, NLP)
+        assert (sents_of(first), sents_of(second)) == ([2, 7, 4], last)
+
+
+def test_sentences_of_a_parser_stay():
+    nlp = spacy.blank("xx")
+    doc = make_doc(["a", "b"], ["O", "O"], sent_starts=[True, True])
+    nlp.add_pipe("test_parser")
+    (found,) = predict(nlp, [doc])
+    assert sents_of(found) == [2]
 
 
 def test_tables_of_texts(ruler_path, tmp_path):
@@ -253,6 +282,7 @@ def test_predict_outlives_batches(ruler_path):
 def test_encoder_output_is_left_out(trained, text_path):
     (doc,) = predict(trained, read_docs(text_path, trained))
     assert doc._.trf_data is None
+    assert not any("trf_data" in key for key in doc.user_data)
     DocBin(docs=[doc], store_user_data=True).to_bytes()
 
 

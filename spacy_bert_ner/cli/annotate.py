@@ -29,6 +29,10 @@ def annotate_cli(
     A .txt is one document; with --from lines, each of its lines is. An output .html shows the
     entities in the text.
 
+    Entities are found on the words alone. Of a document, words, sentences, and the id and the meta
+    of its record are kept; tags, parses, groups of spans and other user data are left behind, and
+    its entities, too, without --keep-ents.
+
     Files of any size are read and written a batch at a time. If a run is interrupted, the same
     command goes on where it was: until the output is complete, it is in OUTPUT_PATH.part, with a
     journal in OUTPUT_PATH.journal.
