@@ -135,7 +135,8 @@ def from_huggingface(
     scheme (Optional[str]): "BIO" or "IOB1", where the labels don't tell; that of a new classifier.
     align, decoder, window: Settings of `bert_ner` and `TransformerModel.v1`. None for those of an
         exported pipeline, or else "token", "greedy" as Hugging Face's pipeline decodes, and as many
-        wordpieces as the encoder can read, up to 512.
+        wordpieces as the encoder can read, up to 512. Where sentences are read (`window=0`) or
+        decoded (as the exported pipeline does) one by one, a sentencizer marks them.
     RETURNS (Language): The pipeline, which predicts and can be trained further.
     RAISES (ValueError): For a checkpoint that can't be read or understood.
     """
@@ -186,10 +187,13 @@ def _make_config(
     encoder = {"@architectures": OURS, "name": checkpoint.name, "window": window}
     encoder.update({key: settings[key] for key in ("stride", "context") if key in settings})
     component = {key: settings[key] for key in ("decode_scope", "threshold") if key in settings}
+    # Without a component that marks sentences, these are none, or whole documents.
+    by_sentence = window == 0 or component.get("decode_scope") == "sentence"
+    sentencizer = {"sentencizer": {"factory": "sentencizer"}} if by_sentence else {}
     return {
         "nlp": {
             "lang": lang,
-            "pipeline": ["transformer", "bert_ner", "doc_cleaner"],
+            "pipeline": [*sentencizer, "transformer", "bert_ner", "doc_cleaner"],
             "batch_size": 64,
             "after_pipeline_creation": {
                 "@callbacks": "spacy-bert-ner.set_max_length.v1",
@@ -197,6 +201,7 @@ def _make_config(
             },
         },
         "components": {
+            **sentencizer,
             "transformer": {
                 "factory": "transformer",
                 "max_batch_items": 100_000,
