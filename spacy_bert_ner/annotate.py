@@ -25,7 +25,7 @@ from wasabi import table
 
 from . import __version__
 from .formats import Report, check_column, check_format, get_writer, read_docs
-from .formats.files import RECORD_KEY
+from .formats.files import RECORD_KEY, get_stream
 from .formats.part import open_part
 from .formats.spans import get_scores
 from .zones import bounded_zone
@@ -75,7 +75,7 @@ def annotate(
     notify (Callable[[str], None]): Is told where it goes on, and where it is left.
     RETURNS (Tuple[List[Row], Report]): The entities, if they are not written; how much there was,
         and what didn't fit.
-    RAISES (ValueError): For what can't be read or written. OSError: Without a pipeline.
+    RAISES (ValueError): For what can't be read, loaded or written. OSError: Without a pipeline.
     """
     # What is wrong with the names is told before the pipeline is loaded.
     source = check_format(input_path, source)
@@ -83,7 +83,7 @@ def annotate(
     if output_path is not None:
         target = check_format(output_path, target, for_writing=True)
     report = Report(skip_broken=skip_broken)
-    nlp = spacy.load(pipeline)
+    nlp = load_pipeline(pipeline)
 
     def predict_batches() -> Iterator[Iterator[Doc]]:
         docs = read_docs(input_path, nlp, source, report, column=column, skip=report.n_read)
@@ -105,8 +105,20 @@ def annotate(
     return [], report
 
 
+def load_pipeline(name: str) -> Language:
+    """RETURNS (Language): The pipeline of a name or path.
+    RAISES (ValueError): For one that is broken, or whose parts aren't there. OSError: For none.
+    """
+    try:
+        return spacy.load(name)
+    except ValueError as error:
+        raise ValueError(f"Can't load the pipeline '{name}': {error}") from error
+
+
 def _can_resume(input_path: Path, output_path: Path) -> bool:
     """Pipes and devices can't be read from where they were, or cut where they should end."""
+    if get_stream(output_path) is not None:
+        return False
     return input_path.is_file() and (output_path.is_file() or not output_path.exists())
 
 

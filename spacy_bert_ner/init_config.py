@@ -11,6 +11,7 @@ import srsly
 from spacy.util import load_config_from_str, logger
 
 from .formats import read_docs
+from .lang import check_lang
 
 TEMPLATES = Path(__file__).parent / "configs"
 # Learning rates for encoders up to a width, the last for all that are wider. Small ones have
@@ -55,7 +56,7 @@ def init_config(
         that can't be read.
     """
     text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
-    text = _set(text, "nlp", "lang", _check_lang(lang))
+    text = _set(text, "nlp", "lang", check_lang(lang))
     if encoder is not None:
         text = _set(text, "vars", "encoder", encoder)
     config = load_config_from_str(text)
@@ -164,25 +165,6 @@ def _find_width(encoder: str) -> Optional[int]:
             str(error).strip().split("\n")[0],
         )
         return None
-
-
-def _check_lang(lang: str) -> str:
-    """The code that spaCy itself uses: `en` for `eng`."""
-    # Modules of spacy.lang that are no languages, and no codes at all, are errors of other kinds.
-    if not re.fullmatch("[a-z]{2,3}", lang) and lang not in spacy.registry.languages:
-        raise ValueError(_no_lang(lang, "it isn't two or three lower-case letters"))
-    try:
-        return str(spacy.blank(lang).lang)
-    except ImportError as error:
-        raise ValueError(_no_lang(lang, str(error))) from error
-
-
-def _no_lang(lang: str, reason: str) -> str:
-    return (
-        f"spaCy can't make a pipeline of the language '{lang}': {reason.rstrip('.')}. Install what "
-        "it asks for, or take a code of https://spacy.io/usage/models#languages; 'xx' is for all "
-        "languages that put spaces between words."
-    )
 
 
 def _set(text: str, section: str, key: str, value: Any) -> str:

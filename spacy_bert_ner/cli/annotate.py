@@ -38,7 +38,6 @@ def annotate_cli(
     journal in OUTPUT_PATH.journal.
     """
     from ..annotate import annotate, format_table
-    from ..formats import FormatError
 
     if output_path is None and target is not None:
         raise BadParameter(f"--to {target} is the format of an output file. Name that file, too.")
@@ -60,12 +59,12 @@ def annotate_cli(
             restart=restart,
             notify=partial(echo, err=True),
         )
-    except (FormatError, OSError) as error:
+    except (ValueError, ImportError, OSError) as error:
         raise BadParameter(str(error)) from error
     if output_path is None:
         echo(format_table(rows, numbered=report.n_docs > 1))
     else:
-        echo(f"{output_path}: {report.summary()}")
+        echo(f"{output_path}: {report.summary()}", err=True)
     if report.message():
         echo(report.message(), err=True)
 

@@ -24,7 +24,7 @@ def test_keeps_everything(tmp_path):
     doc.cats["news"] = 1.0
     report = Report()
     write_docs(path, [doc, Doc(NLP.vocab)], None, report)
-    assert report.summary() == "2 documents, 4 tokens, 1 entities"
+    assert report.summary() == "2 documents, 4 tokens, 1 entity"
     nlp = type(NLP)()
     read, empty = read_docs(path, nlp)
     assert words_of(read) == words_of(doc)
