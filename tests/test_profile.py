@@ -47,7 +47,7 @@ def test_profile(tiny, cores):
 
 def test_restored_after_an_error(tiny):
     tiny.disable_pipe("transformer")
-    with pytest.raises(ValueError, match="without the output of"):
+    with pytest.raises(ValueError, match="without the output of 'transformer'"):
         profile(tiny, TEXTS, batch_size=2)
     assert "predict" not in vars(tiny.get_pipe("bert_ner"))
 

@@ -270,7 +270,7 @@ def _new_labels(name: str, config: Any, labels: LabelsT, scheme: Optional[str]) 
         raise LabelError(
             f"'{name}' ({', '.join(classes)}) has no token classifier: its encoder can be taken, "
             'with a new one to train. Give the labels for it, as labels=["PER", "LOC"] in Python '
-            "or --labels labels.json on the command line."
+            "or --labels labels.json of from-hf."
         )
     if isinstance(labels, str) or len(set(labels)) < len(labels):
         raise LabelError(f"Can't make a classifier for the labels {labels!r}: give each one once.")

@@ -180,7 +180,7 @@ def _find_scheme(
         if {scheme, found} != {"BIO", "IOB1"}:
             raise LabelError(
                 f"The labels {_show(names)} are tags of the scheme {found}, not of {scheme}. Leave "
-                "the scheme out, or name the labels otherwise (--labels map.json)."
+                "the scheme out, or name the labels otherwise (--labels map.json of from-hf)."
             )
         if scheme not in SCHEMES or any(len(set(used)) < 2 for used in prefixes.values()):
             raise _unclear(names, f"some labels lack a tag that {scheme} needs")
@@ -199,6 +199,6 @@ def _show(names: Sequence[str]) -> str:
 def _unclear(names: Sequence[str], reason: str) -> LabelError:
     return LabelError(
         f"Can't tell what the labels {_show(names)} stand for: {reason}. Give a map of their names "
-        'or numbers, as labels={"0": "O", "1": "B-PER", …} in Python or --labels map.json on the '
-        "command line; null for one that should count for nothing."
+        'or numbers, as labels={"0": "O", "1": "B-PER", …} in Python or --labels map.json of '
+        "from-hf; null for one that should count for nothing."
     )

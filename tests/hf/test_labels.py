@@ -77,7 +77,7 @@ def test_in_the_wild(names, scheme, labels, rows):
 def test_unclear(names, reason):
     with pytest.raises(LabelError, match=reason) as error:
         read_labels(names.split())
-    assert "--labels map.json" in str(error.value)
+    assert "--labels map.json of from-hf" in str(error.value)
     assert "{'0': " in str(error.value)
 
 
