@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from spacy.errors import Errors
 from spacy.language import Language
@@ -18,6 +18,8 @@ from .report import FormatError
 # Where `doc.user_data` has what else a record says, in plain JSON types, so that a DocBin keeps it.
 RECORD_KEY = "spacy_bert_ner.record"
 RECORD_FIELDS = ("id", "meta")
+# Of 64 bits, with a sign or without.
+WHOLE_NUMBERS = range(-(1 << 63), 1 << 64)
 CHUNK = 1 << 14
 SPACE = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder()
@@ -234,7 +236,7 @@ class _Array:
                 if not self._read_more():
                     line = self.line + self.text.count("\n", self.at, error.pos)
                     raise self._error(line, error.msg) from error
-            except RecursionError as error:
+            except (RecursionError, ValueError) as error:  # numbers of too many digits, too
                 raise self._error(self.line, str(error)) from error
             else:
                 self._move(end)
@@ -292,12 +294,21 @@ def check_text(nlp: Language, record: Record, text: Any) -> None:
 
 
 def keep_fields(doc: Doc, record: Record) -> None:
-    """Note the id and the meta of a record in its document."""
-    fields = {key: record.data[key] for key in RECORD_FIELDS if key in record.data}
-    for key, value in fields.items():
-        record.check_unicode(json.dumps(value, ensure_ascii=False), key)
+    """Note the id and the meta of a record in its document. Whole numbers that a DocBin can't hold
+    become strings."""
+    fields = {}
+    for key in RECORD_FIELDS:
+        if key in record.data:
+            text = json.dumps(record.data[key], ensure_ascii=False)
+            record.check_unicode(text, key)
+            fields[key] = json.loads(text, parse_int=_parse_int)
     if fields:
         doc.user_data[RECORD_KEY] = fields
+
+
+def _parse_int(digits: str) -> Union[int, str]:
+    number = int(digits)
+    return number if number in WHOLE_NUMBERS else digits
 
 
 def get_fields(doc: Doc) -> Dict[str, Any]:
