@@ -74,7 +74,8 @@ class Report:
         empty if all fits."""
         lines = list(self.broken)
         if self.n_broken > len(lines):
-            lines.append(f"… and {self.n_broken - len(lines)} more records that can't be read.")
+            more = number(self.n_broken - len(lines), "more record")
+            lines.append(f"… and {more} that can't be read.")
         findings = format_findings(self.findings.values())
         return "\n".join([*lines, findings] if findings else lines)
 

@@ -341,9 +341,19 @@ def test_sentences_are_marked_where_they_matter(checkpoint, tmp_path, window):
     assert ("sentencizer" in nlp.pipe_names) == (window == 0)
     nlp.get_pipe("bert_ner").cfg["decode_scope"] = "sentence"
     to_huggingface(nlp, tmp_path / "out")
-    back = from_huggingface(tmp_path / "out", window=window)
+    back = from_huggingface(tmp_path / "out")
     assert back.pipe_names == ["sentencizer", "transformer", "bert_ner", "doc_cleaner"]
     assert len(list(back("Anna lives in Oslo. She met Karl.").sents)) == 2
+
+
+def test_documents_that_were_read_whole_still_are(tiny, tmp_path):
+    """With `window = 0` and nothing that marks sentences, they are one each."""
+    to_huggingface(tiny, tmp_path / "out")
+    assert "sentencizer" not in from_huggingface(tmp_path / "out").pipe_names
+    assert "sentencizer" in from_huggingface(tmp_path / "out", window=0).pipe_names
+    tiny.add_pipe("sentencizer", first=True)
+    to_huggingface(tiny, tmp_path / "out", force=True)
+    assert "sentencizer" in from_huggingface(tmp_path / "out").pipe_names
 
 
 def test_context_comes_back(tiny_encoder, tmp_path):
