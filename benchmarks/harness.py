@@ -28,6 +28,12 @@ def measure(systems, repeats):
     return seconds
 
 
+def name_corpus(path):
+    """RETURNS (str): What to call a file of a corpus in a title: wnut17/test.spacy."""
+    path = path.resolve()
+    return f"{path.parent.name}/{path.name}"
+
+
 def fastest(variants):
     """Run each of several variants once, which warms up as well.
 

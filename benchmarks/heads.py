@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy
 import spacy
-from harness import measure, plot_bars, report
+from harness import measure, name_corpus, plot_bars, report
 from spacy.tokens import Doc, DocBin
 
 from spacy_bert_ner.compare import count, get_f1
@@ -87,7 +87,7 @@ def main():
     ]
     report(
         "heads",
-        "Softmax and CRF on WNUT-17 test",
+        f"Softmax and CRF on {name_corpus(args.test)}",
         table,
         notes=["Percent of time: decoding and writing entities, of prediction as a whole."],
         plot=lambda axes: plot_bars(axes, table, key="f1"),

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import numpy
 import spacy
-from harness import report
+from harness import name_corpus, report
 from spacy.tokens import Doc, DocBin
 from systems import SPANS
 from transformers import pipeline
@@ -126,7 +126,8 @@ def main():
         axes.set_ylabel("F1")
         axes.legend()
 
-    title = "Cut or split: strict entity F1 on WNUT-17 test, joined into longer documents"
+    corpus = name_corpus(args.test)
+    title = f"Cut or split: strict entity F1 on {corpus}, joined into longer documents"
     report("lengths", title, rows, plot=plot)
 
 

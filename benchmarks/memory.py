@@ -57,7 +57,7 @@ def make_doc(vocab, n_tokens, long_sentence=0):
     return Doc(vocab, words=words, sent_starts=starts.tolist())
 
 
-def predict(folder, n_tokens, queue):
+def predict(folder, n_tokens, sender):
     nlp = spacy.load(folder)
     nlp("Warm up. Then read.")
     doc = make_doc(nlp.vocab, n_tokens, long_sentence=400)
@@ -67,10 +67,10 @@ def predict(folder, n_tokens, queue):
                 doc = pipe(doc)
     n_pieces, width = doc._.trf_data.model_output.last_hidden_state.shape
     packed = n_pieces * width * 4
-    queue.put({"above_mb": (peak.high - peak.start) / 1e6, "packed_mb": packed / 1e6})
+    sender.send({"above_mb": (peak.high - peak.start) / 1e6, "packed_mb": packed / 1e6})
 
 
-def train(folder, n_tokens, queue):
+def train(folder, n_tokens, sender):
     nlp = spacy.load(folder)
     doc = make_doc(nlp.vocab, n_tokens)
     doc.set_ents([spacy.tokens.Span(doc, i, i + 2, label="PER") for i in range(0, n_tokens, 50)])
@@ -78,15 +78,24 @@ def train(folder, n_tokens, queue):
     with Peak() as peak:
         losses = nlp.update([example], sgd=nlp.create_optimizer(), annotates=["sentencizer"])
     assert numpy.isfinite(losses["bert_ner"])
-    queue.put({"process_mb": peak.high / 1e6, "start_mb": peak.start / 1e6})
+    sender.send({"process_mb": peak.high / 1e6, "start_mb": peak.start / 1e6})
 
 
 def run(target, *args):
+    """What a function sends from a process of its own, which may end without."""
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=target, args=(*args, queue))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=target, args=(*args, sender))
     process.start()
-    result = queue.get()
+    sender.close()  # that of this process: the other's end is the end of what is sent
+    try:
+        result = receiver.recv()
+    except EOFError as error:
+        process.join()
+        raise RuntimeError(
+            f"The process of {target.__name__} ended with code {process.exitcode}, and no result: "
+            "what went wrong stands above, and -9 is want of memory."
+        ) from error
     process.join()
     return result
 

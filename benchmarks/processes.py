@@ -11,6 +11,7 @@ import torch
 from harness import measure, report, to_rows
 from systems import count_words, load_bert_ner, make_texts
 
+from spacy_bert_ner.findings import number
 from spacy_bert_ner.layers.precision import has_bf16
 
 
@@ -35,7 +36,8 @@ def main():
     for precision in ["fp32", "bf16"] if has_bf16("cpu") else ["fp32"]:
         nlp = load_bert_ner(precision=precision)
         for n_process, n_threads in ((1, n_cores), (n_cores, 1), (1, 1)):
-            name = f"{precision}, {n_process} processes x {n_threads} threads"
+            counts = f"{number(n_process, 'process', 'processes')} x {number(n_threads, 'thread')}"
+            name = f"{precision}, {counts}"
             systems[name] = make_run(nlp, texts, n_process, n_threads)
     for run in systems.values():
         run()

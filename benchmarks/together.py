@@ -20,11 +20,16 @@ from spacy_bert_ner.spec import read_spec
 
 
 def read_counts(spec_path, folder, cell):
-    """RETURNS (Dict[int, Array]): Counts of the test documents by seed, (n_docs, 3)."""
+    """RETURNS (Dict[int, Array]): Counts of the test documents by seed, (n_docs, 3). Ends the
+    program if there are none."""
     spec = read_spec(spec_path)
     name = cell or spec.cells[0].name
     runs = (Run(**line) for line in srsly.read_jsonl(folder / "results.jsonl"))
-    return {run.seed: numpy.array(run.counts["test"]) for run in runs if run.cell == name}
+    counts = {run.seed: numpy.array(run.counts["test"]) for run in runs if run.cell == name}
+    if not counts:
+        names = ", ".join(cell.name for cell in spec.cells)
+        raise SystemExit(f"{folder} has no results of the cell '{name}'. Cells (--cell): {names}.")
+    return counts
 
 
 def resample(corpora, rng):

@@ -25,10 +25,13 @@ from wasabi import table
 
 from . import __version__
 from .formats import Report, check_column, check_format, get_writer, read_docs
-from .formats.files import RECORD_KEY
+from .formats.files import RECORD_KEY, get_stream
 from .formats.part import open_part
 from .formats.spans import get_scores
 from .zones import bounded_zone
+
+# Where documents have the output of the encoder, as spaCy keeps extensions.
+TRF_DATA: Any = ("._.", "trf_data", None, None)
 
 
 class Row(NamedTuple):
@@ -72,7 +75,7 @@ def annotate(
     notify (Callable[[str], None]): Is told where it goes on, and where it is left.
     RETURNS (Tuple[List[Row], Report]): The entities, if they are not written; how much there was,
         and what didn't fit.
-    RAISES (ValueError): For what can't be read or written. OSError: Without a pipeline.
+    RAISES (ValueError): For what can't be read, loaded or written. OSError: Without a pipeline.
     """
     # What is wrong with the names is told before the pipeline is loaded.
     source = check_format(input_path, source)
@@ -80,7 +83,7 @@ def annotate(
     if output_path is not None:
         target = check_format(output_path, target, for_writing=True)
     report = Report(skip_broken=skip_broken)
-    nlp = spacy.load(pipeline)
+    nlp = load_pipeline(pipeline)
 
     def predict_batches() -> Iterator[Iterator[Doc]]:
         docs = read_docs(input_path, nlp, source, report, column=column, skip=report.n_read)
@@ -102,8 +105,20 @@ def annotate(
     return [], report
 
 
+def load_pipeline(name: str) -> Language:
+    """RETURNS (Language): The pipeline of a name or path.
+    RAISES (ValueError): For one that is broken, or whose parts aren't there. OSError: For none.
+    """
+    try:
+        return spacy.load(name)
+    except ValueError as error:
+        raise ValueError(f"Can't load the pipeline '{name}': {error}") from error
+
+
 def _can_resume(input_path: Path, output_path: Path) -> bool:
     """Pipes and devices can't be read from where they were, or cut where they should end."""
+    if get_stream(output_path) is not None:
+        return False
     return input_path.is_file() and (output_path.is_file() or not output_path.exists())
 
 
@@ -171,19 +186,23 @@ def predict(
     batch_size: Optional[int] = None,
     keep_ents: bool = False,
 ) -> Iterator[Doc]:
-    """Find the entities of documents, on their words, a batch at a time. What else documents say is
-    left behind, but for the id and the meta of their record.
+    """Find the entities of documents, on their words alone, a batch at a time. Behind it, documents
+    whose sentences are known have them again, unless the pipeline has parsed them. Of the user
+    data, the id and the meta of their record are kept; all else is left behind.
 
     nlp (Language): A trained pipeline.
     batch_size (Optional[int]): Documents read at once, else as the pipeline says.
     keep_ents (bool): Keep the entities that they have, and predict around them.
     YIELDS (Doc): New documents, without the output of the encoder.
     """
-    blank = (_copy_words(nlp, doc, keep_ents) for doc in docs)
-    for doc in nlp.pipe(blank, batch_size=batch_size):
-        if Doc.has_extension("trf_data"):
-            # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
-            doc._.trf_data = None
+    blank = ((_copy_words(nlp, doc, keep_ents), doc) for doc in docs)
+    for doc, source in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
+        # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
+        if TRF_DATA in doc.user_data:
+            del doc.user_data[TRF_DATA]
+        if source.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
+            starts: Any = source.to_array(["SENT_START"])
+            doc.from_array(["SENT_START"], starts)
         yield doc
 
 

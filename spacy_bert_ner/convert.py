@@ -7,6 +7,7 @@ from typing import Optional
 import spacy
 
 from .formats import Report, read_docs, write_docs
+from .lang import check_lang
 
 
 def convert(
@@ -27,9 +28,9 @@ def convert(
         the model is trained for: spans have to align with its tokens.
     skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
     RETURNS (Report): How much there was, and what didn't fit.
-    RAISES (ValueError): For what can't be read or written. ImportError: For an unknown language.
+    RAISES (ValueError): For what can't be read or written, and for an unknown language.
     """
-    nlp = spacy.blank(lang)
+    nlp = spacy.blank(check_lang(lang))
     nlp.max_length = sys.maxsize  # the limit is for parsers
     report = Report(skip_broken=skip_broken)
     docs = read_docs(input_path, nlp, source, report, column=column)

@@ -89,7 +89,8 @@ class Corpus(SpacyCorpus):
         if not self.path.is_dir():
             return [self.path]
         names = [self.format] if self.format else [n for n in FORMATS if n not in UNLABELED]
-        suffixes = tuple(suffix for name in names for suffix in FORMATS[name].suffixes)
+        # Each once, as formats share some.
+        suffixes = list(dict.fromkeys(end for name in names for end in FORMATS[name].suffixes))
         paths = sorted(path for path in self.path.rglob("*") if path.suffix.lower() in suffixes)
         found = [path for path in paths if not _is_hidden(path.relative_to(self.path))]
         if not found:

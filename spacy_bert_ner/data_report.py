@@ -11,8 +11,13 @@ from spacy.training import Example
 
 from .chars import visible_tokens
 from .findings import Finding, show
+from .formats.spans import INCORRECT_KEY
 from .gold import GoldReport
 
+UNREAD = (
+    f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"], which nothing is '
+    f'learned from: set incorrect_spans_key = "{INCORRECT_KEY}" in the block of the component'
+)
 # As in `spacy debug data`.
 FEW_EXAMPLES = 50
 
@@ -169,6 +174,7 @@ class SplitReport:
         included, of which it isn't known whether they belong to an entity.
     labels (Counter): Entities of each label.
     repeated, in_train (Finding): Documents whose text stands before in the split, and in `train`.
+    unread (Finding): Documents with entities known to be wrong, where no component reads them.
     unseen (Finding): Distinct entities that `train` doesn't have, letter case aside.
     """
 
@@ -187,6 +193,7 @@ class SplitReport:
     in_train: Finding = field(
         default_factory=lambda: Finding("documents have the text of one in the training data")
     )
+    unread: Finding = field(default_factory=lambda: Finding(UNREAD))
     unseen: Finding = field(
         default_factory=lambda: Finding("distinct entities aren't in the training data")
     )
@@ -221,6 +228,9 @@ class SplitReport:
                 self._ents.add(key)
                 if self.train and key not in self.train._ents:
                     self.unseen.add(f"{show(ent.text)} ({ent.label_})")
+        keys = {gold.incorrect_spans_key for gold in self.gold.values()}
+        if INCORRECT_KEY not in keys and doc.spans.get(INCORRECT_KEY):
+            self.unread.add(show(doc.text))
         for gold in self.gold.values():
             gold.add(example)
 
@@ -235,7 +245,7 @@ class SplitReport:
 
     def as_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What was counted, for JSON."""
-        findings = [self.repeated]
+        findings = [self.repeated, self.unread]
         if self.train:
             findings += [self.in_train, self.unseen]
         return {
@@ -265,6 +275,7 @@ class DataReport:
     lang (str): The language.
     pipeline (List[str]): The components.
     readers (Dict[str, str]): By split, where the config says how to read it.
+    reader_names (Dict[str, str]): By split, the registered name of the reader there.
     labels (Dict[str, Optional[List[str]]]): By component, the labels that it is given; None if it
         takes those of the training data.
     others (Dict[str, str]): Components that make vectors, and aren't ours: their architectures.
@@ -274,6 +285,7 @@ class DataReport:
     lang: str
     pipeline: List[str]
     readers: Dict[str, str]
+    reader_names: Dict[str, str]
     labels: Dict[str, Optional[List[str]]]
     others: Dict[str, str]
     train: SplitReport

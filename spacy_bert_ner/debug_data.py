@@ -54,7 +54,7 @@ def debug_data(
         )
     for name, pipe in components.items():
         check_upstream(nlp, name, pipe.model)
-    readers, corpora = _get_corpora(nlp)
+    readers, names, corpora = _get_corpora(nlp)
     models = _get_encoders(nlp)
     for model in models.values():
         model.initialize()
@@ -75,6 +75,7 @@ def debug_data(
         lang=str(nlp.lang),
         pipeline=nlp.pipe_names,
         readers=readers,
+        reader_names=names,
         labels=labels,
         others=_get_others(nlp, models),
         **splits,
@@ -102,17 +103,20 @@ def _read(nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[i
     split.is_whole = next(examples, None) is None
 
 
-def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, Callable]]:
-    """The names of the readers in the config, and the readers, by split.
+def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, str], Dict[str, Callable]]:
+    """The blocks of the readers in the config, their registered names, and the readers, by split.
 
     RAISES (OSError): For a path that isn't there. ValueError: Without one.
     """
     config = nlp.config.interpolate()
     training: Any = registry.resolve(config["training"], schema=ConfigSchemaTraining)
     readers = {"train": training["train_corpus"], "dev": training["dev_corpus"]}
+    names = {}
     for split, reader in readers.items():
+        _check_block(config, split, reader)
         section, _, name = reader.partition(".")
         block = config.get(section, {}).get(name, {})
+        names[split] = block.get("@readers", reader)
         if "path" not in block:
             continue
         way_out = f"Set [{reader}] path, in most configs with --paths.{split} on the command line."
@@ -120,7 +124,23 @@ def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, Callable]]:
             raise ValueError(f"No path to the {split} data is given. {way_out}")
         if not Path(block["path"]).exists():
             raise FileNotFoundError(f"There is no file or folder {block['path']}. {way_out}")
-    return readers, dict(zip(readers, resolve_dot_names(config, list(readers.values()))))
+    corpora = resolve_dot_names(config, list(readers.values()))
+    return readers, names, dict(zip(readers, corpora))
+
+
+def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
+    """RAISES (ValueError): If the config has no block of that name, nor one that makes it."""
+    block = config
+    for key in reader.split("."):
+        if "@readers" in block:
+            return
+        if not isinstance(block.get(key), dict):
+            known = ", ".join(f"corpora.{name}" for name in config.get("corpora", {})) or "none"
+            raise ValueError(
+                f"[training] {split}_corpus is {reader!r}, and the config has no such block. Those "
+                f"of [corpora]: {known}."
+            )
+        block = block[key]
 
 
 def _get_encoders(nlp: Language) -> Dict[str, Model]:

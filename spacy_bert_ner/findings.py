@@ -33,6 +33,14 @@ class Finding:
         return f"{count} {self.what}: {', '.join(self.shown)}{more}"
 
 
+def number(n: int, one: str, many: Optional[str] = None) -> str:
+    """RETURNS (str): How many there are of something, as "1 entity", "2 entities".
+
+    many (Optional[str]): The plural, if it isn't the word with an s.
+    """
+    return f"{n} {one}" if n == 1 else f"{n} {many or one + 's'}"
+
+
 def show(text: str) -> str:
     """RETURNS (str): A text to recognize in a report: quoted, its beginning if it is long."""
     return repr(text if len(text) <= 40 else text[:40] + "…")

@@ -3,14 +3,17 @@ a machine, and the data to train on."""
 
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import spacy
 import srsly
 from spacy.util import load_config_from_str, logger
+from thinc.api import Config
 
 from .formats import read_docs
+from .lang import check_lang
 
 TEMPLATES = Path(__file__).parent / "configs"
 # Learning rates for encoders up to a width, the last for all that are wider. Small ones have
@@ -20,11 +23,27 @@ LARGE_LEARN_RATE = 0.00002
 UNKNOWN_LEARN_RATE = 0.00005
 # What a GPU does at once: more wordpieces.
 GPU_SETTINGS = {"batch_pieces": 16384}
-# Words in a step of training, about: those of 32 tweets. Encoders are fine-tuned in 4 passes over
-# the data, and in more where that is few steps.
+# Words in a step of training, about: those of 32 tweets.
 BATCH_WORDS, BATCH_DOCS = 600, 32
-EPOCHS, MOST_EPOCHS, FEW_STEPS = 4, 20, 300
 ENCODERS = ("spacy-bert-ner.TransformerModel.v1", "spacy-bert-ner.Tok2VecTransformer.v1")
+
+
+class Passes(NamedTuple):
+    """How often to go over the data.
+
+    least (int): Passes over much of it.
+    most (int): Passes over little.
+    few_steps (int): How many steps are few, so that there are more than the least passes.
+    """
+
+    least: int
+    most: int
+    few_steps: int
+
+
+# Of encoders, which are fine-tuned, and of token vectors that are trained from nothing.
+FINE_TUNING = Passes(4, 20, 300)
+FROM_NOTHING = Passes(10, 100, 1000)
 
 
 def init_config(
@@ -55,16 +74,13 @@ def init_config(
         that can't be read.
     """
     text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
-    text = _set(text, "nlp", "lang", _check_lang(lang))
+    text = _set(text, "nlp", "lang", check_lang(lang))
     if encoder is not None:
         text = _set(text, "vars", "encoder", encoder)
     config = load_config_from_str(text)
     blocks = [path for path, block in _walk(config) if block.get("@architectures") in ENCODERS]
-    if encoder is not None and not blocks and not spacy.registry.has("architectures", encoder):
-        raise ValueError(
-            f"The recipe '{recipe}' has no transformer, and '{encoder}' is no registered name of "
-            "a token-to-vector architecture. Leave the encoder out, or take another recipe."
-        )
+    if encoder is not None and not blocks:
+        _check_architecture(config, recipe, encoder)
     schedule = config["training"]["optimizer"].get("learn_rate")
     if encoder is not None and blocks and isinstance(schedule, dict):
         rate = get_learn_rate(encoder)
@@ -75,13 +91,33 @@ def init_config(
     for key, data in (("train", train), ("dev", dev)):
         if data is not None:
             text = _set(text, "paths", key, str(data))
-    if train is not None and blocks:  # token vectors of other kinds are trained for longer
-        plan = plan_training(train, lang)
+    if train is not None:
+        plan = plan_training(train, lang, FINE_TUNING if blocks else FROM_NOTHING)
         text = _set(text, "training.batcher", "size", plan.batch_size)
         text = _set(text, "training", "max_steps", plan.max_steps)
         text = _set(text, "training", "eval_frequency", plan.eval_frequency)
-        text = _set(text, "training.optimizer.learn_rate", "warmup_steps", plan.warmup_steps)
+        if isinstance(schedule, dict):
+            text = _set(text, "training.optimizer.learn_rate", "warmup_steps", plan.warmup_steps)
     return text
+
+
+def _check_architecture(config: Config, recipe: str, name: str) -> None:
+    """RAISES (ValueError): For what can't be the architecture of a recipe without a transformer."""
+    way_out = "Leave the encoder out, or take another recipe."
+    if not spacy.registry.has("architectures", name):
+        raise ValueError(
+            f"The recipe '{recipe}' has no transformer, and '{name}' is no registered name of a "
+            f"token-to-vector architecture. {way_out}"
+        )
+    block = config.interpolate()["components"]["bert_ner"]["model"]
+    try:
+        spacy.registry.resolve({"model": block})
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"'{name}' can't be the encoder of the recipe '{recipe}', as it doesn't take the "
+            f"settings there: {reason}. {way_out}"
+        ) from error
 
 
 class Plan(NamedTuple):
@@ -98,16 +134,18 @@ class Plan(NamedTuple):
     eval_frequency: int
 
 
-def plan_training(path: Path, lang: str) -> Plan:
+def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     """Plan steps of about as many words as the recipe has that is known to work, and as many of
-    them as fine-tuning takes.
+    them as training takes.
 
     path (Path): A file in any of the formats.
     lang (str): Code of the language, whose tokenizer reads texts without tokens.
+    passes (Passes): How often to go over the data.
     RETURNS (Plan): The numbers.
     RAISES (ValueError): For a file that can't be read, or has no words.
     """
     nlp = spacy.blank(lang)
+    nlp.max_length = sys.maxsize  # the limit is for parsers
     n_docs = n_words = 0
     for doc in read_docs(path, nlp):
         n_docs += len(doc) > 0
@@ -116,7 +154,7 @@ def plan_training(path: Path, lang: str) -> Plan:
         raise ValueError(f"There is nothing to train on in {path}: it has no words.")
     batch_size = min(max(1, round(BATCH_WORDS * n_docs / n_words)), BATCH_DOCS)
     epoch = math.ceil(n_docs / batch_size)
-    max_steps = epoch * min(max(EPOCHS, math.ceil(FEW_STEPS / epoch)), MOST_EPOCHS)
+    max_steps = epoch * min(max(passes.least, math.ceil(passes.few_steps / epoch)), passes.most)
     return Plan(batch_size, max_steps, math.ceil(max_steps / 10), math.ceil(max_steps / 8))
 
 
@@ -164,25 +202,6 @@ def _find_width(encoder: str) -> Optional[int]:
             str(error).strip().split("\n")[0],
         )
         return None
-
-
-def _check_lang(lang: str) -> str:
-    """The code that spaCy itself uses: `en` for `eng`."""
-    # Modules of spacy.lang that are no languages, and no codes at all, are errors of other kinds.
-    if not re.fullmatch("[a-z]{2,3}", lang) and lang not in spacy.registry.languages:
-        raise ValueError(_no_lang(lang, "it isn't two or three lower-case letters"))
-    try:
-        return str(spacy.blank(lang).lang)
-    except ImportError as error:
-        raise ValueError(_no_lang(lang, str(error))) from error
-
-
-def _no_lang(lang: str, reason: str) -> str:
-    return (
-        f"spaCy can't make a pipeline of the language '{lang}': {reason.rstrip('.')}. Install what "
-        "it asks for, or take a code of https://spacy.io/usage/models#languages; 'xx' is for all "
-        "languages that put spaces between words."
-    )
 
 
 def _set(text: str, section: str, key: str, value: Any) -> str:

@@ -10,6 +10,8 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
 
+from .findings import number
+
 # Padding is work for nothing: a share above this is worth a hint.
 MOST_PADDING = 0.15
 # The words that share micro-batches should fill some: `max_batch_items` of the factory is 4096.
@@ -88,7 +90,7 @@ def get_hints(nlp: Language, result: Profile, *, batch_size: int) -> List[str]:
     hints = []
     if result.n_padded and batch_size < min(LEAST_BATCH_SIZE, result.n_docs):
         hints.append(
-            f"{batch_size} documents are read at once: windows of few documents don't fill "
+            f"{number(batch_size, 'document')} a batch: windows of few documents don't fill "
             f"micro-batches. Set batch_size in [nlp], or of nlp.pipe, to {LEAST_BATCH_SIZE} or more"
         )
     for name, pipe in nlp.pipeline:
@@ -212,12 +214,12 @@ def format_profile(result: Profile) -> str:
     lines.append(f"{'total':<{width}} {result.total:>9.3f} s")
     lines.append("")
     lines.append(
-        f"{result.n_docs} documents, {result.n_words} words, "
+        f"{number(result.n_docs, 'document')}, {number(result.n_words, 'word')}, "
         f"{result.n_words / total:.0f} words a second"
     )
     if result.n_padded:
         lines.append(
-            f"{result.n_windows} windows, {result.n_pieces} wordpieces, "
+            f"{number(result.n_windows, 'window')}, {number(result.n_pieces, 'wordpiece')}, "
             f"{result.padding:.1%} padding"
         )
     return "\n".join([*lines, *(f"Hint: {hint}." for hint in result.hints)])

@@ -1,9 +1,13 @@
 import json
 import re
+import shutil
+import subprocess
 import sys
 
+import numpy
 import pytest
 import spacy
+from spacy.language import Language
 from spacy.tokens import DocBin
 from thinc.compat import has_gpu
 from typer.testing import CliRunner
@@ -18,6 +22,17 @@ from .formats.util import NLP, ents_of, make_doc, sents_of, words_of
 
 WRITTEN = [name for name, entry in FORMATS.items() if entry.writer and name != "text"]
 TEXT = "Anna Berg lives in Oslo . She met Karl in New York ."
+
+
+@Language.component("test_parser")
+def parse(doc):
+    doc.from_array(["HEAD", "DEP"], numpy.array([[0, 1], [2**64 - 1, 1]], dtype="uint64"))
+    return doc
+
+
+@Language.component("test_failure")
+def fail(doc):
+    raise ValueError("a document has no sentences")
 
 
 def run(*args):
@@ -65,8 +80,8 @@ def test_scores_are_written(trained_path, text_path, tmp_path, name):
     target = tmp_path / "made" / "out"
     result = run(trained_path, text_path, target, "--to", name)
     assert result.exit_code == 0, result.output
-    summary = f"1 documents, 13 tokens, {len(expected)} entities"
-    assert result.stdout == f"{target}: {summary}\n"
+    assert result.stdout == ""
+    assert result.stderr == f"{target}: 1 document, 13 tokens, {len(expected)} entities\n"
     if name == "spacy":
         (doc,) = read_docs(target, NLP, name)
         scores = get_scores(doc)
@@ -110,6 +125,27 @@ def test_words_ids_and_documents_of_the_input_stay(ruler_path, tmp_path):
     assert [len(record["spans"]) for record in written] == [1, 0, 0, 2]
 
 
+def test_sentences_of_the_input_stay(trained_path, ruler_path, tmp_path):
+    """Whether the pipeline sets some or not; without any in the input, they are the pipeline's."""
+    source, target = tmp_path / "a.spacy", tmp_path / "b.iob2"
+    words = TEXT.split()
+    starts = [i in (0, 2, 9) for i in range(len(words))]
+    docs = [make_doc(words, ["O"] * 13, sent_starts=starts), make_doc(words, ["O"] * 13)]
+    write_docs(source, docs)
+    for path, last in ((trained_path, [6, 7]), (ruler_path, [13])):
+        assert run(path, source, target).exit_code == 0
+        first, second = read_docs(target, NLP)
+        assert (sents_of(first), sents_of(second)) == ([2, 7, 4], last)
+
+
+def test_sentences_of_a_parser_stay():
+    nlp = spacy.blank("xx")
+    doc = make_doc(["a", "b"], ["O", "O"], sent_starts=[True, True])
+    nlp.add_pipe("test_parser")
+    (found,) = predict(nlp, [doc])
+    assert sents_of(found) == [2]
+
+
 def test_tables_of_texts(ruler_path, tmp_path):
     source, target = tmp_path / "a.csv", tmp_path / "b.jsonl"
     source.write_text('n,body\n1,"in\nOslo"\n2,"Bo" x\n3,Bo\n', encoding="utf-8")
@@ -120,7 +156,7 @@ def test_tables_of_texts(ruler_path, tmp_path):
     assert list(tmp_path.iterdir()) == [source]
     result = run(ruler_path, source, target, "--column", "body", "--on-error", "skip")
     assert result.exit_code == 0
-    assert "2 documents, 4 tokens, 2 entities, 1 broken records left out" in result.stdout
+    assert "2 documents, 4 tokens, 2 entities, 1 broken record left out" in result.stderr
     assert "the record at line 4 of" in result.stderr
     written = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
     assert [(record["text"], record["meta"]) for record in written] == [
@@ -253,6 +289,7 @@ def test_predict_outlives_batches(ruler_path):
 def test_encoder_output_is_left_out(trained, text_path):
     (doc,) = predict(trained, read_docs(text_path, trained))
     assert doc._.trf_data is None
+    assert not any("trf_data" in key for key in doc.user_data)
     DocBin(docs=[doc], store_user_data=True).to_bytes()
 
 
@@ -318,6 +355,51 @@ def test_no_pipeline(text_path, tmp_path, name):
     assert result.exit_code == 2
     assert "E050" in plain(result) or "E053" in plain(result)
     assert list(tmp_path.iterdir()) == [text_path]
+
+
+@pytest.mark.parametrize("command", ["annotate", "profile"])
+@pytest.mark.parametrize(
+    "spoil,match",
+    [
+        (lambda path: (path / "entity_ruler" / "cfg").write_text("{"), "Can't load the pipeline"),
+        (lambda path: (path / "tokenizer").write_bytes(b""), "Unpack failed"),
+        (
+            lambda path: (path / "config.cfg").write_text(
+                (path / "config.cfg").read_text().replace('"entity_ruler"\n', '"no_factory"\n')
+            ),
+            "E002",
+        ),
+    ],
+)
+def test_broken_pipeline(ruler_path, text_path, tmp_path, command, spoil, match):
+    path = shutil.copytree(ruler_path, tmp_path / "pipeline")
+    spoil(path)
+    result = CliRunner().invoke(app, [command, str(path), str(text_path)])
+    assert result.exit_code == 2
+    assert match in plain(result)
+
+
+@pytest.mark.parametrize("command", ["annotate", "profile"])
+def test_pipeline_that_can_not_predict(tmp_path, text_path, command):
+    """Its own message is shown."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("test_failure")
+    nlp.to_disk(tmp_path / "pipeline")
+    result = CliRunner().invoke(app, [command, str(tmp_path / "pipeline"), str(text_path)])
+    assert result.exit_code == 2
+    assert "has no sentences" in plain(result)
+
+
+def test_standard_output_is_no_file(ruler_path, text_path, tmp_path):
+    """What it is redirected to can't be replaced, or gone on with."""
+    command = [sys.executable, "-m", "spacy", "bert-ner", "annotate", ruler_path, text_path]
+    path = tmp_path / "out"
+    with path.open("wb") as file:
+        file.write(b"before\n")
+        file.flush()
+        subprocess.run([*command, "/dev/stdout", "--to", "lines"], stdout=file, check=True)
+    assert path.read_text(encoding="utf-8") == f"before\n{TEXT}\n"
+    assert sorted(tmp_path.iterdir()) == [path, text_path]
 
 
 @pytest.mark.skipif(has_gpu, reason="there is a GPU")

@@ -101,6 +101,28 @@ def test_type_from_the_previous_sentence(on_path, context, least, most):
     assert least <= train_and_score(context, n_steps=60) <= most
 
 
+def test_a_process_that_dies(on_path):
+    """It is told, and not waited for."""
+    from memory import run
+
+    with pytest.raises(RuntimeError, match=r"process of exit ended with code 1, and no result"):
+        run(sys.exit)
+
+
+def test_no_such_cell(on_path, tmp_path):
+    from together import read_counts
+
+    (tmp_path / "results.jsonl").touch()
+    with pytest.raises(
+        SystemExit, match=r"no results of the cell 'nope'. Cells \(--cell\): softmax, "
+    ):
+        read_counts(BENCHMARKS / "wnut17.yml", tmp_path, "nope")
+
+
+def test_name_of_a_corpus(harness):
+    assert harness.name_corpus(Path("corpus/wnut17/test.spacy")) == "wnut17/test.spacy"
+
+
 def test_documents_are_joined(on_path):
     from lengths import get_ents, join
 

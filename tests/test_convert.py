@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,7 @@ def test_convert_names_of_formats(tmp_path):
         (["--column", "a"], "the format 'conll' has no columns, but csv and tsv have"),
         (["--from", "html"], "'html' is only written. Formats to read: spacy, jsonl"),
         (["--lang", "zz"], "E048"),
+        (["--lang", "tokenizer_exceptions"], "it isn't two or three lower-case letters"),
     ],
 )
 def test_convert_wrong_options(tmp_path, options, match):
@@ -87,7 +90,7 @@ def test_convert_wrong_options(tmp_path, options, match):
 
 
 def test_convert_shows_what_does_not_fit(tmp_path):
-    """On the error stream, so that the summary can be read by programs."""
+    """On the error stream, as all that isn't the data itself."""
     source, target = tmp_path / "a.jsonl", tmp_path / "a.spacy"
     record = {"text": "Anna lives in Oslo-East.", "spans": []}
     record["spans"] = [
@@ -98,7 +101,8 @@ def test_convert_shows_what_does_not_fit(tmp_path):
     source.write_text(json.dumps(record), encoding="utf-8")
     result = convert(source, target, "--lang", "en")
     assert result.exit_code == 0
-    assert result.stdout == f"{target}: 1 documents, 7 tokens, 1 entities\n"
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"{target}: 1 document, 7 tokens, 1 entity\n")
     assert (
         "1 spans don't align with the tokens, which count as missing: 'Osl' (LOC, 14–17, rec"
         in (plain(result))
@@ -154,11 +158,27 @@ def test_convert_skips_what_is_broken(tmp_path):
     result = convert(source, target, "--on-error", "skip")
     assert result.exit_code == 0
     counts = "2 documents, 2 tokens, 0 entities, 2 broken records left out"
-    assert result.stdout == f"{target}: {counts}\n"
-    first, second = result.stderr.splitlines()
+    assert result.stdout == ""
+    summary, first, second = result.stderr.splitlines()
+    assert summary == f"{target}: {counts}"
     assert "record at line 2 of" in first and "has to be a string under 'text'" in first
     assert "line 3 of" in second and "Expecting property name" in second
     assert [doc.text.strip() for doc in read_docs(target, NLP)] == ["Oslo", "Bo"]
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize("target", ["spacy", "jsonl"])
+def test_convert_to_standard_output(tmp_path, name, target):
+    """Redirected to a file, it is no file to replace: there may be more in it."""
+    source, path = tmp_path / "a.iob2", tmp_path / "out"
+    source.write_text("a B-X\n", encoding="utf-8")
+    convert(source, tmp_path / "expected", "--to", target)
+    command = [sys.executable, "-m", "spacy", "bert-ner", "convert", source, name, "--to", target]
+    with path.open("wb") as file:
+        file.write(b"before\n")
+        file.flush()
+        subprocess.run(command, stdout=file, stderr=subprocess.PIPE, check=True)
+    assert path.read_bytes() == b"before\n" + (tmp_path / "expected").read_bytes()
 
 
 def test_convert_tables(tmp_path):

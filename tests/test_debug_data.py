@@ -169,7 +169,7 @@ def test_prints(paths):
     for line in (
         "Label 'ORG' is in dev only (3)",
         "Low number of examples for label 'LOC' (3)",
-        "train: 4 of 34 (11.8 %) tokens have no annotation of entities, 1 documents",
+        "train: 4 of 34 (11.8 %) tokens have no annotation of entities, 1 document without any",
         "train: 1 of 7 (14.3 %) gold entities cross a sentence start",
         "train: 1 of 7 (14.3 %) gold entities don't align",
         "dev: 3 of 6 (50.0 %) gold entities have labels the model doesn't have",
@@ -216,6 +216,10 @@ def test_no_documents(paths, tmp_path):
     assert result.exit_code == 1
     assert "No documents in train" in plain(result)
     assert "bert-ner convert" in plain(result)
+    (tmp_path / "train.jsonl").write_text('{"text": ""}', encoding="utf-8")
+    result = run(paths, **{"paths.train": str(tmp_path / "train.jsonl")})
+    assert "[corpora.train]: its reader spacy-bert-ner.Corpus.v1 gives no" in plain(result)
+    assert "spacy.Corpus.v1 reads" not in plain(result)
 
 
 def test_any_format(paths, tmp_path):
@@ -245,6 +249,26 @@ def test_no_path(paths):
     result = CliRunner().invoke(app, ["debug-data", str(paths / "config.cfg")])
     assert result.exit_code == 1
     assert "No path to the train data is given" in plain(result)
+
+
+@pytest.mark.parametrize("name", ["trn", "corpora.trn", "data.trn"])
+def test_no_reader(paths, name):
+    result = run(paths, **{"training.train_corpus": name})
+    assert result.exit_code == 1
+    text = plain(result)
+    assert f"[training] train_corpus is '{name}'" in text
+    assert "Those of [corpora]: corpora.train, corpora.dev" in text
+
+
+def test_output_that_can_not_be_written(paths, tmp_path):
+    """It is told before the data are read, which may take long."""
+    (tmp_path / "file").touch()
+    for name in ("file/counts.json", "file/more/counts.json"):
+        result = run(paths, "--json", tmp_path / name, **{"paths.train": "none"})
+        assert result.exit_code == 2
+        assert "Can't write the counts" in plain(result)
+    assert run(paths, "--json", tmp_path / "new.json", **{"paths.train": "none"}).exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_unreadable_file(paths, tmp_path):
@@ -330,7 +354,7 @@ def test_without_sentence_marks(paths):
     assert encoder.n_unmarked == 7  # all but the one that has a single token
     assert encoder.long_sents.n == 0
     assert report.train.gold["bert_ner"].crossing.n == 0
-    assert "have no sentence marks" in plain(run(paths, **{"training.annotating_components": "[]"}))
+    assert "without sentence marks" in plain(run(paths, **{"training.annotating_components": "[]"}))
 
 
 def test_marks_set_behind_the_encoder(paths):
@@ -405,6 +429,19 @@ def test_incorrect_spans(paths, tmp_path):
     assert "train: 1 spans of doc.spans['wrong'] teach nothing" in text
 
 
+def test_incorrect_spans_that_nothing_reads(paths, tmp_path):
+    nlp = spacy.blank("en")
+    doc = make_doc(nlp, "Anna lives in Oslo.", [("Anna", "PER")])
+    doc.spans["incorrect_spans"] = [Span(doc, 3, 4, label="DATE")]
+    DocBin(docs=[doc, doc.copy()]).to_disk(tmp_path / "train.spacy")
+    settings = {"paths.train": str(tmp_path / "train.spacy")}
+    text = plain(run(paths, **settings))
+    assert "train: 2 documents have entities known to be wrong" in text
+    assert 'set incorrect_spans_key = "incorrect_spans"' in text
+    key = "components.bert_ner.incorrect_spans_key"
+    assert "known to be wrong" not in plain(run(paths, **settings, **{key: "incorrect_spans"}))
+
+
 def use_reader(paths, path, passes, *, n_train):
     """Write a config with a reader that counts how often it is asked for so many documents."""
 
@@ -433,7 +470,7 @@ def test_limit(paths, tmp_path, monkeypatch):
     assert (report.train.is_whole, report.dev.is_whole) == (False, True)
     result = run(paths, "--limit", 2, config=tmp_path / "config.cfg")
     for split in ("train", "dev"):
-        assert f"{split}: there are more than these 2 documents" in plain(result)
+        assert f"{split}: there is more behind 2 documents" in plain(result)
 
 
 def test_other_reader(paths, tmp_path):

@@ -92,7 +92,7 @@ def run_bash(block, where):
             env={**os.environ, "COLUMNS": "100"},
         )
         assert result.returncode == 0, (where, command, result.stdout + result.stderr)
-        output += result.stdout
+        output += result.stdout or result.stderr
     return output
 
 

@@ -3,6 +3,7 @@ import re
 import pytest
 import spacy
 import torch
+from spacy.language import Language
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import app
@@ -72,7 +73,7 @@ def test_hints(tiny, cores, monkeypatch):
     many = Profile(n_docs=1000, n_words=50_000, n_pieces=100, n_padded=110)
     assert get_hints(tiny, many, batch_size=64) == []
     (hint,) = get_hints(tiny, many, batch_size=1)
-    assert "1 documents are read at once" in hint
+    assert "1 document a batch" in hint
     padded = Profile(n_docs=1000, n_words=50_000, n_pieces=100, n_padded=200)
     (hint,) = get_hints(tiny, padded, batch_size=64)
     assert hint.startswith("50% of what the encoder reads is padding")
@@ -92,7 +93,7 @@ def test_format(tiny, cores):
     assert re.fullmatch(r"tokenizer +\d+\.\d{3} s +\d+\.\d%", lines[0])
     assert any(re.fullmatch(r"  forward +\d+\.\d{3} s +\d+\.\d%", line) for line in lines)
     assert (
-        "4 documents," in text and f"{N_WINDOWS} windows," in text and "Hint: 1 documents" in text
+        "4 documents," in text and f"{N_WINDOWS} windows," in text and "Hint: 1 document a" in text
     )
 
 
@@ -106,6 +107,28 @@ def test_command(tiny_pipeline, tmp_path):
     result = CliRunner().invoke(app, ["profile", str(tiny_pipeline), str(path)])
     assert result.exit_code == 2
     assert "has no text to read" in re.sub(r"[\s│]+", " ", result.output)
+
+
+def test_command_reads_no_further_than_the_limit(tiny_pipeline, tmp_path):
+    """What is behind it may be broken, and what is blank says nothing of speed."""
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"text": " "}\n{"text": "Karl ."}\n{', encoding="utf-8")
+    command = ["profile", str(tiny_pipeline), str(path), "--limit"]
+    result = CliRunner().invoke(app, [*command, "2"])
+    assert result.exit_code == 0, result.output
+    assert "2 documents," in result.output
+    result = CliRunner().invoke(app, [*command, "3"])
+    assert result.exit_code == 2
+    assert "Can't read line 3 of" in re.sub(r"[\s│]+", " ", result.output)
+
+
+def test_command_warms_up_on_what_is_not_blank(tiny_pipeline, tmp_path, monkeypatch):
+    path, read = tmp_path / "texts.txt", []
+    path.write_text(" \nKarl .\n", encoding="utf-8")
+    monkeypatch.setattr(Language, "__call__", lambda nlp, text: read.append(text))
+    command = ["profile", str(tiny_pipeline), str(path)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert read == ["Karl ."]
 
 
 def test_debug_log(tiny, caplog):

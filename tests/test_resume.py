@@ -181,9 +181,10 @@ def test_broken_records(ruler_path, tmp_path):
     assert "Traceback" not in result.output
     result = run(ruler_path, source, target, *skip)
     assert result.exit_code == 0
-    counts = "8 documents, 16 tokens, 8 entities, 1 broken records left out"
-    assert result.stdout == f"{target}: {counts}\n"
-    assert "the record at line 8 of" in result.stderr.splitlines()[1]
+    counts = "8 documents, 16 tokens, 8 entities, 1 broken record left out"
+    assert result.stdout == ""
+    assert f"{target}: {counts}" in result.stderr.splitlines()
+    assert "the record at line 8 of" in result.stderr.splitlines()[-1]
     result = run(ruler_path, source, tmp_path / "whole.jsonl", *skip)
     assert (tmp_path / "whole.jsonl").read_bytes() == target.read_bytes()
 

@@ -29,12 +29,15 @@ def annotate_cli(
     A .txt is one document; with --from lines, each of its lines is. An output .html shows the
     entities in the text.
 
+    Entities are found on the words alone. Of a document, words, sentences, and the id and the meta
+    of its record are kept; tags, parses, groups of spans and other user data are left behind, and
+    its entities, too, without --keep-ents.
+
     Files of any size are read and written a batch at a time. If a run is interrupted, the same
     command goes on where it was: until the output is complete, it is in OUTPUT_PATH.part, with a
     journal in OUTPUT_PATH.journal.
     """
     from ..annotate import annotate, format_table
-    from ..formats import FormatError
 
     if output_path is None and target is not None:
         raise BadParameter(f"--to {target} is the format of an output file. Name that file, too.")
@@ -56,12 +59,12 @@ def annotate_cli(
             restart=restart,
             notify=partial(echo, err=True),
         )
-    except (FormatError, OSError) as error:
+    except (ValueError, ImportError, OSError) as error:
         raise BadParameter(str(error)) from error
     if output_path is None:
         echo(format_table(rows, numbered=report.n_docs > 1))
     else:
-        echo(f"{output_path}: {report.summary()}")
+        echo(f"{output_path}: {report.summary()}", err=True)
     if report.message():
         echo(report.message(), err=True)
 

@@ -43,7 +43,6 @@ def convert_cli(
     What doesn't fit is counted and shown. Tokens of such spans are missing annotation.
     """
     from ..convert import convert
-    from ..formats import FormatError
 
     try:
         report = convert(
@@ -55,8 +54,8 @@ def convert_cli(
             lang=lang,
             skip_broken=on_error == OnError.skip,
         )
-    except (FormatError, ImportError, OSError) as error:  # spaCy's for an unknown language
+    except (ValueError, OSError) as error:
         raise BadParameter(str(error)) from error
-    echo(f"{output_path}: {report.summary()}")
+    echo(f"{output_path}: {report.summary()}", err=True)
     if report.message():
         echo(report.message(), err=True)

@@ -39,6 +39,7 @@ def debug_data_cli(
 
     from ..debug_data import debug_data
 
+    _check_output(json_path)
     msg = Printer(pretty=not no_format, ignore_warnings=ignore_warnings)
     try:
         overrides = parse_config_overrides(ctx.args)
@@ -51,7 +52,6 @@ def debug_data_cli(
     except (ValueError, ImportError, OSError) as error:
         msg.fail("Can't read the data of this config", str(error), exits=1)
     if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
         srsly.write_json(json_path, report.as_dict())
     _print_size(msg, report)
     _print_labels(msg, report, verbose=verbose)
@@ -69,6 +69,20 @@ def debug_data_cli(
         msg.fail(_number(n_fail, "error"), exits=1)
 
 
+def _check_output(path: Optional[Path]) -> None:
+    """Tell of a file that can't be written before the data are read."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        path.open("ab").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise BadParameter(f"Can't write the counts: {error}. Name another file.") from error
+
+
 def _print_size(msg: "Printer", report: "DataReport") -> None:
     msg.divider("Data")
     msg.text(f"Language: {report.lang}")
@@ -81,12 +95,11 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
     msg.table(rows, header=header, divider=True, aligns=("l", "r", "r", "r", "r"))
     for name, split in report.splits.items():
         if not split.is_whole:
-            msg.info(f"{name}: there are more than these {split.n_docs} documents")
+            msg.info(f"{name}: there is more behind {_number(split.n_docs, 'document')}")
         if not split.n_docs:
             msg.fail(
                 f"No documents in {name}",
-                f"Check [{report.readers[name]}]: spacy.Corpus.v1 reads files .spacy alone, which "
-                "'python -m spacy bert-ner convert' makes of others.",
+                f"Check [{report.readers[name]}]: {_explain_reader(report.reader_names[name])}",
             )
         elif not split.n_ents:
             msg.fail(
@@ -97,11 +110,20 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
         if split.n_missing:
             msg.warn(
                 f"{name}: {_share(split.n_missing, split.n_tokens)} tokens have no annotation of "
-                f"entities, {split.n_unannotated} documents have none at all: nothing is learned "
-                "from them"
+                f"entities, {_number(split.n_unannotated, 'document')} without any: nothing is "
+                "learned from them"
             )
         elif split.n_docs:
             msg.good(f"{name}: all tokens are annotated")
+
+
+def _explain_reader(name: str) -> str:
+    if name == "spacy.Corpus.v1":
+        return (
+            f"{name} reads files .spacy alone, which 'python -m spacy bert-ner convert' makes of "
+            "others."
+        )
+    return f"its reader {name} gives no document with words."
 
 
 def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> None:
@@ -138,6 +160,9 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
 
 
 def _print_gold(msg: "Printer", report: "DataReport") -> None:
+    for name, split in report.splits.items():
+        if split.unread.n:
+            msg.warn(f"{name}: {split.unread.line()}")
     for component in report.labels:
         msg.divider(f"Entities, as '{component}' learns them")
         for name, split in report.splits.items():
@@ -214,8 +239,8 @@ def _print_encoder(msg: "Printer", name: str, encoder: "EncoderReport") -> None:
         )
     if encoder.n_unmarked:
         msg.warn(
-            f"{name}: {encoder.n_unmarked} documents have no sentence marks, and are cut wherever "
-            "a window is full: put a sentencizer before the encoder, and into [training] "
+            f"{name}: {_number(encoder.n_unmarked, 'document')} without sentence marks, cut "
+            "wherever a window is full: put a sentencizer before the encoder, and into [training] "
             "annotating_components"
         )
     for finding in (encoder.long_sents, encoder.no_pieces):

@@ -12,9 +12,9 @@ def from_hf_cli(
     lang: str = Option("en", "--lang", "-l", help="Code of the language"),
     labels: Optional[Path] = Option(None, "--labels", exists=True, dir_okay=False, help="JSON file: an object with other names for the labels, by their names or numbers; or, for a model without a token classifier, an array of labels for a new one"),  # noqa: B008, E501
     scheme: Optional[str] = Option(None, "--scheme", metavar="NAME", help="BIO or IOB1, where the labels don't tell"),  # noqa: E501
-    align: Optional[str] = Option(None, "--align", metavar="NAME", help="token or word: what gets a tag"),  # noqa: E501
-    decoder: Optional[str] = Option(None, "--decoder", metavar="NAME", help="greedy, as Hugging Face's pipeline, or constrained"),  # noqa: E501
-    window: Optional[int] = Option(None, "--window", min=0, help="Wordpieces read at once"),
+    align: Optional[str] = Option(None, "--align", metavar="NAME", help="token or word: what gets a tag; else as exported, or token"),  # noqa: E501
+    decoder: Optional[str] = Option(None, "--decoder", metavar="NAME", help="greedy, as Hugging Face's pipeline, or constrained; else as exported, or greedy"),  # noqa: E501
+    window: Optional[int] = Option(None, "--window", min=0, help="Wordpieces read at once, 0 for a sentence; else as exported, or as many as the encoder reads, at most 512"),  # noqa: E501
     force: bool = Option(False, "--force", "-F", help="Replace a folder that isn't empty"),
 ) -> None:
     # fmt: on
@@ -51,7 +51,10 @@ def _read_labels(path: Optional[Path]) -> Any:
 
     if path is None:
         return None
-    labels = srsly.read_json(path)
+    try:
+        labels = srsly.read_json(path)
+    except ValueError as error:
+        raise ValueError(f"Can't read labels from {path}: it is no JSON ({error}).") from error
     if not isinstance(labels, (dict, list)):
         raise ValueError(f"Can't read labels from {path}: it is neither an object nor an array.")
     return labels

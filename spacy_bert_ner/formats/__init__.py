@@ -61,7 +61,7 @@ TABLES = ("csv", "tsv")
 # Of the first record, the keys that tell formats from each other.
 KEYS = {
     "label-studio": {"data", "annotations", "predictions", "annotation_id"},
-    "jsonl": {"spans", "tokens", "answer", "_view_id"},
+    "jsonl": {"spans", "ents", "tokens", "answer", "_view_id"},
     "doccano": {"label", "labels", "entities"},
 }
 
@@ -133,16 +133,35 @@ def check_format(path: Path, name: Optional[str] = None, *, for_writing: bool = 
     """
     name = guess_format(path, for_writing=for_writing) if name is None else name
     if name not in FORMATS:
-        raise FormatError(f"There is no format '{name}'. Formats: {', '.join(FORMATS)}.")
+        raise FormatError(f"There is no format '{name}'. Formats: {_list_formats(for_writing)}.")
     if for_writing and FORMATS[name].writer is None:
-        names = ", ".join(name for name, entry in FORMATS.items() if entry.writer is not None)
         raise FormatError(
-            f"Can't write {path}: '{name}' is only read. Formats to write (--to): {names}."
+            f"Can't write {path}: '{name}' is only read. Formats to write (--to): "
+            f"{_list_formats(for_writing)}."
         )
     if not for_writing and FORMATS[name].reader is None:
-        names = ", ".join(name for name, entry in FORMATS.items() if entry.reader is not None)
-        raise FormatError(f"Can't read {path}: '{name}' is only written. Formats to read: {names}.")
+        raise FormatError(
+            f"Can't read {path}: '{name}' is only written. Formats to read: "
+            f"{_list_formats(for_writing)}."
+        )
     return name
+
+
+def _list_formats(for_writing: bool) -> str:
+    """The names of those that are written, or read."""
+    return ", ".join(
+        name
+        for name, entry in FORMATS.items()
+        if (entry.writer if for_writing else entry.reader) is not None
+    )
+
+
+def _name_it(for_writing: bool = False) -> str:
+    """The way out where nothing tells the format. Not all commands that read have an option."""
+    option = "--to"
+    if not for_writing:
+        option = "--from (of convert, annotate and profile), or with format, in a config"
+    return f"Name it with {option}: {_list_formats(for_writing)}"
 
 
 def check_column(name: str, column: Optional[str]) -> None:
@@ -162,16 +181,18 @@ def guess_format(path: Path, *, for_writing: bool = False) -> str:
     """
     names = [name for name, entry in FORMATS.items() if path.suffix.lower() in entry.suffixes]
     if not names:
-        raise FormatError(
-            f"Can't tell the format of {path} by its name. Name it with "
-            f"{'--to' if for_writing else '--from'} (or format, in a config): {', '.join(FORMATS)}."
-        )
+        raise FormatError(f"Can't tell the format of {path} by its name. {_name_it(for_writing)}.")
     if for_writing or path.suffix.lower() not in (".json", ".jsonl"):
         return names[0]
     return _guess_by_keys(path, names[0])
 
 
 def _guess_by_keys(path: Path, default: str) -> str:
+    if path.exists() and not path.is_file():
+        raise FormatError(
+            f"Can't tell the format of {path} by its first record: it is no file, and can be read "
+            f"once only. {_name_it()}."
+        )
     record = _read_first(path)
     if record is None:
         return default
@@ -186,8 +207,7 @@ def _guess_by_keys(path: Path, default: str) -> str:
         return "jsonl"
     raise FormatError(
         f"Can't tell the format of {path} by the keys of its first record: "
-        f"{', '.join(record.data) or 'it has none'}. Name it with --from (or format, in a "
-        f"config): {', '.join(FORMATS)}."
+        f"{', '.join(record.data) or 'it has none'}. {_name_it()}."
     )
 
 

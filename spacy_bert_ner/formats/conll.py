@@ -18,8 +18,10 @@ from .spans import report_incorrect
 BEGINS, ENDS = "BUS", "USLE"
 MISSING = "-"
 TAG = re.compile(r"(O|-|[BILUES]-.+)$")
-# Universal NER numbers its tokens and has comments: `# sent_id = …`, `# newdoc id = …`.
-COMMENT = re.compile(r"# (newdoc|newpar|\w+ =|\w+ \w+ =)")
+# Comments wherever they stand: `# sent_id = …`, `# newdoc id = …`, `# global.columns = …`.
+COMMENT = re.compile(r"# (newdoc|newpar|[\w.]+ =|\w+ \w+ =)")
+# Lines of CoNLL-U that are no words of their own: ranges of words, and what the text doesn't have.
+NO_WORD = re.compile(r"\d+[-.]\d+$")
 DOCUMENT = "-DOCSTART-\tO\n\n"
 MARKS = ("-DOCSTART-", "# newdoc")
 BREAKS = re.compile(r"[\t\r\n]")
@@ -44,10 +46,16 @@ class Row(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line with a token, whose columns begin with its number or not."""
+    """A line with a token, and its number in the file."""
 
     number: int
     text: str
+
+
+class Sentence(NamedTuple):
+    """The lines of a sentence, whose columns begin with the numbers of its words or not."""
+
+    lines: List[Line]
     is_numbered: bool
 
 
@@ -55,7 +63,7 @@ class Document(NamedTuple):
     """Sentences of a document, and whether the file marks where documents begin."""
 
     path: Path
-    sentences: List[List[Line]]
+    sentences: List[Sentence]
     is_marked: bool
 
 
@@ -65,28 +73,63 @@ def read(source: Source) -> Iterator[Document]:
 
     YIELDS (Document): Documents, or sentences, if the file doesn't mark documents.
     """
-    sentences: List[List[Line]] = []
-    sentence: List[Line] = []
-    marked = numbered = False
+    sentences: List[Sentence] = []
+    lines: List[Line] = []
+    marked, numbered = False, True
     with open_text(source.path) as file:
-        for i, line in enumerate(file, start=1):
-            mark = line.startswith(MARKS)
-            comment = COMMENT.match(line)
-            numbered = numbered or bool(comment)
-            if line.strip() and not mark and not comment:
-                sentence.append(Line(i, line, numbered))
+        for i, text in enumerate(file, start=1):
+            mark = text.startswith(MARKS)
+            comment = _is_comment(text, is_start=not lines)
+            if text.strip() and not mark and not comment:
+                lines.append(Line(i, text))
                 continue
-            if sentence and not (comment and not mark):
-                sentences.append(sentence)
-                sentence = []
+            if lines and not (comment and not mark):
+                numbered = _is_numbered(lines, numbered)
+                sentences.append(Sentence(lines, numbered))
+                lines = []
             if sentences and (mark or not (marked or comment)):
                 yield Document(source.path, sentences, marked)
                 sentences = []
             marked = marked or mark
-    if sentence:
-        sentences.append(sentence)
+    if lines:
+        sentences.append(Sentence(lines, _is_numbered(lines, numbered)))
     if sentences:
         yield Document(source.path, sentences, marked)
+
+
+def _is_comment(text: str, *, is_start: bool) -> bool:
+    """Whether a line says something of what follows. Where a sentence starts, all with a # do, but
+    for the word # with its tag."""
+    if not text.startswith("# "):
+        return False
+    columns = _split(text)
+    is_word = len(columns) > 1 and _is_tag(columns[-1])
+    return COMMENT.match(text) is not None or (is_start and not is_word)
+
+
+def _is_numbered(lines: List[Line], before: bool) -> bool:
+    """Whether the words of a sentence are counted in the first column: 1, 2, 3 …
+
+    before (bool): Whether those of the sentence before are. A single 1 may be a word, and so may 1
+        and 2 in columns with spaces between them, which numbered files hardly have.
+    """
+    if not lines[0].text[:1].isdigit():
+        return False
+    rows = [row for row in (_split(line.text) for line in lines) if not NO_WORD.match(row[0])]
+    if [row[0] for row in rows] != [str(i) for i in range(1, len(rows) + 1)]:
+        return False
+    if not all(row[2:] and _is_tag(row[2]) for row in rows):
+        return False
+    return before or (len(rows) > 1 and "\t" in lines[0].text)
+
+
+def _split(text: str) -> List[str]:
+    """The columns of a line."""
+    return text.rstrip("\r\n").split("\t") if "\t" in text else SPACES.split(text.strip(" \r\n"))
+
+
+def _is_tag(text: str) -> bool:
+    return TAG.match(text.strip()) is not None
 
 
 def parse(nlp: Language, document: Document, report: Report) -> Doc:
@@ -96,7 +139,7 @@ def parse(nlp: Language, document: Document, report: Report) -> Doc:
         White space between the words is unknown, so spaCy trains and evaluates on these words.
     RAISES (ValueError): For a line that can't be read, with its number.
     """
-    sentences = [[_parse_line(document.path, line) for line in s] for s in document.sentences]
+    sentences = [_parse_sentence(document.path, sentence) for sentence in document.sentences]
     words = [row.word for sentence in sentences for row in sentence]
     starts: List[Union[bool, int, None]] = [
         i == 0 for sentence in sentences for i in range(len(sentence))
@@ -106,19 +149,26 @@ def parse(nlp: Language, document: Document, report: Report) -> Doc:
     return doc
 
 
-def _parse_line(path: Path, line: Line) -> Row:
-    text = line.text
-    check_utf8(path, line.number, text)
-    columns = text.rstrip("\r\n").split("\t") if "\t" in text else SPACES.split(text.strip(" \r\n"))
-    columns = columns[1:3] if line.is_numbered else [columns[0], columns[-1]]
-    word, tag = columns[0], columns[-1].strip()
-    if len(columns) < 2 or not word.strip() or not TAG.match(tag):
+def _parse_sentence(path: Path, sentence: Sentence) -> List[Row]:
+    rows = []
+    for line in sentence.lines:
+        check_utf8(path, line.number, line.text)
+        columns = _split(line.text)
+        if not sentence.is_numbered:
+            rows.append(_parse_line(path, line, [columns[0], *columns[1:][-1:]]))
+        elif not NO_WORD.match(columns[0]):
+            rows.append(_parse_line(path, line, columns[1:3]))
+    return rows
+
+
+def _parse_line(path: Path, line: Line, columns: List[str]) -> Row:
+    if len(columns) < 2 or not columns[0].strip() or not _is_tag(columns[1]):
         raise FormatError(
-            f"Can't read line {line.number} of {path}: {text.strip()!r} is no word and tag, "
+            f"Can't read line {line.number} of {path}: {line.text.strip()!r} is no word and tag, "
             "separated by a tab or by spaces. Tags are O, - for missing, or one of B I L U E S, a "
             "hyphen and a label."
         )
-    return Row(word, tag)
+    return Row(columns[0], columns[1].strip())
 
 
 def _set_ents(doc: Doc, tags: List[str], starts: Sequence[object]) -> None:

@@ -14,7 +14,7 @@ from ..types import Ints1d
 from .files import Record, Value, dump, get_fields, make_doc, read_values
 from .report import Report
 from .source import Source
-from .spans import CharSpan, align_spans, get_ents, set_ents
+from .spans import CharSpan, align_spans, get_ents, report_unread, set_ents
 
 # With relations, and in earlier versions.
 KEYS = ("entities", "label", "labels")
@@ -35,7 +35,9 @@ def parse(nlp: Language, value: Value, report: Report) -> Doc:
     record = value.read()
     doc = make_doc(nlp, record, record.data.get("text"))
     spans = _get_spans(record)
-    if spans is not None:
+    if spans is None:
+        report_unread(record, KEYS, report)
+    else:
         places = {int(unit): i for i, unit in enumerate(count_units(doc.text))}
         spans = [_shift(span, places) for span in spans]
         set_ents(doc, align_spans(doc, spans, report, record))

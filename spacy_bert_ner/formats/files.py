@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from spacy.errors import Errors
 from spacy.language import Language
@@ -18,9 +18,14 @@ from .report import FormatError
 # Where `doc.user_data` has what else a record says, in plain JSON types, so that a DocBin keeps it.
 RECORD_KEY = "spacy_bert_ner.record"
 RECORD_FIELDS = ("id", "meta")
+# Of 64 bits, with a sign or without.
+WHOLE_NUMBERS = range(-(1 << 63), 1 << 64)
 CHUNK = 1 << 14
 SPACE = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder()
+# Names of what is open already. What it is redirected to, a file even, may have more in it.
+STREAM = re.compile(r"/dev/(stdout|stderr|fd/(\d+))|/proc/self/fd/(\d+)")
+STREAM_NUMBERS = {"stdout": 1, "stderr": 2}
 ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -50,10 +55,26 @@ def check_utf8(path: Path, line: int, text: str) -> None:
         ) from error
 
 
+def get_stream(path: Path) -> Optional[int]:
+    """RETURNS (Optional[int]): The number of the open file that a path such as /dev/stdout stands
+    for, None for others."""
+    match = STREAM.fullmatch(path.as_posix())
+    if match is None:
+        return None
+    name, *numbers = match.groups()
+    return STREAM_NUMBERS.get(name) or int(numbers[0] or numbers[1])
+
+
 @contextmanager
 def replace_file(path: Path) -> Iterator[IO[bytes]]:
     """Write a file beside the target, which takes its place once it is complete. After an error,
-    the target is as it was. What is no file, such as a pipe or a device, is written to."""
+    the target is as it was. What is no file, such as a pipe or a device, is written to, and so is
+    what is open already, as /dev/stdout."""
+    number = get_stream(path)
+    if number is not None:
+        with os.fdopen(os.dup(number), "wb") as file:
+            yield file
+        return
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
             yield file
@@ -215,7 +236,7 @@ class _Array:
                 if not self._read_more():
                     line = self.line + self.text.count("\n", self.at, error.pos)
                     raise self._error(line, error.msg) from error
-            except RecursionError as error:
+            except (RecursionError, ValueError) as error:  # numbers of too many digits, too
                 raise self._error(self.line, str(error)) from error
             else:
                 self._move(end)
@@ -273,12 +294,21 @@ def check_text(nlp: Language, record: Record, text: Any) -> None:
 
 
 def keep_fields(doc: Doc, record: Record) -> None:
-    """Note the id and the meta of a record in its document."""
-    fields = {key: record.data[key] for key in RECORD_FIELDS if key in record.data}
-    for key, value in fields.items():
-        record.check_unicode(json.dumps(value, ensure_ascii=False), key)
+    """Note the id and the meta of a record in its document. Whole numbers that a DocBin can't hold
+    become strings."""
+    fields = {}
+    for key in RECORD_FIELDS:
+        if key in record.data:
+            text = json.dumps(record.data[key], ensure_ascii=False)
+            record.check_unicode(text, key)
+            fields[key] = json.loads(text, parse_int=_parse_int)
     if fields:
         doc.user_data[RECORD_KEY] = fields
+
+
+def _parse_int(digits: str) -> Union[int, str]:
+    number = int(digits)
+    return number if number in WHOLE_NUMBERS else digits
 
 
 def get_fields(doc: Doc) -> Dict[str, Any]:

@@ -1,4 +1,4 @@
-"""JSON lines with spans: Prodigy's format, and what many other tools write."""
+"""JSON lines with spans: Prodigy's format, spaCy's own, and what many other tools write."""
 
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
@@ -27,6 +27,7 @@ from .spans import (
     get_knowledge,
     get_scores,
     report_incorrect,
+    report_unread,
     set_ents,
 )
 
@@ -36,6 +37,9 @@ REJECTED = (
     'records have the answer "reject" in a view where spans are set by hand, which says nothing of '
     "single ones, and are left out"
 )
+GROUPS = "documents have groups of spans beside their entities, which are left out"
+# Of entities: Prodigy's, and those of spaCy's `Doc.to_json`, whose "spans" are groups of others.
+KEYS = ("spans", "ents")
 BINARY = "ner"  # the view in which one entity is accepted or rejected
 
 
@@ -44,9 +48,9 @@ def read(source: Source) -> Iterator[Value]:
 
 
 def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
-    """Read a record of `text` and `spans`, each with `start`, `end` and `label`.
+    """Read a record of `text` and `spans`, or `ents`, each with `start`, `end` and `label`.
 
-    One without `spans` is a document without annotation. With `tokens` that spell the text,
+    One without them is a document without annotation. With `tokens` that spell the text,
     these are the tokens of the document. In the view "ner", where single entities are accepted or
     rejected, nothing is known but the spans; those of records with the answer "reject" are in
     `doc.spans["incorrect_spans"]`.
@@ -69,8 +73,9 @@ def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
 
 def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> Doc:
     doc = _make_doc(nlp, record)
-    spans = _get_spans(record)
+    spans = _get_spans(record, report)
     if spans is None:
+        report_unread(record, KEYS, report)
         return doc
     aligned = align_spans(doc, spans, report, record)
     if answer == "reject":
@@ -80,8 +85,13 @@ def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> 
     return doc
 
 
-def _get_spans(record: Record) -> Optional[List[CharSpan]]:
-    spans = record.get_list("spans")
+def _get_spans(record: Record, report: Report) -> Optional[List[CharSpan]]:
+    groups = record.data.get("spans")
+    if groups and isinstance(groups, dict):
+        report.add(GROUPS, f"record {record.number}")
+        spans = record.get_list("ents")
+    else:
+        spans = record.get_list("spans" if "spans" in record.data else "ents")
     if spans is None:
         return None
     for span in spans:

@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterable, Iterator, List
 
 from spacy.tokens import Doc
 
-from ..findings import Finding, format_findings
+from ..findings import Finding, format_findings, number
 
 N_BROKEN_SHOWN = 100
 
@@ -60,15 +60,22 @@ class Report:
 
     def summary(self) -> str:
         """RETURNS (str): How much there is, for people."""
-        counts = f"{self.n_docs} documents, {self.n_tokens} tokens, {self.n_ents} entities"
-        return f"{counts}, {self.n_broken} broken records left out" if self.n_broken else counts
+        counts = [
+            number(self.n_docs, "document"),
+            number(self.n_tokens, "token"),
+            number(self.n_ents, "entity", "entities"),
+        ]
+        if self.n_broken:
+            counts.append(f"{number(self.n_broken, 'broken record')} left out")
+        return ", ".join(counts)
 
     def message(self) -> str:
         """RETURNS (str): One line for each kind found, with examples, and for each broken record;
         empty if all fits."""
         lines = list(self.broken)
         if self.n_broken > len(lines):
-            lines.append(f"… and {self.n_broken - len(lines)} more records that can't be read.")
+            more = number(self.n_broken - len(lines), "more record")
+            lines.append(f"… and {more} that can't be read.")
         findings = format_findings(self.findings.values())
         return "\n".join([*lines, findings] if findings else lines)
 

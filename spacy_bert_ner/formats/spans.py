@@ -1,6 +1,6 @@
 """Spans of characters, as files have them, and entities of tokens, as documents do."""
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy
 from spacy.tokens import Doc, Span
@@ -26,6 +26,15 @@ MISALIGNED = "spans don't align with the tokens, which count as missing"
 PARTIAL = (
     "documents have tokens that are missing annotation, which the format can't tell from tokens "
     "outside of entities"
+)
+# What labels are called in formats of many tools.
+LABEL_KEYS = {
+    *("annotation", "annotations", "ent", "entities", "entity", "ents", "label", "labels", "ner"),
+    *("ner_tags", "span", "spans", "tags"),
+}
+UNREAD = (
+    "records have no entities where the format has them, but something that may be some elsewhere, "
+    "which isn't read"
 )
 INCORRECT = "spans are known to be wrong, which the format can't say, and are left out"
 
@@ -136,6 +145,18 @@ def set_ents(doc: Doc, aligned: Aligned, *, outside: bool = True) -> None:
         missing=[doc[i : i + 1] for i in sorted(aligned.lost)],
         default="outside" if outside and aligned.is_complete else "missing",
     )
+
+
+def report_unread(record: Record, keys: Sequence[str], report: Report) -> None:
+    """Count a record without entities that has some, it seems, under another key.
+
+    keys (Sequence[str]): Those that are read.
+    """
+    data = record.data
+    for key in sorted(LABEL_KEYS.intersection(data).difference(keys)):
+        if data[key] and isinstance(data[key], (list, dict)):
+            report.add(UNREAD, f"'{key}', not '{keys[0]}' (record {record.number})")
+            return
 
 
 class Knowledge(NamedTuple):

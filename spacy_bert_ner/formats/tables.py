@@ -97,7 +97,8 @@ def _miss_column(source: Source, header: List[str]) -> FormatError:
     return FormatError(
         f"Can't read {source.path}: {n or 'none'} of its columns {'are' if n else 'is'} named "
         f"{source.column!r}. Its first line has to name the columns, and names: {names}. Take "
-        "--column for the one with the texts, and --from csv or --from tsv for commas or tabs."
+        "--column of convert or annotate for the one with the texts, and --from csv or --from tsv "
+        "for commas or tabs."
     )
 
 

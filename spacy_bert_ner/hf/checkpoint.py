@@ -25,7 +25,7 @@ from .heads import (
 )
 from .labels import LabelError, Reading, read_labels
 
-LabelsT = Union[Mapping[str, Optional[str]], Sequence[str], None]
+LabelsT = Union[Mapping[Any, Optional[str]], Sequence[str], None]
 # Where the config.json of an exported pipeline says what Hugging Face doesn't know of.
 SETTINGS_KEY = "spacy_bert_ner"
 # A tag that the checkpoint has no row for gets that of another tag of its label, this much lower:
@@ -252,6 +252,11 @@ def _read_rows(
         entity_labels = list(dict.fromkeys(tag.partition("-")[2] for tag in tags[1:]))
         tag_set = TagSet(settings["scheme"], entity_labels)
         if tag_set.tags == tags:
+            if scheme not in (None, settings["scheme"]):
+                raise LabelError(
+                    f"'{name}' was exported with the scheme {settings['scheme']}, and has no tags "
+                    f"of {scheme}: leave the scheme out (--scheme), or give it as it is."
+                )
             return Reading(settings["scheme"], entity_labels, list(range(len(tags))))
     try:
         return read_labels(names, label_map=labels, scheme=scheme)
@@ -265,7 +270,7 @@ def _new_labels(name: str, config: Any, labels: LabelsT, scheme: Optional[str]) 
         raise LabelError(
             f"'{name}' ({', '.join(classes)}) has no token classifier: its encoder can be taken, "
             'with a new one to train. Give the labels for it, as labels=["PER", "LOC"] in Python '
-            "or --labels labels.json on the command line."
+            "or --labels labels.json of from-hf."
         )
     if isinstance(labels, str) or len(set(labels)) < len(labels):
         raise LabelError(f"Can't make a classifier for the labels {labels!r}: give each one once.")

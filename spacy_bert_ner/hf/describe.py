@@ -10,6 +10,7 @@ from spacy.language import Language
 from ..component import BertNER
 from ..layers.hf import Encoder, find_pretrained, get_limit
 from ..listeners import KINDS, find_upstream, get_listeners
+from ..settings import CONFIGURED
 from .checkpoint import read_checkpoint
 from .encoders import find_encoder
 from .export import get_dropout, get_pooling
@@ -65,7 +66,8 @@ def _describe_component(nlp: Language, name: str, pipe: Any) -> Dict[str, Any]:
         "parameters": _count_thinc(pipe.model),
     }
     if isinstance(pipe, BertNER):
-        info.update({key: value for key, value in pipe.cfg.items() if key != "labels"})
+        others = ("labels", CONFIGURED)
+        info.update({key: value for key, value in pipe.cfg.items() if key not in others})
         info["tags"] = len(pipe.tag_set)
         info["dropout"] = get_dropout(nlp, name)
         info["layers"] = _describe_head(pipe.model)

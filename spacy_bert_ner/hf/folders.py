@@ -7,33 +7,44 @@ from typing import Iterator
 
 def check_output(path: Path, force: bool) -> None:
     """RAISES (ValueError): For a path that can't be written: a file, or, unless `force`, a folder
-    that isn't empty."""
+    that isn't empty. The working directory and those it is in are never replaced."""
     if path.exists() and not path.is_dir():
         raise ValueError(f"Can't write to {path}: it is a file. Name a folder.")
-    if path.is_dir() and any(path.iterdir()) and not force:
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not force:
         raise ValueError(
             f"Can't write to {path}: the folder isn't empty. Name another one, or replace it with "
             "force=True (--force)."
+        )
+    if path.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise ValueError(
+            f"Can't replace {path}: it is the working directory, or one that it is in. Name "
+            "another folder."
         )
 
 
 @contextmanager
 def write_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Write a folder as a whole or not at all: to a temporary one beside it, which takes its name
-    when all is there. What is there before is kept until then.
+    when all is there. What is there before is kept until then. A folder that is there and empty
+    stays, and gets what was written; so does a link to one.
 
     force (bool): Replace a folder that isn't empty.
     YIELDS (Path): Where to write.
     RAISES (ValueError): See `check_output`.
     """
-    path = path.absolute()
     check_output(path, force)
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         target = staging / "new"
         target.mkdir()
         yield target
+        if path.exists() and not any(path.iterdir()):
+            _fill(path, target)
+            return
         if path.exists():
             path.rename(staging / "old")
         try:
@@ -44,3 +55,15 @@ def write_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _fill(folder: Path, source: Path) -> None:
+    """Move all that is in a folder to another, which is empty."""
+    moved = []
+    try:
+        for path in sorted(source.iterdir()):
+            moved.append(path.rename(folder / path.name))
+    except OSError:
+        for path in moved:
+            path.rename(source / path.name)
+        raise

@@ -1,7 +1,7 @@
 """The labels of token classifiers, as they are found in the wild, and the tags of a TagSet."""
 
 import re
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..schemes import SCHEMES, TagSet
 
@@ -48,20 +48,21 @@ class Reading(NamedTuple):
 def read_labels(
     names: Sequence[str],
     *,
-    label_map: Optional[Mapping[str, Optional[str]]] = None,
+    label_map: Optional[Mapping[Any, Optional[str]]] = None,
     scheme: Optional[str] = None,
 ) -> Reading:
     """Understand the names of a classifier's rows: IOB1, IOB2, BILOU, IOBES, BMES, IO or bare
     names, with the letter before or behind the label, `-` or `_` between. Rows for special tokens
     count for nothing.
 
-    label_map (Optional[Mapping[str, Optional[str]]]): New names for some, or for numbers of rows,
+    label_map (Optional[Mapping[Any, Optional[str]]]): New names for some, or for numbers of rows,
         None for those that should count for nothing.
     scheme (Optional[str]): "BIO" or "IOB1" for names with B and I, which don't tell which.
     RAISES (LabelError): For names that can't be understood.
     """
     names = list(names)
-    mapped = _apply_map(names, label_map or {})
+    # Numbers come from Python as they are, and as strings from JSON.
+    mapped = _apply_map(names, {str(key): name for key, name in (label_map or {}).items()})
     generic = [name for name in mapped if name is not None and GENERIC.fullmatch(name)]
     if generic:
         raise _unclear(names, f"{generic[0]} tells nothing")
@@ -179,7 +180,7 @@ def _find_scheme(
         if {scheme, found} != {"BIO", "IOB1"}:
             raise LabelError(
                 f"The labels {_show(names)} are tags of the scheme {found}, not of {scheme}. Leave "
-                "the scheme out, or name the labels otherwise (--labels map.json)."
+                "the scheme out, or name the labels otherwise (--labels map.json of from-hf)."
             )
         if scheme not in SCHEMES or any(len(set(used)) < 2 for used in prefixes.values()):
             raise _unclear(names, f"some labels lack a tag that {scheme} needs")
@@ -198,6 +199,6 @@ def _show(names: Sequence[str]) -> str:
 def _unclear(names: Sequence[str], reason: str) -> LabelError:
     return LabelError(
         f"Can't tell what the labels {_show(names)} stand for: {reason}. Give a map of their names "
-        'or numbers, as labels={"0": "O", "1": "B-PER", …} in Python or --labels map.json on the '
-        "command line; null for one that should count for nothing."
+        'or numbers, as labels={"0": "O", "1": "B-PER", …} in Python or --labels map.json of '
+        "from-hf; null for one that should count for nothing."
     )

@@ -11,6 +11,7 @@ from spacy.training import Example
 from spacy.util import get_lang_class, logger
 
 from ..component import BertNER
+from ..lang import check_lang
 from ..layers.hf import get_limit
 from .checkpoint import Checkpoint, LabelsT, read_checkpoint
 from .encoders import OURS, find_encoder
@@ -135,16 +136,24 @@ def from_huggingface(
     scheme (Optional[str]): "BIO" or "IOB1", where the labels don't tell; that of a new classifier.
     align, decoder, window: Settings of `bert_ner` and `TransformerModel.v1`. None for those of an
         exported pipeline, or else "token", "greedy" as Hugging Face's pipeline decodes, and as many
-        wordpieces as the encoder can read, up to 512.
+        wordpieces as the encoder can read, up to 512. Where sentences are read (`window=0`) or
+        decoded (as the exported pipeline does) one by one, a sentencizer marks them. An exported
+        pipeline that had none, and read whole documents with `window=0`, gets none.
     RETURNS (Language): The pipeline, which predicts and can be trained further.
-    RAISES (ValueError): For a checkpoint that can't be read or understood.
+    RAISES (ValueError): For a checkpoint that can't be read or understood, and for an unknown
+        language.
     """
+    lang = check_lang(lang)
     checkpoint = HuggingFaceCheckpoint(str(name_or_path), labels, scheme).read()
     given = {"align": align, "decoder": decoder}
     settings = {**DEFAULTS, **checkpoint.settings, **{k: v for k, v in given.items() if v}}
+    # Without a component that marks sentences, these are none, or whole documents.
+    by_sentence = window == 0 or settings.get("decode_scope") == "sentence"
     if window is None:
         window = settings.get("window", min(WINDOW, get_limit(checkpoint.encoder)))
-    config = _make_config(checkpoint, lang, settings, int(window))
+        # An exported pipeline may have read whole documents with it.
+        by_sentence |= window == 0 and settings.get("marks_sentences", True)
+    config = _make_config(checkpoint, lang, settings, int(window), by_sentence)
     nlp = get_lang_class(lang).from_config(config)
     transformer, ner = nlp.get_pipe("transformer"), nlp.get_pipe("bert_ner")
     transformer.model.shims[0].set_encoder(checkpoint.encoder)  # type: ignore[attr-defined]
@@ -175,7 +184,7 @@ class _Read:
 
 
 def _make_config(
-    checkpoint: Checkpoint, lang: str, settings: Mapping[str, Any], window: int
+    checkpoint: Checkpoint, lang: str, settings: Mapping[str, Any], window: int, by_sentence: bool
 ) -> Dict[str, Any]:
     tok2vec = {
         "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -186,10 +195,11 @@ def _make_config(
     encoder = {"@architectures": OURS, "name": checkpoint.name, "window": window}
     encoder.update({key: settings[key] for key in ("stride", "context") if key in settings})
     component = {key: settings[key] for key in ("decode_scope", "threshold") if key in settings}
+    sentencizer = {"sentencizer": {"factory": "sentencizer"}} if by_sentence else {}
     return {
         "nlp": {
             "lang": lang,
-            "pipeline": ["transformer", "bert_ner", "doc_cleaner"],
+            "pipeline": [*sentencizer, "transformer", "bert_ner", "doc_cleaner"],
             "batch_size": 64,
             "after_pipeline_creation": {
                 "@callbacks": "spacy-bert-ner.set_max_length.v1",
@@ -197,6 +207,7 @@ def _make_config(
             },
         },
         "components": {
+            **sentencizer,
             "transformer": {
                 "factory": "transformer",
                 "max_batch_items": 100_000,

@@ -100,6 +100,54 @@ def test_words_that_look_like_comments_or_numbers(tmp_path, separator):
     assert ents_of(doc) == [("4 1", "MISC"), ("#", "MISC")]
 
 
+NUMBERED = """
+1\tWhat\tO\t-\t-
+2-3\tdu\t_\t_\t_
+2\tde\tO\t-\t-
+3\tle\tB-LOC\t-\t-
+3.1\tnothing\t_\t_\t_
+
+1\tOslo\tB-LOC\t-\t-
+"""
+
+
+@pytest.mark.parametrize("start", ["", "# global.columns = ID FORM NER\n", "# a comment\n"])
+def test_numbers_without_comments(tmp_path, start):
+    """Ranges of words and empty nodes, as CoNLL-U has them, are no words."""
+    first, second = read(tmp_path, start + NUMBERED.lstrip())
+    assert words_of(first) == ["What", "de", "le"]
+    assert ents_of(first) == [("le", "LOC")]
+    assert ents_of(second) == [("Oslo", "LOC")]
+
+
+def test_each_sentence_tells_whether_it_is_numbered(tmp_path):
+    """A 1 alone is a word where the sentence before is not numbered, and so are 1 and 2 with spaces
+    behind them."""
+    text = "a X O\n1 X B-X O\n\n1 X B-X O\n\n1 X O\n2 X O\n\n2-3 X O\n\n" + NUMBERED.lstrip()
+    assert [words_of(doc) for doc in read(tmp_path, text)] == [
+        ["a", "1"],
+        ["1"],
+        ["1", "2"],
+        ["2-3"],
+        ["What", "de", "le"],
+        ["Oslo"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "text,words",
+    [
+        ("# id = 5\nthe\tO\nend\tO\n", ["the", "end"]),
+        ("# id 6c4d-2 domain=en\nthe _ _ O\n# _ _ B-X\n", ["the", "#"]),
+        ("# id = 5\n# more\n#\tO\n", ["#"]),
+        ("# _ _ O\nx _ _ O\n", ["#", "x"]),
+    ],
+)
+def test_comments(tmp_path, text, words):
+    (doc,) = read(tmp_path, text)
+    assert words_of(doc) == words
+
+
 @pytest.mark.parametrize(
     "tags,expected",
     [
@@ -174,6 +222,8 @@ def test_byte_order_mark(tmp_path):
         ("a o\n", 1, "'a o'"),
         ("a O-PER\n", 1, "O-PER"),
         ("a\t\n", 1, "'a'"),
+        ("O\n", 1, "'O'"),
+        ("a O\n# b\n", 2, "'# b'"),
         ("\tO\n", 1, "'O'"),
         (" \tO\n", 1, "'O'"),
         ("-DOCSTART- O\n\na O\nb c\n", 4, "'b c'"),

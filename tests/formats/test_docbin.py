@@ -11,7 +11,7 @@ from spacy_bert_ner.formats.files import RECORD_KEY
 from spacy_bert_ner.formats.spans import get_scores
 from spacy_bert_ner.scores import SOURCE
 
-from .util import NLP, make_doc, tags_of, words_of
+from .util import NLP, make_doc, read_records, tags_of, words_of
 
 
 def test_keeps_everything(tmp_path):
@@ -24,7 +24,7 @@ def test_keeps_everything(tmp_path):
     doc.cats["news"] = 1.0
     report = Report()
     write_docs(path, [doc, Doc(NLP.vocab)], None, report)
-    assert report.summary() == "2 documents, 4 tokens, 1 entities"
+    assert report.summary() == "2 documents, 4 tokens, 1 entity"
     nlp = type(NLP)()
     read, empty = read_docs(path, nlp)
     assert words_of(read) == words_of(doc)
@@ -35,6 +35,17 @@ def test_keeps_everything(tmp_path):
     assert read.user_data[RECORD_KEY]["id"] == 3
     assert read.has_unknown_spaces and read.cats == {"news": 1.0}
     assert len(empty) == 0
+
+
+def test_large_numbers(tmp_path):
+    """A DocBin has no place for more than 64 bits, so that they are strings in all formats."""
+    numbers = {"a": 2**64 - 1, "b": -(2**63), "c": 2**64, "d": -(2**63) - 1, "e": 1.5, "f": True}
+    expected = {**numbers, "c": str(numbers["c"]), "d": str(numbers["d"])}
+    record = {"text": "a", "id": 10**30, "meta": {"numbers": numbers}}
+    (doc,), _ = read_records(tmp_path, record, "jsonl")
+    write_docs(tmp_path / "a.spacy", [doc])
+    (doc,) = read_docs(tmp_path / "a.spacy", NLP)
+    assert doc.user_data[RECORD_KEY] == {"id": "1" + "0" * 30, "meta": {"numbers": expected}}
 
 
 def test_is_spacys(tmp_path):

@@ -116,6 +116,8 @@ def test_pipe(tmp_path):
         ("[", "line 1 of .*Expecting value"),
         ("[{}]\n\n[{}]", r"line 3 of .*: the array has ended before '\['"),
         ('[{},\n\n{"a":\n x}]', "line 4 of .*Expecting value"),
+        (f'{{"a": {"1" * 5000}}}', "line 1 of .*digits.*Each line has to be"),
+        (f'[{{}},\n{{"a": {"1" * 5000}}}]', "line 2 of .*digits.*has to be a JSON array"),
         ("[{}\u00a0,{}]", "line 1 of .*: ',' is missing before '\\\\xa0'"),
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from pathlib import Path
 
@@ -6,7 +7,14 @@ import pytest
 
 from spacy_bert_ner.cli.convert import FORMATS as NAMES
 from spacy_bert_ner.cli.convert import READ_ONLY
-from spacy_bert_ner.formats import FORMATS, FormatError, guess_format, read_docs, write_docs
+from spacy_bert_ner.formats import (
+    FORMATS,
+    FormatError,
+    check_format,
+    guess_format,
+    read_docs,
+    write_docs,
+)
 
 from .test_jsonl import BINARY, PRODIGY
 from .test_label_studio import MIN, TASK
@@ -45,6 +53,7 @@ def test_json_to_write(name, expected):
         ({"text": "a"}, "jsonl"),
         ({"text": "a", "spans": []}, "jsonl"),
         ({"text": "a", "label": "X", "spans": []}, "jsonl"),
+        ({"text": "a", "ents": []}, "jsonl"),
         ({"text": "a", "meta": {}, "answer": "ignore"}, "jsonl"),
         ({"id": 1, "text": "a", "label": []}, "doccano"),
         ({"id": 1, "text": "a", "labels": [[0, 1, "X"]]}, "doccano"),
@@ -74,7 +83,7 @@ def test_nothing_to_tell(tmp_path, name, content):
 @pytest.mark.parametrize("name", ["a", "a.xls", ".spacy", "a.spacy.gz", "spacy", "a."])
 def test_other_suffixes(name, for_writing, option):
     with pytest.raises(
-        FormatError, match=rf"format of {re.escape(name)} by its name.*{option} .*co"
+        FormatError, match=rf"format of {re.escape(name)} by its name.*{option}.*co"
     ):
         guess_format(Path(name), for_writing=for_writing)
 
@@ -84,6 +93,24 @@ def test_other_keys(tmp_path, record, keys):
     (tmp_path / "a.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(FormatError, match=f"keys of its first record: .*{keys}. Name it with --fr"):
         guess_format(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_pipes_are_not_opened(tmp_path, suffix):
+    """What is read of one is gone; and nothing may come of it yet."""
+    path = tmp_path / f"pipe{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(FormatError, match=r"first record: it is no file.*Name it with --from"):
+        guess_format(path)
+    assert guess_format(path, for_writing=True) in FORMATS
+
+
+@pytest.mark.parametrize("for_writing,other", [(True, "csv"), (False, "html")])
+def test_only_formats_that_help_are_listed(for_writing, other):
+    for name in (None, "xls"):
+        with pytest.raises(FormatError) as error:
+            check_format(Path("a"), name, for_writing=for_writing)
+        assert "conll" in str(error.value) and other not in str(error.value)
 
 
 def test_names_that_are_not_there(tmp_path):

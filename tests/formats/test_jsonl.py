@@ -70,6 +70,32 @@ def test_prodigy(tmp_path):
     assert not report.findings
 
 
+def test_json_of_spacy(tmp_path):
+    """Its `ents` are entities, and its `spans` are groups of other spans."""
+    doc = make_doc(["Anna", "in", "Oslo"], ["B-PER", "O", "B-LOC"])
+    bare = doc.to_json()
+    doc.spans["sc"] = [Span(doc, 0, 3, label="X")]
+    (first, second), report = read(tmp_path, [bare, doc.to_json()])
+    assert ents_of(first) == ents_of(second) == [("Anna", "PER"), ("Oslo", "LOC")]
+    (found,) = report.findings.values()
+    assert found.n == 1 and "groups of spans" in found.what
+
+
+@pytest.mark.parametrize("name,key", [("jsonl", "spans"), ("doccano", "entities")])
+@pytest.mark.parametrize("other", [{"span": [[0, 1, "X"]]}, {"tags": ["B-X"]}, {"ner": {"X": 1}}])
+def test_labels_under_other_keys_are_told(tmp_path, name, key, other):
+    records = [{"text": "a"}, {"text": "a", **other}, {"text": "a", **other, key: []}]
+    _, report = read_records(tmp_path, records, name)
+    (found,) = report.findings.values()
+    assert found.shown == [f"'{next(iter(other))}', not '{key}' (record 2)"]
+
+
+@pytest.mark.parametrize("other", [{"label": "X"}, {"labels": []}, {"meta": [1]}])
+def test_what_is_no_list_of_labels(tmp_path, other):
+    _, report = read(tmp_path, {"text": "a", **other})
+    assert not report.findings
+
+
 @pytest.mark.parametrize(
     "tokens",
     [

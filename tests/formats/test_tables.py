@@ -80,7 +80,10 @@ def test_is_what_the_module_writes(tmp_path):
         ("", "none of its columns is named 'text'.*and names: none, as it is empty"),
         ("\n\n", "none of its columns is named 'text'.*none, as it is empty"),
         ("id;text\n", "none of its columns is named 'text'.*names: 'id;text'. Take --column"),
-        ("a,b,c\n", "names: 'a', 'b', 'c'. Take --column for the one with the texts, and --from"),
+        (
+            "a,b,c\n",
+            "names: 'a', 'b', 'c'. Take --column of convert or annotate for the one with the",
+        ),
         ("text,text\n", "2 of its columns are named 'text'"),
         ('"text"x,y\n', "line 1 of .*, the header: ',' expected after '\"'"),
         ("text,id\n\na,b\nc\n", "the record at line 4 of .*: it has 1 fields, and the header 2"),

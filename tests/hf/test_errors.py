@@ -253,6 +253,12 @@ def test_commands(good, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
+@pytest.mark.parametrize("lang", ["zz", "tokenizer_exceptions"])
+def test_no_such_language(good, tmp_path, lang):
+    code, text = run("from-hf", good, tmp_path / "out", "--lang", lang)
+    assert (code, f"can't make a pipeline of the language '{lang}'" in text) == (2, True)
+
+
 def test_labels_from_a_file(folder, tmp_path):
     change_config(folder, id2label={str(i): f"LABEL_{i}" for i in range(len(NAMES))})
     labels = tmp_path / "map.json"
@@ -262,7 +268,7 @@ def test_labels_from_a_file(folder, tmp_path):
     for content in ("3", "{"):
         labels.write_text(content)
         code, text = run("from-hf", folder, tmp_path / "other", "--labels", labels)
-        assert code == 2
+        assert (code, "Can't read labels from" in text, "map.json" in text) == (2, True, True)
     assert not (tmp_path / "other").exists()
 
 

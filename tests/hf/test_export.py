@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import spacy
@@ -12,7 +13,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_bert_ner import from_huggingface, to_huggingface
-from spacy_bert_ner.hf.folders import write_folder
+from spacy_bert_ner.hf.folders import check_output, write_folder
 
 from .. import toy
 from ..conftest import make_example
@@ -121,6 +122,13 @@ def test_tags_of_biluo(tmp_path):
     again = from_huggingface(str(tmp_path / "out")).get_pipe("bert_ner")
     assert again.tag_set.tags == ["O", "B-PER", "I-PER", "L-PER", "U-PER"]
     assert again.model.to_bytes() == nlp.get_pipe("bert_ner").model.to_bytes()
+
+
+def test_scheme_of_an_export(exported):
+    """It is known, so that another one is a mistake."""
+    assert from_huggingface(exported, scheme="BIO").get_pipe("bert_ner").cfg["scheme"] == "BIO"
+    with pytest.raises(ValueError, match=r"exported with the scheme BIO, and has no tags of IOB1"):
+        from_huggingface(exported, scheme="IOB1")
 
 
 def test_card(exported):
@@ -264,6 +272,40 @@ def test_folder_is_written_as_a_whole(tmp_path):
     assert [found.name for found in path.parent.iterdir()] == ["b"]
 
 
+def test_the_working_directory_is_filled(tmp_path, monkeypatch):
+    """Moved away, it would leave the shell in a folder that is no more."""
+    path = tmp_path / "here"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    inode = path.stat().st_ino
+    with pytest.raises(RuntimeError, match="half way"), write_folder(Path(".")) as folder:
+        (folder / "first").touch()
+        raise RuntimeError("half way")
+    assert not list(path.iterdir())
+    with write_folder(Path(".")) as folder:
+        (folder / "first").touch()
+        (folder / "more").mkdir()
+    assert path.stat().st_ino == inode
+    assert sorted(found.name for found in path.iterdir()) == ["first", "more"]
+    for name in (".", "..", tmp_path):
+        with pytest.raises(ValueError, match="it is the working directory, or one that it is in"):
+            check_output(Path(name), force=True)
+    assert [found.name for found in tmp_path.iterdir()] == ["here"]
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_links_to_folders_stay(tmp_path, force):
+    (tmp_path / "folder").mkdir()
+    if force:
+        (tmp_path / "folder" / "before").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    with write_folder(tmp_path / "link", force=force) as folder:
+        (folder / "first").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert [found.name for found in (tmp_path / "folder").iterdir()] == ["first"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["folder", "link"]
+
+
 def test_export_over_a_folder(checkpoint, tmp_path):
     nlp = from_huggingface(checkpoint)
     (tmp_path / "out").mkdir()
@@ -290,6 +332,28 @@ def test_mixed_layers(tiny_encoder, tmp_path):
     nlp = make_nlp({"name": tiny_encoder, "window": 0, "mixed_layers": 2})
     nlp.initialize(lambda: [make_example(nlp)])
     check_refused(nlp, tmp_path, "reads the mean of the last 2 layers of its encoder")
+
+
+@pytest.mark.parametrize("window", [None, 0])
+def test_sentences_are_marked_where_they_matter(checkpoint, tmp_path, window):
+    """For windows of a sentence each, and for decoding by sentence."""
+    nlp = from_huggingface(checkpoint, window=window)
+    assert ("sentencizer" in nlp.pipe_names) == (window == 0)
+    nlp.get_pipe("bert_ner").cfg["decode_scope"] = "sentence"
+    to_huggingface(nlp, tmp_path / "out")
+    back = from_huggingface(tmp_path / "out")
+    assert back.pipe_names == ["sentencizer", "transformer", "bert_ner", "doc_cleaner"]
+    assert len(list(back("Anna lives in Oslo. She met Karl.").sents)) == 2
+
+
+def test_documents_that_were_read_whole_still_are(tiny, tmp_path):
+    """With `window = 0` and nothing that marks sentences, they are one each."""
+    to_huggingface(tiny, tmp_path / "out")
+    assert "sentencizer" not in from_huggingface(tmp_path / "out").pipe_names
+    assert "sentencizer" in from_huggingface(tmp_path / "out", window=0).pipe_names
+    tiny.add_pipe("sentencizer", first=True)
+    to_huggingface(tiny, tmp_path / "out", force=True)
+    assert "sentencizer" in from_huggingface(tmp_path / "out").pipe_names
 
 
 def test_context_comes_back(tiny_encoder, tmp_path):

@@ -77,7 +77,7 @@ def test_in_the_wild(names, scheme, labels, rows):
 def test_unclear(names, reason):
     with pytest.raises(LabelError, match=reason) as error:
         read_labels(names.split())
-    assert "--labels map.json" in str(error.value)
+    assert "--labels map.json of from-hf" in str(error.value)
     assert "{'0': " in str(error.value)
 
 
@@ -92,6 +92,7 @@ def test_unclear(names, reason):
             [0, 1, 2],
         ),
         ("LABEL_0 LABEL_1", {"0": "PER", "1": "O"}, "IO", "PER", [1, 0]),
+        ("LABEL_0 LABEL_1", {0: "PER", 1: "O"}, "IO", "PER", [1, 0]),
         ("NOUN VERB PROPN", {"NOUN": "O", "VERB": None}, "IO", "PROPN", [0, 2]),
         ("O B-PER I-PER LOC", {"LOC": None}, "BIO", "PER", [0, 1, 2]),
         ("O E-MAIL PHONE", {"E-MAIL": "EMAIL"}, "IO", "EMAIL PHONE", [0, 1, 2]),
@@ -106,6 +107,7 @@ def test_map(names, label_map, scheme, labels, rows):
     "label_map,message",
     [
         ({"LABEL_7": "O"}, r"names \['LABEL_7'\], which the checkpoint doesn't have"),
+        ({7: "O", "LABEL_0": "O"}, r"names \['7'\], which the checkpoint doesn't have"),
         ({"LABEL_0": 1}, "gives 1 for 'LABEL_0': give a name such as B-PER"),
         ({"LABEL_0": "O"}, "LABEL_1 tells nothing"),
     ],
