@@ -28,11 +28,14 @@ def predict(path, sentences):
     for start in range(0, len(sentences), BATCH_SIZE):
         batch = sentences[start : start + BATCH_SIZE]
         inputs = make_hf_inputs(tokenizer, batch, model.config.label2id)
-        labels = inputs.pop("labels")
         with torch.inference_mode():
-            best = model(**inputs).logits.argmax(dim=2)
-        for row, known in zip(best, labels != -100):
-            tags.append([model.config.id2label[int(tag)] for tag in row[known]])
+            best = model(**inputs).logits.argmax(dim=2).tolist()
+        for i, (words, _) in enumerate(batch):
+            found = ["O"] * len(words)  # for words without pieces
+            for tag, word in list(zip(best[i], inputs.word_ids(i)))[::-1]:  # the first is the last
+                if word is not None:
+                    found[word] = model.config.id2label[tag]
+            tags.append(found)
     return tags
 
 

@@ -180,6 +180,12 @@ def test_table_that_cant_be_written(spec_path, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_no_such_gpu(spec_path, tmp_path):
+    result = run_cli(spec_path, tmp_path / "out", "--use-gpu", 99)
+    assert result.exit_code == 2
+    assert "Can't use GPU 99" in result.output
+
+
 def test_broken_journal(spec_path, tmp_path):
     (tmp_path / "results.jsonl").write_text('{"cell": "a"}\n{}\n', encoding="utf-8")
     with pytest.raises(ValueError, match="Line 1 of .*results.jsonl is no result"):

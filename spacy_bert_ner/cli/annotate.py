@@ -44,7 +44,7 @@ def annotate_cli(
     if output_path is None and restart:
         raise BadParameter("--restart is for an output file. Name that file, too.")
     if use_gpu >= 0:
-        _require_gpu(use_gpu)
+        require_gpu(use_gpu)
     try:
         rows, report = annotate(
             pipeline,
@@ -69,10 +69,11 @@ def annotate_cli(
         echo(report.message(), err=True)
 
 
-def _require_gpu(number: int) -> None:
-    from thinc.api import require_gpu
+def require_gpu(number: int) -> None:
+    """RAISES (BadParameter): If there is no such GPU, or something is missing for it."""
+    import thinc.api
 
     try:
-        require_gpu(number)
+        thinc.api.require_gpu(number)
     except ValueError as error:
         raise BadParameter(f"Can't use GPU {number}: {error} Take --use-gpu -1.") from error

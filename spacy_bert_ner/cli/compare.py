@@ -4,7 +4,7 @@ from typing import Optional
 
 from typer import Argument, BadParameter, Option, echo
 
-from .annotate import _require_gpu as require_gpu
+from .annotate import require_gpu
 
 # fmt: off
 
