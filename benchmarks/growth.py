@@ -19,7 +19,7 @@ N_REPEATS = 3
 FIT_FROM = 10_000
 
 
-def predict(folder, n_tokens, precision, queue):
+def predict(folder, n_tokens, precision, sender):
     """Time is the median of several documents while these are short, memory the peak of the first
     above the loaded pipeline."""
     nlp = spacy.load(folder, config={"components.transformer.model.precision": precision})
@@ -34,7 +34,7 @@ def predict(folder, n_tokens, precision, queue):
             times.append(time.perf_counter() - start)
         if repeat == 0:
             above = (peak.high - peak.start) / 1e6
-    queue.put({"seconds": statistics.median(times), "above_mb": above})
+    sender.send({"seconds": statistics.median(times), "above_mb": above})
 
 
 def main():

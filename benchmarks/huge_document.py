@@ -48,14 +48,14 @@ def _by_sentence(run_sentences):
     return lambda text: run_sentences(split_sentences([text]))
 
 
-def read(name, text, queue):
+def read(name, text, sender):
     run_text = SYSTEMS[name]()
     run_text("Anna Berg lives in Oslo. She works there.")
     with Peak() as peak:
         start = time.perf_counter()
         run_text(text)
         seconds = time.perf_counter() - start
-    queue.put({"seconds": seconds, "above_mb": (peak.high - peak.start) / 1e6})
+    sender.send({"seconds": seconds, "above_mb": (peak.high - peak.start) / 1e6})
 
 
 def main():

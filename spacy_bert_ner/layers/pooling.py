@@ -50,6 +50,8 @@ def forward(
             model.ops.alloc2f(0, width), lengths
         )
     filled, backprop_filled = reduce(Ragged(X, lengths[tokens]), is_train)
+    if not is_train:  # thinc's layers keep all wordpieces for it, a copy of the encoder's output
+        backprop_filled = _refuse
     if len(tokens) == len(lengths):
         return filled, backprop_filled
     Y = model.ops.alloc2f(len(lengths), width)
@@ -61,3 +63,7 @@ def forward(
         return Ragged(backprop_filled(dY[tokens]).data, lengths)
 
     return Y, backprop
+
+
+def _refuse(dY: OutT) -> InT:
+    raise ValueError("Nothing goes back through a prediction: take model.begin_update.")
