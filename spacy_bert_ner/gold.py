@@ -283,6 +283,11 @@ def _places(ents: Sequence[Span], doc: Doc) -> List[Tuple[int, int]]:
     return [(int(position[ent.start_char]), int(position[ent.end_char])) for ent in ents]
 
 
+def marks_sentences(nlp: Language, name: str) -> bool:
+    """RETURNS (bool): Whether a component sets sentence starts."""
+    return bool({"token.is_sent_start", "doc.sents"} & set(nlp.get_pipe_meta(name).assigns))
+
+
 def get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
     """RETURNS (List[Callable[[Doc], Doc]]): The components that set sentence starts in training,
     and those annotating before them on which they may depend. At initialization, they haven't
@@ -295,6 +300,6 @@ def get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
         if name not in training["annotating_components"] or not ready:
             continue
         pipes.append(pipe)
-        if {"token.is_sent_start", "doc.sents"} & set(nlp.get_pipe_meta(name).assigns):
+        if marks_sentences(nlp, name):
             last = len(pipes)
     return pipes[:last]

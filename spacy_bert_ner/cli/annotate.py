@@ -38,13 +38,13 @@ def annotate_cli(
     journal in OUTPUT_PATH.journal.
     """
     from ..annotate import annotate, format_table
+    from ..checks import require_gpu
 
     if output_path is None and target is not None:
         raise BadParameter(f"--to {target} is the format of an output file. Name that file, too.")
     if output_path is None and restart:
         raise BadParameter("--restart is for an output file. Name that file, too.")
-    if use_gpu >= 0:
-        require_gpu(use_gpu)
+    require_gpu(use_gpu)
     try:
         rows, report = annotate(
             pipeline,
@@ -67,13 +67,3 @@ def annotate_cli(
         echo(f"{output_path}: {report.summary()}", err=True)
     if report.message():
         echo(report.message(), err=True)
-
-
-def require_gpu(number: int) -> None:
-    """RAISES (BadParameter): If there is no such GPU, or something is missing for it."""
-    import thinc.api
-
-    try:
-        thinc.api.require_gpu(number)
-    except ValueError as error:
-        raise BadParameter(f"Can't use GPU {number}: {error} Take --use-gpu -1.") from error

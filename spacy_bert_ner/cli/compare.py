@@ -4,8 +4,6 @@ from typing import Optional
 
 from typer import Argument, BadParameter, Option, echo
 
-from .annotate import require_gpu
-
 # fmt: off
 
 
@@ -24,17 +22,15 @@ def compare_cli(
     where it was. Differences are from the first system, with 95 % intervals by the paired
     bootstrap over seeds and documents.
     """
+    from ..checks import check_output, require_gpu
     from ..compare import compare, format_markdown, summarize
     from ..spec import read_spec
 
-    if use_gpu >= 0:
-        require_gpu(use_gpu)
+    require_gpu(use_gpu)
+    check_output(markdown_path, "the table")
     notify = partial(echo, err=True)
     runs = []
     try:
-        if markdown_path is not None:
-            markdown_path.parent.mkdir(parents=True, exist_ok=True)
-            markdown_path.open("a").close()  # that it can't be written is told now, not in hours
         spec = read_spec(spec_path)
         for run in compare(spec, output_path, keep=keep, use_gpu=use_gpu, notify=notify):
             runs.append(run)

@@ -37,9 +37,10 @@ def debug_data_cli(
     from spacy.cli._util import import_code, parse_config_overrides, show_validation_error
     from wasabi import MESSAGES, Printer
 
+    from ..checks import check_output
     from ..debug_data import debug_data
 
-    _check_output(json_path)
+    check_output(json_path, "the counts")
     msg = Printer(pretty=not no_format, ignore_warnings=ignore_warnings)
     try:
         overrides = parse_config_overrides(ctx.args)
@@ -67,20 +68,6 @@ def debug_data_cli(
         msg.warn(_number(n_warn, "warning"))
     if n_fail:
         msg.fail(_number(n_fail, "error"), exits=1)
-
-
-def _check_output(path: Optional[Path]) -> None:
-    """Tell of a file that can't be written before the data are read."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        path.open("ab").close()
-        if is_new:
-            path.unlink()
-    except OSError as error:
-        raise BadParameter(f"Can't write the counts: {error}. Name another file.") from error
 
 
 def _print_size(msg: "Printer", report: "DataReport") -> None:

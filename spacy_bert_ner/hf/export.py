@@ -8,6 +8,7 @@ import torch
 from spacy.language import Language
 
 from ..component import BertNER
+from ..gold import marks_sentences
 from ..layers.hf import get_limit, tokenizer_from_files, tokenizer_to_files
 from ..layers.linear_crf import has_transitions
 from .card import make_card
@@ -55,19 +56,15 @@ def to_huggingface(
     name, ner = find_component(nlp, component)
     found = find_encoder(nlp, name, ner.model)
     model, tokenizer = make_model(name, ner, found, dropout=get_dropout(nlp, name))
-    getattr(model.config, SETTINGS_KEY)["marks_sentences"] = _marks_sentences(nlp)
+    getattr(model.config, SETTINGS_KEY)["marks_sentences"] = any(
+        marks_sentences(nlp, component) for component in nlp.pipe_names
+    )
     card = make_card(nlp, ner, found)
     with write_folder(path, force=force) as folder:
         with quiet():
             model.save_pretrained(folder, safe_serialization=True)
             tokenizer.save_pretrained(folder, legacy_format=False)
         (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def _marks_sentences(nlp: Language) -> bool:
-    """Whether a pipeline has a component that does."""
-    marks = {"token.is_sent_start", "doc.sents"}
-    return any(marks & set(nlp.get_pipe_meta(name).assigns) for name in nlp.pipe_names)
 
 
 def find_component(nlp: Language, name: Optional[str] = None) -> Tuple[str, BertNER]:

@@ -147,12 +147,11 @@ def from_huggingface(
     checkpoint = HuggingFaceCheckpoint(str(name_or_path), labels, scheme).read()
     given = {"align": align, "decoder": decoder}
     settings = {**DEFAULTS, **checkpoint.settings, **{k: v for k, v in given.items() if v}}
-    # Without a component that marks sentences, these are none, or whole documents.
-    by_sentence = window == 0 or settings.get("decode_scope") == "sentence"
+    # An exported pipeline may have had no sentences, and read whole documents with a window of 0.
+    whole_docs = window is None and not settings.get("marks_sentences", True)
     if window is None:
         window = settings.get("window", min(WINDOW, get_limit(checkpoint.encoder)))
-        # An exported pipeline may have read whole documents with it.
-        by_sentence |= window == 0 and settings.get("marks_sentences", True)
+    by_sentence = settings.get("decode_scope") == "sentence" or (window == 0 and not whole_docs)
     config = _make_config(checkpoint, lang, settings, int(window), by_sentence)
     nlp = get_lang_class(lang).from_config(config)
     transformer, ner = nlp.get_pipe("transformer"), nlp.get_pipe("bert_ner")
