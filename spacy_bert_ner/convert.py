@@ -1,6 +1,5 @@
 """From one format to another."""
 
-import sys
 from pathlib import Path
 from typing import Optional
 
@@ -8,6 +7,9 @@ import spacy
 
 from .formats import Report, read_docs, write_docs
 from .lang import check_lang
+
+# A text takes about 80 times its size when it is tokens.
+MAX_LENGTH = 10_000_000
 
 
 def convert(
@@ -19,6 +21,7 @@ def convert(
     column: Optional[str] = None,
     lang: str = "xx",
     skip_broken: bool = False,
+    max_length: int = MAX_LENGTH,
 ) -> Report:
     """Convert a file of documents.
 
@@ -27,11 +30,12 @@ def convert(
     lang (str): Code of the language whose tokenizer reads texts without tokens. Take the one that
         the model is trained for: spans have to align with its tokens.
     skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
+    max_length (int): The most characters of a text.
     RETURNS (Report): How much there was, and what didn't fit.
     RAISES (ValueError): For what can't be read or written, and for an unknown language.
     """
     nlp = spacy.blank(check_lang(lang))
-    nlp.max_length = sys.maxsize  # the limit is for parsers
+    nlp.max_length = max_length
     report = Report(skip_broken=skip_broken)
     docs = read_docs(input_path, nlp, source, report, column=column)
     write_docs(output_path, docs, target, report)
