@@ -126,6 +126,32 @@ def test_convert_long_text(tmp_path):
     assert convert_file(source, target).n_tokens == 250000
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.conll", "a.json"])
+def test_convert_text_that_would_take_the_memory(tmp_path, name):
+    """A field of 50 MB was 20 million tokens, and 4 GB."""
+    path, text = tmp_path / name, "ab " * 4_000_000
+    task = json.dumps([{"data": {"text": text}}])
+    contents = {
+        "a.csv": f'text\n"{text}"\nc\n',
+        "a.jsonl": json.dumps({"text": text}),
+        "a.conll": text.strip().replace(" ", "_") + "_\tO\n",
+        "a.json": task,
+    }
+    path.write_text(contents.get(name, text), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"line \d of .*: its text has 12000000 .*--max-length to"):
+        convert_file(path, tmp_path / "b.spacy")
+    assert not (tmp_path / "b.spacy").exists()
+
+
+def test_convert_max_length(tmp_path):
+    (tmp_path / "a.csv").write_text("text\nabcd\nabc\n", encoding="utf-8")
+    arguments = [str(tmp_path / "a.csv"), str(tmp_path / "b.jsonl"), "--max-length", "3"]
+    result = convert(*arguments)
+    assert result.exit_code != 0 and "its text has 4 characters" in plain(result)
+    assert convert(*arguments, "--on-error", "skip").exit_code == 0
+    assert (tmp_path / "b.jsonl").read_text(encoding="utf-8").count("\n") == 1
+
+
 @pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.writer])
 @pytest.mark.parametrize("existing", [True, False])
 def test_convert_bad_file(tmp_path, name, existing):

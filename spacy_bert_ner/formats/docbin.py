@@ -3,9 +3,10 @@
 import json
 import zlib
 from pathlib import Path
-from typing import Any, Iterable, Iterator, List, NamedTuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
 
 import numpy
+import srsly
 from spacy.attrs import DEP, ENT_ID, ENT_KB_ID, ENT_TYPE, LEMMA, MORPH, NORM, ORTH, POS, TAG
 from spacy.errors import Errors
 from spacy.language import Language
@@ -19,11 +20,10 @@ from .spans import INCORRECT_KEY
 
 # How many bytes say how long a piece is.
 SIZE = 8
-CHUNK = 1 << 20
-# How large a file may become when it is unpacked: so many bytes, or so many times its own size. One
-# of a million sentences has a few hundred MB, and is packed to a tenth of that.
-MOST = 1 << 30
-MOST_TIMES = 100
+# How large a file may become when it is unpacked: so many bytes, or so many times its own size. A
+# million tokens take about 120 MB, and a tenth to a thirtieth of that as a file.
+MOST = 1 << 28
+MOST_TIMES = 200
 # What tokens have as the numbers of strings.
 STRINGS = (ORTH, TAG, LEMMA, DEP, NORM, MORPH, ENT_TYPE, ENT_KB_ID, ENT_ID)
 UNLABELED = (
@@ -45,13 +45,16 @@ def read(source: Source) -> Iterator[Piece]:
     """
     with open_bytes(source.path) as file:
         data = file.read()
-    _check_size(source.path, data)
     try:
+        _check_lengths(srsly.msgpack_loads(_unpack(source.path, data)))
         packed = DocBin().from_bytes(data)
         for string in packed.strings:
             source.nlp.vocab.strings.add(str.__str__(string))  # a TypeError for what is none
-        parts = [packed.spaces, packed.cats, packed.span_groups, packed.flags]
-        lengths = {len(packed.tokens), *map(len, parts)}
+        parts: List[Any] = [packed.tokens, packed.spaces, packed.cats]
+        parts += [packed.span_groups, packed.flags]
+        lengths = set(map(len, parts))
+    except FormatError:
+        raise
     # Whatever it is: all of it is made of what the file says.
     except Exception as error:
         raise FormatError(f"Can't read {source.path}: {Errors.E1014} {_show(error)}") from error
@@ -65,25 +68,30 @@ def read(source: Source) -> Iterator[Piece]:
         yield Piece(source.path, i + 1, _pick(packed, i))
 
 
-def _check_size(path: Path, data: bytes) -> None:
-    """Unpack a file without keeping it.
-
-    RAISES (ValueError): If it is too large.
+def _unpack(path: Path, data: bytes) -> bytes:
+    """RETURNS (bytes): The message that a file has.
+    RAISES (ValueError): If it is too large. zlib.error: If it isn't compressed.
     """
     limit = max(MOST, MOST_TIMES * len(data))
-    unpacker, size, rest = zlib.decompressobj(), 0, data
-    while rest and size <= limit:
-        try:
-            size += len(unpacker.decompress(rest, CHUNK))
-        except zlib.error:
-            return  # what is wrong with it, its reader says
-        rest = unpacker.unconsumed_tail
-    if size > limit:
+    message = zlib.decompressobj().decompress(data, limit + 1)
+    if len(message) > limit:
         raise FormatError(
             f"Can't read {path}: its {len(data)} bytes are more than {limit} when they are "
             "unpacked. If it is yours, write it as several files, each with a part of the "
             "documents."
         )
+    return message
+
+
+def _check_lengths(message: Dict[str, Any]) -> None:
+    """RAISES (ValueError): If the documents don't have as many tokens as there are: spaCy would cut
+    the last ones."""
+    lengths = numpy.frombuffer(message["lengths"], dtype="int32")
+    n_tokens = len(message["spaces"])
+    if (lengths < 0).any() or lengths.sum() != n_tokens:
+        raise ValueError(f"its documents aren't of {n_tokens} tokens.")
+    if len(message["tokens"]) != 8 * len(message["attrs"]) * n_tokens:
+        raise ValueError(f"it doesn't have the attributes of {n_tokens} tokens.")
 
 
 def _pick(packed: DocBin, i: int) -> DocBin:
@@ -126,9 +134,10 @@ def _check_tokens(nlp: Language, packed: DocBin) -> None:
     for attr, column in zip(packed.attrs, tokens.T):
         values: List[int] = numpy.unique(column).tolist()
         if attr in STRINGS:
-            unknown = [value for value in values if value and value not in nlp.vocab.strings]
+            strings: Any = nlp.vocab.strings
+            unknown = [value for value in values if value and value not in strings]
         else:
-            unknown = [value for value in values if attr == POS and value >= len(NAMES)]
+            unknown = [value for value in values if attr == POS and value not in NAMES]
         if unknown:
             raise ValueError(f"no string has the number {unknown[0]}.")
 

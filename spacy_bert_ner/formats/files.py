@@ -62,7 +62,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     RAISES (ValueError): For a file that is of another kind by its first bytes, such as a PDF.
     """
     file = path.open("rb")
-    start = file.peek(max(map(len, SIGNATURES)))  # type: ignore[attr-defined]
+    start = file.peek(max(map(len, SIGNATURES)))
     for signature, (kind, way_out) in SIGNATURES.items():
         if start.startswith(signature):
             file.close()

@@ -91,6 +91,38 @@ def test_universal_ner_without_documents(tmp_path):
     assert not docs[0].has_annotation("SENT_START")
 
 
+GERMEVAL = """
+#\thttp://de.wikipedia.org/wiki/Manfred_Korfmann [2009-10-17]
+1\tAufgrund\tO\tO
+2\tTübinger\tB-LOCderiv\tB-ORG
+3\t#\tO\tO
+
+#\tn-tv.de vom 26.02.2005 [2005-02-26]
+1\t#\tO\tO
+2\tOslo\tB-LOC\tO
+"""
+
+
+def test_germeval(tmp_path):
+    """Where a sentence is from is no word. Of its two tags, the outer one is read."""
+    first, second = read(tmp_path, GERMEVAL.lstrip())
+    assert words_of(first) == ["Aufgrund", "Tübinger", "#"]
+    assert ents_of(first) == [("Tübinger", "LOCderiv")]
+    assert words_of(second) == ["#", "Oslo"]
+
+
+@pytest.mark.parametrize("word", ["\u3000", "\u00a0", "\u2003", "\u00a0\u00a0"])
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_words_of_white_space(tmp_path, word, separator):
+    """Corpora of Chinese and Japanese have them; they are written as they were read."""
+    text = f"a{separator}O\n{word}{separator}O\nb{separator}B-X\n"
+    (doc,) = read(tmp_path, text)
+    assert words_of(doc) == ["a", word, "b"]
+    written, report = write(tmp_path, [doc])
+    assert f"\n{word}\tO\n" in written
+    assert not report.findings
+
+
 @pytest.mark.parametrize("separator", ["\t", " "])
 def test_words_that_look_like_comments_or_numbers(tmp_path, separator):
     rows = [("#", "O"), ("4", "B-MISC"), ("1", "I-MISC"), ("#", "B-MISC"), ("#newdoc", "O")]

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from spacy_bert_ner.formats import FormatError, Report
+from spacy_bert_ner.formats import FormatError, Report, read_docs
 from spacy_bert_ner.formats.files import Record, make_doc, replace_file
 from spacy_bert_ner.formats.json_values import CHUNK, dump, read_records
 from spacy_bert_ner.formats.writing import TextWriter
@@ -210,3 +210,50 @@ def test_tokenizer_that_changes_the_text(tmp_path, monkeypatch):
     assert make_doc(NLP, record, "a b").text == "a b"
     with pytest.raises(FormatError, match="the tokenizer of 'xx' changes the text.*white space"):
         make_doc(NLP, record, "a  b")
+
+
+def nest(depth):
+    return '{"text": "a", "meta": ' + "[" * depth + "]" * depth + "}"
+
+
+@pytest.mark.parametrize(
+    "is_array,depth", [(False, 150), (False, 900), (False, 985), (True, 150), (True, 900)]
+)
+def test_nested_records_can_be_left_out(tmp_path, depth, is_array):
+    """Python reads them, up to a thousand levels, and can't write them any more."""
+    records = ['{"text": "b"}', nest(depth), nest(90)]
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"[{','.join(records)}]" if is_array else "\n".join(records), encoding="utf-8")
+    report = Report(skip_broken=True)
+    assert [doc.text for doc in read_docs(path, NLP, "jsonl", report)] == ["b", "a"]
+    if depth < 985:  # which Python itself can't read
+        assert "is nested more than 100 levels deep. Leave out" in report.broken[0]
+    assert f"line {1 if is_array else 2} of" in report.broken[0]
+
+
+@pytest.mark.parametrize(
+    "start,kind",
+    [
+        (b"%PDF-1.7\n", "a PDF file. Extract its text first"),
+        (b"PK\x03\x04\x14", "an Excel, Word or ZIP file. Export it as CSV in UTF-8"),
+        (b"\xd0\xcf\x11\xe0\xa1", "an older Excel or Word file. Export it as CSV"),
+        (b"{\\rtf1", "an RTF file. Export"),
+        (b"\x1f\x8b\x08", "a gzip file. Unpack it with gunzip"),
+        (b"PAR1\x15\x04", "a Parquet file. Export it as JSON lines"),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", [*("a.csv", "a.txt", "a.jsonl", "a.json", "a.conll", "a.spacy", "a.tsv", "a.xlsx", "a")]
+)
+def test_files_of_other_kinds(tmp_path, name, start, kind):
+    """By their first bytes, whatever their name, and whether the format is given or guessed."""
+    path = tmp_path / name
+    path.write_bytes(start + b"\xff\0" * 50)
+    for given in (None, "lines", "csv"):
+        with pytest.raises(FormatError, match=f"Can't read .*{name}: it is {kind}"):
+            list(read_docs(path, NLP, given))
+
+
+def test_text_that_names_another_kind(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"PAR1 and BZh, not %PDF-")
+    assert len(list(read_docs(tmp_path / "a.txt", NLP))) == 1
