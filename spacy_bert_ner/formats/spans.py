@@ -53,7 +53,7 @@ class CharSpan(NamedTuple):
 
     start, end (Any): Offsets of its first character, and of the one after its last.
     label (Any): Its label.
-    problem (str): Why its offsets, which are good ones, aren't those of the text; empty if they are.
+    problem (str): Why its offsets aren't places in the text, empty if they may be.
     """
 
     start: Any

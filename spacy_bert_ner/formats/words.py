@@ -76,7 +76,7 @@ def _check_tags(record: Record, key: str, n_words: int) -> List[str]:
     for tag in tags:
         if not isinstance(tag, str):
             raise record.error(
-                f"its {key} are numbers, such as {tag}. Write their names, which the dataset knows: "
+                f"its {key} are numbers, such as {tag}. Write the names, which the dataset knows: "
                 f"dataset.features[{key!r}].feature.names"
             )
         record.check_unicode(tag, key)

@@ -20,6 +20,7 @@ from typing import Any, Callable, Counter, Dict, List, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
+from typer import echo
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -138,8 +139,8 @@ def make_text(rng: random.Random) -> str:
 
 
 def make_pipelines(folder: Path) -> Dict[str, Language]:
-    """RETURNS (Dict[str, Language]): A pipeline of each tokenizer, with a head of strong opinions. One
-    reads sentence by sentence."""
+    """RETURNS (Dict[str, Language]): A pipeline of each tokenizer, with a head of strong opinions.
+    One reads sentence by sentence."""
     pipelines = {}
     for name, family in FAMILIES.items():
         pipelines[name] = from_huggingface(make_checkpoint(folder / family, family))
@@ -225,13 +226,13 @@ def main() -> None:
             more, others = run(pipelines, texts)
             counts, faults = counts + more, faults + others
             done, passed = start + len(texts), time.monotonic() - begun
-            print(f"{done} of {args.n} texts, {len(faults)} faults, {passed:.0f} s", flush=True)
+            echo(f"{done} of {args.n} texts, {len(faults)} faults, {passed:.0f} s")
     sizes = ", ".join(map(str, BATCH_SIZES))
-    print(f"{args.n} texts at the batch sizes {sizes}; {counts.pop('tokens')} tokens; entities:")
+    echo(f"{args.n} texts at the batch sizes {sizes}; {counts.pop('tokens')} tokens; entities:")
     for name, count in counts.items():
-        print(f"{count:8} {name}")
+        echo(f"{count:8} {name}")
     for name, text, fault in faults:
-        print(f"{name}, {text[:200]!r}: {fault}")
+        echo(f"{name}, {text[:200]!r}: {fault}")
     sys.exit(1 if faults else 0)
 
 

@@ -3,8 +3,8 @@
 python tests/soak/mutated_files.py [--n 6000] [--seed 1]
 
 Samples are damaged as bytes (bits, cuts, swaps, copies), as JSON (types of values, missing keys,
-deep nesting), and, for .spacy, as the message before it is compressed. Each is converted and read as
-training data. Anything but documents or a ValueError of one line with the name of the file is a
+deep nesting), and, for .spacy, as the message before it is compressed. Each is converted and read
+as training data. Anything but documents or a ValueError of one line with the name of the file is a
 fault, and so is a process that dies. The mutations of a number are always the same: --only reads
 one again, and keeps the file.
 """
@@ -29,6 +29,7 @@ import srsly
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc, DocBin, Span
+from typer import echo
 
 from spacy_bert_ner.convert import convert
 from spacy_bert_ner.corpus import Corpus
@@ -52,7 +53,7 @@ class Sample(NamedTuple):
     data: bytes
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def make_samples() -> List[Sample]:
     """RETURNS (List[Sample]): Files of every format and of its dialects."""
     columns = "Anna\tB-PER\nBerg\tI-PER\nin\tO\nOslo\tB-LOC\n\nx\t-\n"
@@ -375,12 +376,12 @@ def main() -> None:
     parser.add_argument("--share", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.share:
-        print(json.dumps(run(args.start, args.start + args.n, args.seed, args.share)))
+        echo(json.dumps(run(args.start, args.start + args.n, args.seed, args.share)))
         return
     folder = Path(tempfile.mkdtemp())
     if args.only is not None:
         _, outcome, fault = run_one(args.only, args.seed, folder)
-        print(f"{args.only}: {outcome}\n{fault or ''}\nFiles are in {folder}.")
+        echo(f"{args.only}: {outcome}\n{fault or ''}\nFiles are in {folder}.")
         return
     begun = time.monotonic()
     counts: Counter = collections.Counter()
@@ -390,14 +391,14 @@ def main() -> None:
         more, others = run_share(start, end, args.seed, folder)
         counts, faults = counts + more, {**faults, **others}
         passed = time.monotonic() - begun
-        print(
+        echo(
             f"{end - args.start} of {args.n} files, {len(faults)} faults, {passed:.0f} s",
             flush=True,
         )
     for name in sorted(counts):
-        print(f"{counts[name]:6} {name}")
+        echo(f"{counts[name]:6} {name}")
     for number, fault in faults.items():
-        print(f"{number}: {fault}")
+        echo(f"{number}: {fault}")
     sys.exit(1 if faults else 0)
 
 
