@@ -10,6 +10,7 @@ from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import app
+from spacy_bert_ner.convert import MAX_LENGTH
 from spacy_bert_ner.convert import convert as convert_file
 from spacy_bert_ner.formats import FORMATS, read_docs
 
@@ -146,6 +147,7 @@ def test_convert_text_that_would_take_the_memory(tmp_path, name):
 def test_convert_max_length(tmp_path):
     (tmp_path / "a.csv").write_text("text\nabcd\nabc\n", encoding="utf-8")
     arguments = [str(tmp_path / "a.csv"), str(tmp_path / "b.jsonl"), "--max-length", "3"]
+    assert f"[default: {MAX_LENGTH}]" in plain(convert("--help"))
     result = convert(*arguments)
     assert result.exit_code != 0 and "its text has 4 characters" in plain(result)
     assert convert(*arguments, "--on-error", "skip").exit_code == 0

@@ -109,7 +109,7 @@ def _get_annotations(record: Record) -> List[Dict[str, Any]]:
 
 def _get_all_regions(record: Record) -> Optional[List[Dict[str, Any]]]:
     """Of JSON-MIN, which has those of each control under its name: "label", most often."""
-    keys = [key for key, value in record.data.items() if has_regions(value)] or ["label"]
+    keys = [key for key, value in record.data.items() if _has_places(value)] or ["label"]
     regions = [region for key in keys for region in record.get_list(key) or []]
     for region in regions:
         if not isinstance(region, dict) or not _is_placed(region):
@@ -123,6 +123,11 @@ def has_regions(value: Any) -> bool:
     """Whether a value of JSON-MIN has labeled regions."""
     regions = value if isinstance(value, list) else []
     return any(isinstance(region, dict) and get_labels(region) for region in regions)
+
+
+def _has_places(value: Any) -> bool:
+    regions = value if isinstance(value, list) else []
+    return any(isinstance(region, dict) and _is_placed(region) for region in regions)
 
 
 def get_labels(region: Dict[str, Any]) -> Optional[List[Any]]:

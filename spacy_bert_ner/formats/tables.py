@@ -126,7 +126,7 @@ def parse(nlp: Language, row: Row, report: Report) -> Doc:
 
 def _make_data(values: Dict[str, str], record: Record, report: Report) -> Dict[str, Dict[str, str]]:
     for name in sorted(LABEL_KEYS.intersection(values)):
-        if values[name]:
+        if values[name].lstrip().startswith(("[", "{")):
             report.add(UNREAD, f"{name!r} ({record.place})")
     kept = {name: value for name, value in values.items() if len(value) <= META_LIMIT}
     for name in values.keys() - kept.keys():

@@ -361,6 +361,14 @@ def test_what_else_is_said_of_a_region(tmp_path, has_region):
     assert list(found(report).values()) == [1]
 
 
+def test_region_without_labels_in_json_min(tmp_path):
+    """Of a control that gives none, beside one that does."""
+    choice = {"start": 27, "end": 31, "text": "Oslo", "choices": ["sure"]}
+    (doc,), report = read(tmp_path, [{**MIN, "label": MIN["label"][:2], "sure": [choice]}])
+    assert tags_of(doc)[-2:] == ["-", "O"]
+    assert "1 spans have no label" in report.message()
+
+
 def test_labels_of_images(tmp_path):
     image = {"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["LOGO"]}
     result = [*ANNOTATION["result"], {"value": image, "id": "i", "type": "rectanglelabels"}]

@@ -113,3 +113,14 @@ def test_skip_broken(tmp_path):
 def test_what_cannot_be_skipped(tmp_path, content):
     with pytest.raises(FormatError, match="never closed|none of its columns"):
         read(tmp_path, content, report=Report(skip_broken=True))
+
+
+def test_columns_of_labels_are_told(tmp_path):
+    """They are kept as meta; no entity is read of a table."""
+    report = Report()
+    rows = "text,label,entities\na,news,\nb,news,\"[(0, 1, 'X')]\"\n"
+    docs = read(tmp_path, rows, report=report)
+    assert [doc.has_annotation("ENT_IOB") for doc in docs] == [False, False]
+    assert meta_of(docs[1])["entities"] == "[(0, 1, 'X')]"
+    (finding,) = report.findings.values()
+    assert finding.shown == ["'entities' (record 2, line 3)"]

@@ -51,7 +51,7 @@ def test_words_of_a_text(tmp_path, text, expected):
     "record,match",
     [
         ({"ner_tags": TAGS[:3]}, "it has 4 words and 3 ner_tags. Give each word a tag"),
-        ({"ner_tags": [1, 2, 0, 5]}, r"numbers, such as 1. Write their names.*features\['ner_tags"),
+        ({"ner_tags": [1, 2, 0, 5]}, r"numbers, such as 1. Write the names.*features\['ner_tags"),
         ({"ner_tags": ["PER", "PER", "O", "LOC"]}, "the label 'PER' has no prefix: write B-PER"),
         ({"ner_tags": ["B-PER", "X", "O", ""]}, "the label 'X' has no prefix"),
         ({"ner_tags": ["B-PER", "O", "O", ""]}, "'' is no tag. Tags are O"),

@@ -11,7 +11,6 @@ one again, and keeps the file.
 
 import argparse
 import collections
-import functools
 import json
 import logging
 import random
@@ -20,255 +19,23 @@ import sys
 import tempfile
 import time
 import traceback
-import zlib
 from pathlib import Path
-from typing import Any, Counter, Dict, List, NamedTuple, Optional, Tuple
+from typing import Counter, Dict, Optional, Tuple
 
-import spacy
-import srsly
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
-from spacy.tokens import Doc, DocBin, Span
 from typer import echo
 
-from spacy_bert_ner.convert import convert
-from spacy_bert_ner.corpus import Corpus
-from spacy_bert_ner.formats import Report, read_docs, write_docs
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from spacy_bert_ner.convert import convert  # noqa: E402
+from spacy_bert_ner.corpus import Corpus  # noqa: E402
+from spacy_bert_ner.formats import Report, read_docs, write_docs  # noqa: E402
+from tests.soak.mutations import mutate  # noqa: E402
+from tests.soak.samples import NLP, Sample, make_samples  # noqa: E402
 
 # So many files share a process: one that dies takes the rest of them with it.
-SHARE = 500
-NLP = spacy.blank("xx")
-TEXT = "Anna Berg joined Acme in \U0001f600 Oslo."
-SPAN = {"start": 0, "end": 9, "label": "PER"}
-
-
-class Sample(NamedTuple):
-    """A good file.
-
-    format (Optional[str]): Its format, None to have it guessed.
-    """
-
-    name: str
-    format: Optional[str]
-    data: bytes
-
-
-@functools.cache
-def make_samples() -> List[Sample]:
-    """RETURNS (List[Sample]): Files of every format and of its dialects."""
-    columns = "Anna\tB-PER\nBerg\tI-PER\nin\tO\nOslo\tB-LOC\n\nx\t-\n"
-    numbered = "# newdoc id = a\n1\tAnna\tB-PER\t-\n2\tin\tO\t-\n3\tOslo\tB-LOC\t-\n\n"
-    german = "#\thttp://de.wikipedia.org/wiki/A [2009-10-17]\n1\tAnna\tB-PER\tO\n2\tB\tI-PER\tO\n\n"
-    region = {"start": 0, "end": 9, "text": "Anna Berg", "labels": ["PER"]}
-    result = {"value": region, "id": "a", "from_name": "label", "to_name": "text", "type": "labels"}
-    task = {"id": 1, "data": {"text": TEXT}, "annotations": [{"id": 2, "result": [result]}]}
-    small = {"text": TEXT, "id": 1, "people": [region], "places": [region], "annotation_id": 3}
-    prodigy = {
-        "text": "Anna in Oslo",
-        "meta": {"source": ["x", {"page": 3}]},
-        "tokens": [
-            {"text": "Anna", "start": 0, "end": 4, "id": 0, "ws": True},
-            {"text": "in", "start": 5, "end": 7, "id": 1, "ws": True},
-            {"text": "Oslo", "start": 8, "end": 12, "id": 2, "ws": False},
-        ],
-        "spans": [{"start": 0, "end": 4, "token_start": 0, "token_end": 0, "label": "PER"}],
-        "answer": "accept",
-    }
-    wide = {"id": 1, "label": "PER", "start_offset": 0, "end_offset": 9}
-    return [
-        Sample("a.spacy", None, make_docbin()),
-        Sample("b.spacy", None, DocBin(docs=make_docs()[:1]).to_bytes()),
-        Sample("c.spacy", None, make_docbin()),
-        Sample("d.spacy", None, DocBin(attrs=["ENT_IOB", "ENT_TYPE"], docs=make_docs()).to_bytes()),
-        Sample("a.jsonl", None, dump_lines([prodigy, {**prodigy, "_view_id": "ner"}, prodigy])),
-        Sample("b.jsonl", None, dump_lines([{"text": TEXT, "entities": [[0, 9, "PER"]]}] * 3)),
-        Sample("c.jsonl", None, dump_lines([[TEXT, {"entities": [[0, 9, "PER"]]}]] * 3)),
-        Sample("d.jsonl", None, dump_lines([{"tokens": ["a", "b"], "ner_tags": ["B-X", "O"]}] * 3)),
-        Sample("e.json", None, dump_lines([{"annotations": [[TEXT, {"entities": [SPAN]}], None]}])),
-        Sample("f.json", None, dump_lines([make_docs()[0].to_json()] * 2)),
-        Sample("g.jsonl", None, dump_lines([{"text": TEXT, "label": [[0, 9, "PER"]]}] * 3)),
-        Sample("h.jsonl", "doccano", dump_lines([{"text": TEXT, "entities": [wide]}] * 3)),
-        Sample("i.json", None, json.dumps([task, task, small]).encode()),
-        Sample("j.json", "label-studio", json.dumps([small, task], indent=1).encode()),
-        Sample("a.conll", None, columns.encode() * 3),
-        Sample("b.conll", None, numbered.encode() * 3),
-        Sample("c.biluo", None, german.encode() * 3),
-        Sample("a.csv", "csv", ('id,text,n\n1,"Anna, ""B""\nBerg",2\n2,b,3\n' * 2).encode()),
-        Sample("a.tsv", "tsv", b"text\tid\nAnna\t1\nBerg\t2\n"),
-        Sample("a.txt", None, TEXT.encode() * 5),
-        Sample("b.txt", "lines", f"{TEXT}\n\n{TEXT}\r\nb\n".encode()),
-    ]
-
-
-def make_docs() -> List[Doc]:
-    """RETURNS (List[Doc]): Documents with all that a DocBin can hold."""
-    words = ["Anna", "Berg", "in", "Oslo", "."]
-    doc = Doc(
-        NLP.vocab,
-        words=words,
-        ents=["B-PER", "I-PER", "O", "B-LOC", "O"],
-        tags=["N"] * 5,
-        pos=["NOUN"] * 5,
-        lemmas=words,
-        heads=[1, 2, 2, 2, 2],
-        deps=["dep"] * 5,
-        morphs=["Case=Nom"] * 5,
-    )
-    doc.spans["sc"] = [Span(doc, 0, 2, label="X"), Span(doc, 3, 5, label="Y")]
-    doc.cats["news"] = 0.5
-    doc.user_data["key"] = [1, "a", {"b": None}]
-    return [doc, Doc(NLP.vocab, words=["a", " ", "b"], spaces=[True, False, False]), doc]
-
-
-def make_docbin() -> bytes:
-    return DocBin(store_user_data=True, docs=make_docs()).to_bytes()
-
-
-def dump_lines(values: List[Any]) -> bytes:
-    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values).encode()
-
-
-# Bytes
-
-
-def flip(data: bytes, rng: random.Random) -> bytes:
-    changed = bytearray(data)
-    for _ in range(rng.choice([1, 1, 3, 20])):
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
-
-
-def cut(data: bytes, rng: random.Random) -> bytes:
-    return data[: rng.randrange(len(data))]
-
-
-def drop(data: bytes, rng: random.Random) -> bytes:
-    i, j = sorted(rng.randrange(len(data) + 1) for _ in range(2))
-    return data[:i] + data[j:]
-
-
-def swap(data: bytes, rng: random.Random) -> bytes:
-    i, j, k = sorted(rng.randrange(len(data) + 1) for _ in range(3))
-    return data[:i] + data[j:k] + data[i:j] + data[k:]
-
-
-def double(data: bytes, rng: random.Random) -> bytes:
-    i, j = sorted(rng.randrange(len(data) + 1) for _ in range(2))
-    return data[:j] + data[i:j] * rng.choice([1, 2, 50]) + data[j:]
-
-
-INSERTED = [
-    *(b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b"\t", b'"', b"\\", b"{", b"[", b"]", b"}"),
-    *(b",", b" ", b"#\t", b"# ", b"-DOCSTART- O\n", b"\\ud83d", b"NaN", b"-1", b"1e999", b"null"),
-    *("\u3000".encode(), "\u00a0".encode(), "\u2028".encode(), b"%PDF-1.7\n", b"PK\x03\x04"),
-]
-
-
-def insert(data: bytes, rng: random.Random) -> bytes:
-    i = rng.choice([0, len(data), rng.randrange(len(data) + 1)])
-    return data[:i] + rng.choice(INSERTED) * rng.choice([1, 1, 2, 300]) + data[i:]
-
-
-BYTE_MUTATIONS = (flip, cut, drop, swap, double, insert)
-
-# Values
-
-
-def nest(depth: int) -> Any:
-    value: Any = 0
-    for i in range(depth):
-        value = [value] if i % 2 else {"a": value}
-    return value
-
-
-OTHERS = [
-    *(None, True, -1, 0, 3, 10**30, 1.5, -0.0, float("inf"), float("nan"), "", " ", "x", "\ud83d"),
-    *([], {}, [None], [[]], {"": {}}, [0, 1, "X"], ["a", {}], b"x", b"", "\u3000", "0", "PER" * 99),
-]
-
-
-def change(value: Any, rng: random.Random) -> Any:
-    """A value in which one, at any depth, is another, or is missing, or there twice."""
-    if isinstance(value, (dict, list)) and value and rng.random() < 0.85:
-        key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
-        copy = value.copy()
-        if rng.random() < 0.1:
-            del copy[key]
-        elif isinstance(copy, list) and rng.random() < 0.1:
-            copy.insert(key, copy[key])
-        else:
-            copy[key] = change(value[key], rng)
-        return copy
-    if isinstance(value, bytes) and value and rng.random() < 0.8:
-        return rng.choice(BYTE_MUTATIONS)(value, rng)
-    if rng.random() < 0.1:
-        return nest(rng.choice([3, 90, 110, 200]))
-    return rng.choice(OTHERS)
-
-
-def write_json(value: Any) -> str:
-    """JSON of any depth: the module's own writer ends at Python's limit."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(k)}: {write_json(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(write_json, value)) + "]"
-    return json.dumps(value, ensure_ascii=has_half_pair(value), default=repr)
-
-
-def has_half_pair(value: Any) -> bool:
-    """Half of a pair can't be written but as an escape."""
-    return isinstance(value, str) and any(0xD800 <= ord(char) < 0xE000 for char in value)
-
-
-def change_json(data: bytes, rng: random.Random) -> bytes:
-    """Of a file of JSON, one line or one value of the array with another value in it."""
-    if data.startswith(b'["') or not data.startswith(b"["):
-        lines = data.decode().splitlines()
-        i = rng.randrange(len(lines))
-        lines[i] = deepen(write_json(change(json.loads(lines[i]), rng)), rng)
-        return "\n".join(lines).encode()
-    return deepen(write_json(change(json.loads(data), rng)), rng).encode()
-
-
-def deepen(text: str, rng: random.Random) -> str:
-    """Put a value around a number that is nested near to, or beyond, what Python can read."""
-    if rng.random() < 0.9 or "0" not in text:
-        return text
-    depth = rng.choice([50, 200, 700, 900, 960, 985, 995, 1100, 100_000])
-    return text.replace("0", "[" * depth + "0" + "]" * depth, 1)
-
-
-def change_message(data: bytes, rng: random.Random) -> bytes:
-    """Of a DocBin, what is compressed: values of the message, or its bytes."""
-    packed = zlib.decompress(data)
-    try:
-        message = srsly.msgpack_loads(packed)
-        if rng.random() < 0.5:
-            return zlib.compress(srsly.msgpack_dumps(change(message, rng)))
-    except (
-        OverflowError,
-        TypeError,
-        ValueError,
-    ):  # it is broken already, or has what MessagePack can't say
-        pass
-    return zlib.compress(rng.choice(BYTE_MUTATIONS)(packed, rng))
-
-
-def mutate(sample: Sample, rng: random.Random) -> bytes:
-    """RETURNS (bytes): The damaged file."""
-    data = sample.data
-    if sample.name.endswith(".spacy") and rng.random() < 0.8:
-        for _ in range(rng.choice([1, 1, 2])):
-            data = change_message(data, rng)
-        return data
-    if ".json" in sample.name and rng.random() < 0.6:
-        return change_json(data, rng)
-    for _ in range(rng.choice([1, 1, 2, 4])):
-        data = rng.choice(BYTE_MUTATIONS)(data, rng) if data else data
-    return data
-
-
-# Reading
+SHARE = 1000
 
 
 def check(path: Path, sample: Sample, skip_broken: bool) -> Tuple[str, Optional[str]]:
@@ -391,10 +158,7 @@ def main() -> None:
         more, others = run_share(start, end, args.seed, folder)
         counts, faults = counts + more, {**faults, **others}
         passed = time.monotonic() - begun
-        echo(
-            f"{end - args.start} of {args.n} files, {len(faults)} faults, {passed:.0f} s",
-            flush=True,
-        )
+        echo(f"{end - args.start} of {args.n} files, {len(faults)} faults, {passed:.0f} s")
     for name in sorted(counts):
         echo(f"{counts[name]:6} {name}")
     for number, fault in faults.items():

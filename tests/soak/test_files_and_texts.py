@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from . import hostile_texts, mutated_files
+from . import hostile_texts, mutated_files, samples
 
 
 @pytest.mark.parametrize("share", range(3))
@@ -34,7 +34,7 @@ def test_faults_are_found(tmp_path, monkeypatch):
 
 def test_each_kind_of_file_is_good(tmp_path):
     """Before it is mutated."""
-    for sample in mutated_files.make_samples():
+    for sample in samples.make_samples():
         path = tmp_path / sample.name
         path.write_bytes(sample.data)
         assert mutated_files.read_by_convert(path, sample, False) == "read"
