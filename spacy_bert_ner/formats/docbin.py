@@ -52,6 +52,8 @@ def read(source: Source) -> Iterator[Piece]:
             source.nlp.vocab.strings.add(str.__str__(string))  # a TypeError for what is none
         parts: List[Any] = [packed.tokens, packed.spaces, packed.cats]
         parts += [packed.span_groups, packed.flags]
+        if not all(isinstance(part, list) for part in parts):
+            raise TypeError("its parts aren't lists.")
         lengths = set(map(len, parts))
     except FormatError:
         raise

@@ -168,6 +168,8 @@ def test_damaged_record(tmp_path, name):
         {"tokens": lambda tokens: tokens[:-3]},
         {"spaces": b""},
         {"span_groups": 3},
+        {"flags": {"a": {}, "b": {}}},
+        {"cats": "ab"},
     ],
     ids=str,
 )
