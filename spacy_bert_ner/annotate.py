@@ -25,7 +25,8 @@ from wasabi import table
 
 from . import __version__
 from .formats import Report, check_column, check_format, get_writer, read_docs
-from .formats.files import RECORD_KEY, get_stream
+from .formats.files import RECORD_KEY
+from .formats.output import check_target, get_stream
 from .formats.part import open_part
 from .formats.spans import get_scores
 from .zones import bounded_zone
@@ -62,8 +63,8 @@ def annotate(
     """Find the entities of a file. A progress bar is shown on terminals.
 
     An output is in the making until it is complete: if the process ends before, whatever the
-    reason, the same call goes on behind the last batch that was written. So it is from a file to a
-    file; what comes out of a pipe or goes into one can't be gone on with.
+    reason, the same call resumes after the last batch that was written. So it is from a file to a
+    file; what comes out of a pipe or goes into one can't be resumed.
 
     pipeline (str): Name or path of a trained pipeline.
     output_path (Optional[Path]): Where to write the documents, as they are ready.
@@ -82,6 +83,7 @@ def annotate(
     check_column(source, column)
     if output_path is not None:
         target = check_format(output_path, target, for_writing=True)
+        check_target(output_path, [input_path])
     report = Report(skip_broken=skip_broken)
     nlp = load_pipeline(pipeline)
 

@@ -7,6 +7,7 @@ from typing import Optional
 import spacy
 
 from .formats import Report, read_docs, write_docs
+from .formats.output import check_target
 from .lang import check_lang
 
 
@@ -30,6 +31,7 @@ def convert(
     RETURNS (Report): How much there was, and what didn't fit.
     RAISES (ValueError): For what can't be read or written, and for an unknown language.
     """
+    check_target(output_path, [input_path])
     nlp = spacy.blank(check_lang(lang))
     nlp.max_length = sys.maxsize  # the limit is for parsers
     report = Report(skip_broken=skip_broken)

@@ -87,18 +87,17 @@ def test_goes_on(ruler_path, source, tmp_path, monkeypatch, target):
     _, expected = annotate(str(ruler_path), source, tmp_path / "whole", **settings)
     told = interrupt(monkeypatch, str(ruler_path), source, out, **settings)
     assert told == [
-        f"Stopped. The first 8 records are ready, in {out}.part: the same command goes on behind "
-        "them."
+        f"Stopped. The first 8 records are saved in {out}.part. Run the same command to resume."
     ]
     assert files_of(out.parent) == ["out.journal", "out.part"]
     with (out.parent / "out.part").open("ab") as file:
         file.write(b"half a rec")
     told = interrupt(monkeypatch, str(ruler_path), source, out, **settings)
-    assert told[0] == f"Goes on behind record 8, with what is in {out}.part."
-    assert "The first 16 records are ready" in told[1]
+    assert told[0] == f"Resuming after record 8 (partial output: {out}.part)."
+    assert "The first 16 records are saved" in told[1]
     told = []
     _, report = annotate(str(ruler_path), source, out, notify=told.append, **settings)
-    assert told == [f"Goes on behind record 16, with what is in {out}.part."]
+    assert told == [f"Resuming after record 16 (partial output: {out}.part)."]
     assert out.read_bytes() == (tmp_path / "whole").read_bytes()
     assert files_of(out.parent) == ["out"]
     assert report == expected
@@ -121,7 +120,7 @@ def read_journal(target):
 
 
 def kill_at(process, target, n_read):
-    """Kill a process as soon as its journal says that so many records are ready."""
+    """Kill a process as soon as its journal says that so many records are saved."""
     end = time.monotonic() + 120
     while True:
         assert process.poll() is None and time.monotonic() < end, process.communicate()[1]
@@ -147,11 +146,11 @@ def test_killed_twice(tiny_pipeline, tmp_path):
     first, _ = kill_at(start(tiny_pipeline, source, target), target, 200)
     second, told = kill_at(start(tiny_pipeline, source, target), target, first + 400)
     assert 200 <= first < second < 4000
-    assert f"Goes on behind record {first}," in told
+    assert f"Resuming after record {first} " in told
     assert not target.exists()
     result = run(tiny_pipeline, source, target, "--from", "lines", "--batch-size", "20")
     assert result.exit_code == 0, result.output
-    assert f"Goes on behind record {second}," in result.stderr
+    assert f"Resuming after record {second} " in result.stderr
     whole = tmp_path / "whole.jsonl"
     annotate(str(tiny_pipeline), source, whole, source="lines", batch_size=20)
     assert target.read_bytes() == whole.read_bytes()
@@ -176,7 +175,7 @@ def test_broken_records(ruler_path, tmp_path):
     source.write_text("\n".join(lines), encoding="utf-8")
     result = run(ruler_path, source, target, "-n", "2")
     assert result.exit_code == 2
-    assert "Stopped. The first 6 records are ready" in plain(result.stderr)
+    assert "Stopped. The first 6 records are saved" in plain(result.stderr)
     assert "Can't read the record at line 8 of" in plain(result.stderr)
     assert "Traceback" not in result.output
     result = run(ruler_path, source, target, *skip)
@@ -202,7 +201,7 @@ def test_counts_go_on(ruler_path, tmp_path, monkeypatch):
     settings = {"skip_broken": True, "batch_size": 3}
     _, expected = annotate(str(ruler_path), source, tmp_path / "whole.conll", **settings)
     told = interrupt(monkeypatch, str(ruler_path), source, target, after=4, **settings)
-    assert "The first 5 records are ready" in told[0]
+    assert "The first 5 records are saved" in told[0]
     _, report = annotate(str(ruler_path), source, target, **settings)
     assert report == expected
     assert (report.n_read, report.n_broken, report.n_docs) == (16, 4, 8)
@@ -234,7 +233,7 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
     result = run(*args)
     if change == "nothing":
         # Batches may be others: somebody may have run out of memory.
-        assert result.exit_code == 0 and "Goes on behind record 8," in result.stderr
+        assert result.exit_code == 0 and "Resuming after record 8 " in result.stderr
         return
     assert result.exit_code == 2
     assert "the first 8 records of another command" in plain(result.output)
@@ -242,7 +241,7 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
     assert "--restart" in result.output and "Traceback" not in result.output
     assert files_of(tmp_path) == ["in.txt", "out.journal", "out.part", "pipeline"]
     result = run(*args, "--restart")
-    assert result.exit_code == 0 and "Goes on" not in result.output
+    assert result.exit_code == 0 and "Resuming" not in result.output
     assert files_of(tmp_path) == ["in.txt", "out", "pipeline"]
     n_docs = 1 if change == "input" else N_LINES
     assert len(list(read_docs(target, NLP, args[6]))) == n_docs

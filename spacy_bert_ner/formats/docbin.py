@@ -1,13 +1,13 @@
 """spaCy's own format: a DocBin, which is read and written as a whole."""
 
 from pathlib import Path
-from typing import Iterable, Iterator, Optional
+from typing import IO, Iterable, Iterator, Optional
 
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
-from .files import replace_file
+from .output import replace_file
 from .report import FormatError, Report
 from .source import Source
 
@@ -49,13 +49,14 @@ class DocBinWriter:
     def end(self, is_empty: bool) -> bytes:
         return b""
 
-    def place(self, part: Path, target: Path) -> None:
+    def place(self, file: IO[bytes], part: Path, target: Path) -> None:
         """Put the pieces together. All are in memory then."""
         packed = DocBin(store_user_data=True)
-        with part.open("rb") as file:
-            while size := file.read(SIZE):
-                piece = file.read(int.from_bytes(size, "big"))
-                packed.merge(DocBin(store_user_data=True).from_bytes(piece))
+        file.seek(0)
+        while size := file.read(SIZE):
+            piece = file.read(int.from_bytes(size, "big"))
+            packed.merge(DocBin(store_user_data=True).from_bytes(piece))
         with replace_file(target) as merged:
             merged.write(packed.to_bytes())
+        file.close()
         part.unlink()

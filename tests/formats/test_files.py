@@ -12,8 +12,8 @@ from spacy_bert_ner.formats.files import (
     dump,
     make_doc,
     read_records,
-    replace_file,
 )
+from spacy_bert_ner.formats.output import replace_file
 from spacy_bert_ner.formats.writing import TextWriter
 
 from .util import NLP
