@@ -16,6 +16,7 @@ from spacy.tokens import Doc
 from spacy.util import load_config, logger
 
 from .annotate import predict
+from .errors import UserError
 from .formats import read_docs
 from .spec import Cell, Spec, check_spec
 from .types import Floats1d, Ints2d
@@ -123,7 +124,7 @@ def _read_results(path: Path) -> Dict[str, Run]:
         try:
             run = Run(**srsly.json_loads(line))
         except (ValueError, TypeError) as error:
-            raise ValueError(
+            raise UserError(
                 f"Line {number} of {path} is no result ({error}): delete it, and what it was is "
                 "trained again."
             ) from error
@@ -163,7 +164,7 @@ def _run(spec: Spec, cell: Cell, seed: int, key: str, folder: Path, use_gpu: int
     start = time.perf_counter()
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        raise ValueError(
+        raise UserError(
             f"Training '{cell.name}' with seed {seed} has failed. What is done stays; mend this, "
             f"and run it again.\n{' '.join(command)}\n{result.stdout}{result.stderr}"
         )

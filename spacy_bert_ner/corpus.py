@@ -14,6 +14,7 @@ from spacy.training import Corpus as SpacyCorpus
 from spacy.training import Example
 from spacy.util import logger
 
+from .errors import UserError
 from .findings import show
 from .formats import FORMATS, FormatError, Report, check_format, read_docs
 
@@ -34,7 +35,7 @@ def create_corpus_reader(
     RAISES (ValueError): Without a path.
     """
     if path is None:
-        raise ValueError(Errors.E913)
+        raise UserError(Errors.E913)
     return Corpus(
         path,
         format=format,

@@ -10,15 +10,15 @@ from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Example
 from spacy.util import (
     SimpleFrozenDict,
-    load_config,
-    load_model_from_config,
     registry,
     resolve_dot_names,
 )
 from thinc.api import Model
 
+from .checks import load_blank
 from .component import BertNER
 from .data_report import DataReport, EncoderReport, SplitReport
+from .errors import UserError
 from .gold import get_sentence_setters, make_gold_report
 from .listeners import check_upstream
 
@@ -44,10 +44,10 @@ def debug_data(
     RETURNS (DataReport): The counts.
     RAISES (ValueError): For a config that can't be trained. OSError: For files that aren't there.
     """
-    nlp = load_model_from_config(load_config(config_path, overrides=overrides), auto_fill=True)
+    nlp = load_blank(config_path, overrides)
     components = {name: pipe for name, pipe in nlp.components if isinstance(pipe, BertNER)}
     if not components:
-        raise ValueError(
+        raise UserError(
             f"The pipeline {nlp.pipe_names} has no component 'bert_ner': make a config with "
             "'python -m spacy bert-ner init-config', or take 'python -m spacy debug data', which "
             "knows spaCy's own components."
@@ -121,7 +121,7 @@ def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, str], Dict[st
             continue
         way_out = f"Set [{reader}] path, in most configs with --paths.{split} on the command line."
         if block["path"] is None:
-            raise ValueError(f"No path to the {split} data is given. {way_out}")
+            raise UserError(f"No path to the {split} data is given. {way_out}")
         if not Path(block["path"]).exists():
             raise FileNotFoundError(f"There is no file or folder {block['path']}. {way_out}")
     corpora = resolve_dot_names(config, list(readers.values()))
@@ -136,7 +136,7 @@ def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
             return
         if not isinstance(block.get(key), dict):
             known = ", ".join(f"corpora.{name}" for name in config.get("corpora", {})) or "none"
-            raise ValueError(
+            raise UserError(
                 f"[training] {split}_corpus is {reader!r}, and the config has no such block. Those "
                 f"of [corpora]: {known}."
             )

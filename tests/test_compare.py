@@ -137,7 +137,7 @@ def test_other_data_are_another_result(spec_path, tmp_path, corpus):
 def test_failed_training(spec_path, tmp_path):
     write_spec(spec_path, cells={"a": {"training.max_steps": "many"}})
     result = run_cli(spec_path, tmp_path / "out")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "has failed" in result.output
     assert "'total_steps': 'many'" in " ".join(result.output.replace("│", " ").split())
 
@@ -175,14 +175,14 @@ def test_settings_of_a_block_that_is_set(spec_path):
 
 def test_table_that_cant_be_written(spec_path, tmp_path):
     result = run_cli(spec_path, tmp_path / "out", "--markdown", spec_path / "table.md")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "spec.yml" in result.output
     assert not (tmp_path / "out").exists()
 
 
 def test_no_such_gpu(spec_path, tmp_path):
     result = run_cli(spec_path, tmp_path / "out", "--use-gpu", 99)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "Can't use GPU 99" in result.output
 
 

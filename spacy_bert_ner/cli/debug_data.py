@@ -34,11 +34,12 @@ def debug_data_cli(
     """
     import srsly
     from click import NoSuchOption
-    from spacy.cli._util import import_code, parse_config_overrides, show_validation_error
+    from spacy.cli._util import import_code, parse_config_overrides
     from wasabi import MESSAGES, Printer
 
-    from ..checks import check_output
+    from ..checks import check_output, report_unwritable
     from ..debug_data import debug_data
+    from ..formats.files import replace_file
 
     check_output(json_path, "the counts")
     msg = Printer(pretty=not no_format, ignore_warnings=ignore_warnings)
@@ -47,13 +48,10 @@ def debug_data_cli(
     except NoSuchOption as error:  # not of the click that typer has of its own
         raise BadParameter(str(error)) from error
     import_code(code_path)
-    try:
-        with show_validation_error(config_path):
-            report = debug_data(config_path, overrides, limit=limit)
-    except (ValueError, ImportError, OSError) as error:
-        msg.fail("Can't read the data of this config", str(error), exits=1)
+    report = debug_data(config_path, overrides, limit=limit)
     if json_path is not None:
-        srsly.write_json(json_path, report.as_dict())
+        with report_unwritable(json_path, "the counts"), replace_file(json_path) as file:
+            file.write(srsly.json_dumps(report.as_dict(), indent=2).encode("utf-8"))
     _print_size(msg, report)
     _print_labels(msg, report, verbose=verbose)
     _print_gold(msg, report)

@@ -2,7 +2,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Optional
 
-from typer import Argument, BadParameter, Option, echo
+from typer import Argument, Option, echo
 
 from .convert import FORMATS, READ_ONLY
 
@@ -24,17 +24,15 @@ def profile_cli(
     bert_ner by what they do.
     """
     from ..annotate import load_pipeline
+    from ..errors import UserError
     from ..formats import read_docs
     from ..profile import format_profile, profile
 
-    try:
-        nlp = load_pipeline(pipeline)
-        texts = [doc.text for doc in islice(read_docs(input_path, nlp, source), limit)]
-        first = next((text.strip() for text in texts if text.strip()), None)
-        if first is None:
-            raise ValueError(f"{input_path} has no text to read: name a file that has.")
-        nlp(first[:1000])
-        result = profile(nlp, texts, batch_size=batch_size or nlp.batch_size)
-    except (ValueError, ImportError, OSError) as error:
-        raise BadParameter(str(error)) from error
+    nlp = load_pipeline(pipeline)
+    texts = [doc.text for doc in islice(read_docs(input_path, nlp, source), limit)]
+    first = next((text.strip() for text in texts if text.strip()), None)
+    if first is None:
+        raise UserError(f"{input_path} has no text to read: name a file that has.")
+    nlp(first[:1000])
+    result = profile(nlp, texts, batch_size=batch_size or nlp.batch_size)
     echo(format_profile(result))

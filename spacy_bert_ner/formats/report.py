@@ -6,12 +6,13 @@ from typing import Any, Dict, Iterable, Iterator, List
 
 from spacy.tokens import Doc
 
+from ..errors import UserError
 from ..findings import Finding, format_findings, number
 
 N_BROKEN_SHOWN = 100
 
 
-class FormatError(ValueError):
+class FormatError(UserError):
     """A file that can't be read or written: which one, where, and the way out."""
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
 from ..layers.hf import Encoder, find_pretrained, tokenizer_from_files, tokenizer_to_files
+from ..layers.pretrained import check_pretrained
 from ..schemes import SCHEMES, TagSet
 from ..types import Floats2d
 from .heads import (
@@ -90,6 +91,7 @@ def read_checkpoint(
     RAISES (ValueError): For what can't be read or understood.
     """
     source = find_pretrained(name)
+    check_pretrained(name, source)
     with quiet():
         config = _read_config(name, source)
         check_family(config, name)
@@ -133,15 +135,12 @@ def quiet() -> Iterator[None]:
 
 
 def _read_config(name: str, source: str) -> Any:
-    if Path(source).is_dir() and not (Path(source) / "config.json").exists():
-        raise ValueError(f"Can't read '{name}': the folder has no config.json.")
     try:
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except READ_ERRORS as error:
         raise ValueError(
-            f"Can't read the model '{name}': it is neither a folder, nor an installed package that "
-            "holds one, nor a model that the Hugging Face hub gives us, or its config is of a kind "
-            f"that the installed transformers doesn't know ({_first_line(error)})."
+            f"Can't read the model '{name}': its config.json is damaged, or of a kind that the "
+            f"installed transformers doesn't know ({_first_line(error)})."
         ) from error
 
 

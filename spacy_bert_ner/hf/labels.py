@@ -3,6 +3,7 @@
 import re
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ..errors import UserError
 from ..schemes import SCHEMES, TagSet
 
 # Letters before or behind a label, and our prefixes that they stand for.
@@ -27,7 +28,7 @@ SUFFIXED = re.compile(r"(.+)[-_]([A-Za-z])", re.DOTALL)
 GENERIC = re.compile(r"LABEL_\d+")
 
 
-class LabelError(ValueError):
+class LabelError(UserError):
     """Labels that can't be understood."""
 
 

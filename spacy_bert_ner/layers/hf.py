@@ -14,8 +14,14 @@ import torch
 from huggingface_hub.errors import HFValidationError
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
+from .pretrained import check_pretrained
+
 # For an encoder that states no length at all: what most are pre-trained with.
 DEFAULT_LIMIT = 512
+WAY_OUT = (
+    "Set another one with [components.transformer.model] name, or with --vars.encoder on the "
+    "command line."
+)
 
 
 @dataclass
@@ -53,9 +59,8 @@ def load_pretrained(
     RAISES (ValueError): If there is no such encoder, or if its config has no such settings.
     """
     source = find_pretrained(name)
+    check_pretrained(name, source, WAY_OUT)
     try:
-        if Path(source).is_dir() and not (Path(source) / "config.json").exists():
-            raise OSError(f"no config.json in {source}")  # Auto classes would guess by its name
         config, unknown = AutoConfig.from_pretrained(
             source, return_unused_kwargs=True, **transformer_config
         )
@@ -64,9 +69,7 @@ def load_pretrained(
         model = AutoModel.from_pretrained(source, config=config)
     except (OSError, HFValidationError) as error:
         raise ValueError(
-            f"Can't load the encoder '{name}': it is neither a folder, nor an installed package "
-            "that holds one, nor a model that the Hugging Face hub gives us. Set another one with "
-            "[components.transformer.model] name, or with --vars.encoder on the command line."
+            f"Can't load the encoder '{name}': {str(error).strip().splitlines()[0]} {WAY_OUT}"
         ) from error
     if unknown:
         raise ValueError(

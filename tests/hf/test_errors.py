@@ -1,4 +1,4 @@
-"""What can't be read: one clear error, exit code 2 and nothing written."""
+"""What can't be read: one clear error, exit code 1 and nothing written."""
 
 import json
 import os
@@ -151,7 +151,7 @@ def test_spoiled(spoil, message, folder, tmp_path):
         from_huggingface(str(folder))
     assert "checkpoint" in str(error.value)
     code, text = run("from-hf", folder, tmp_path / "out" / "pipeline")
-    assert code == 2
+    assert code == 1
     assert "Traceback" not in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint"]
 
@@ -173,7 +173,7 @@ def test_pickle_with_code(folder, tmp_path):
     with pytest.raises(ValueError, match="files with code in them are not opened"):
         from_huggingface(str(folder))
     code, _ = run("from-hf", folder, tmp_path / "out")
-    assert code == 2
+    assert code == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint"]
     pickle.loads(pickle.dumps(Executed(marker)))  # it would have
     assert os.path.isdir(marker)
@@ -256,7 +256,7 @@ def test_commands(good, tmp_path):
 @pytest.mark.parametrize("lang", ["zz", "tokenizer_exceptions"])
 def test_no_such_language(good, tmp_path, lang):
     code, text = run("from-hf", good, tmp_path / "out", "--lang", lang)
-    assert (code, f"can't make a pipeline of the language '{lang}'" in text) == (2, True)
+    assert (code, f"can't make a pipeline of the language '{lang}'" in text) == (1, True)
 
 
 def test_labels_from_a_file(folder, tmp_path):
@@ -268,7 +268,7 @@ def test_labels_from_a_file(folder, tmp_path):
     for content in ("3", "{"):
         labels.write_text(content)
         code, text = run("from-hf", folder, tmp_path / "other", "--labels", labels)
-        assert (code, "Can't read labels from" in text, "map.json" in text) == (2, True, True)
+        assert (code, "Can't read labels from" in text, "map.json" in text) == (1, True, True)
     assert not (tmp_path / "other").exists()
 
 
@@ -278,7 +278,7 @@ def test_output_that_is_there(good, tmp_path):
     (out / "mine").touch()
     for command, source in (("from-hf", good), ("to-hf", "nothing")):
         code, text = run(command, source, out)
-        assert code == 2
+        assert code == 1
         assert "isn't empty" in text
     assert [path.name for path in out.iterdir()] == ["mine"]
     code, text = run("from-hf", good, out, "--force")
@@ -286,7 +286,7 @@ def test_output_that_is_there(good, tmp_path):
     assert "mine" not in [path.name for path in out.iterdir()]
     (tmp_path / "file").touch()
     code, text = run("from-hf", good, tmp_path / "file", "--force")
-    assert (code, "it is a file" in text) == (2, True)
+    assert (code, "it is a file" in text) == (1, True)
 
 
 def test_pipelines_that_are_not_there(tmp_path):
@@ -295,5 +295,5 @@ def test_pipelines_that_are_not_there(tmp_path):
         ["describe", tmp_path / "none"],
     ):
         code, text = run(*command)
-        assert (code, "Traceback" in text) == (2, False)
+        assert (code, "Traceback" in text) == (1, False)
     assert not list(tmp_path.iterdir())

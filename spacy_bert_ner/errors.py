@@ -1,0 +1,55 @@
+"""The error of this package, and how commands show errors."""
+
+import shutil
+import sys
+import textwrap
+from typing import Any, Optional
+
+from thinc.api import ConfigValidationError
+
+
+class UserError(ConfigValidationError):
+    """Data, files or settings that can't be used: which, why, and the way out. Whoever runs a
+    command can fix it, and is shown the message alone; all other errors are mistakes of ours, and
+    keep their traceback.
+
+    spaCy's own commands show a ConfigValidationError as its title, without a traceback: so `spacy
+    train` does with these.
+
+    message (str): The message, one line.
+    shown (Any): What else a ConfigValidationError takes: spaCy makes another one of it.
+    """
+
+    def __init__(self, message: str = "", **shown: Any):
+        super().__init__(**{"title": message, "show_config": False, **shown})
+        self.args = (message,)
+
+
+def explain(error: Exception) -> Optional[str]:
+    """RETURNS (Optional[str]): What to show of an error in place of a traceback; None if it is a
+    mistake of ours."""
+    if isinstance(error, BrokenPipeError):  # click ends in silence
+        return None
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"Can't open {error.filename}: {error.strerror}."
+    if isinstance(error, (ConfigValidationError, ImportError, OSError)):
+        return str(error).strip()
+    return None
+
+
+def wrap(text: str, *, indent: str = "") -> str:
+    """Break the lines of a message between words where a terminal ends. Elsewhere, as in logs, they
+    stay whole.
+
+    indent (str): What to put before all lines but the first of each.
+    RETURNS (str): The message.
+    """
+    if not sys.stderr.isatty():
+        return text
+    wrapper = textwrap.TextWrapper(
+        width=shutil.get_terminal_size().columns,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(wrapper.fill(line) for line in text.split("\n"))
