@@ -168,13 +168,13 @@ def test_broken_records(ruler_path, tmp_path):
     source.write_text("\n".join(lines), encoding="utf-8")
     skip = ["--on-error", "skip", "-n", "2"]
     result = run(ruler_path, source, target)
-    assert result.exit_code == 2 and "Can't read line 2 of" in plain(result.output)
+    assert result.exit_code == 1 and "Can't read line 2 of" in plain(result.output)
     assert "Stopped" not in result.output
     assert files_of(tmp_path) == ["in.jsonl"]
     lines[1] = ""
     source.write_text("\n".join(lines), encoding="utf-8")
     result = run(ruler_path, source, target, "-n", "2")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "Stopped. The first 6 records are saved" in plain(result.stderr)
     assert "Can't read the record at line 8 of" in plain(result.stderr)
     assert "Traceback" not in result.output
@@ -235,7 +235,7 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
         # Batches may be others: somebody may have run out of memory.
         assert result.exit_code == 0 and "Resuming after record 8 " in result.stderr
         return
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "the first 8 records of another command" in plain(result.output)
     assert match in plain(result.output)
     assert "--restart" in result.output and "Traceback" not in result.output
@@ -291,7 +291,7 @@ def test_two_processes(ruler_path, source, tmp_path):
     with part.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         result = run(ruler_path, source, target, "--restart")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "another process is writing it. Wait for that one" in plain(result.output)
     assert files_of(tmp_path) == ["in.txt", "out.jsonl.part"]
 

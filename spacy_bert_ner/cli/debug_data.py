@@ -39,7 +39,7 @@ def debug_data_cli(
 
     from ..checks import check_output, report_unwritable
     from ..debug_data import debug_data
-    from ..formats.files import replace_file
+    from ..formats.output import replace_file
 
     check_output(json_path, "the counts")
     msg = Printer(pretty=not no_format, ignore_warnings=ignore_warnings)

@@ -27,7 +27,7 @@ def init_config_cli(
 
     from ..checks import check_output, report_unwritable
     from ..errors import UserError
-    from ..formats.files import replace_file
+    from ..formats.output import replace_file
     from ..init_config import init_config
 
     is_stdout = str(output_path) == "-"

@@ -26,6 +26,15 @@ def read(source: Source) -> Iterator[Doc]:
     yield from docs.get_docs(source.nlp.vocab)
 
 
+def count(path: Path) -> Optional[int]:
+    """RETURNS (Optional[int]): How many documents a file has; None if it can't be read, which its
+    reader tells."""
+    try:
+        return len(DocBin().from_disk(path))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def parse(nlp: Language, doc: Doc, report: Report) -> Optional[Doc]:
     return doc
 
