@@ -1,6 +1,5 @@
 """From one format to another."""
 
-import sys
 from pathlib import Path
 from typing import Optional
 
@@ -10,6 +9,9 @@ from .formats import Report, check_format, read_docs, write_docs
 from .formats.output import check_target
 from .formats.progress import Progress
 from .lang import check_lang
+
+# A text takes about 80 times its size when it is tokens.
+MAX_LENGTH = 10_000_000
 
 
 def convert(
@@ -21,6 +23,7 @@ def convert(
     column: Optional[str] = None,
     lang: str = "xx",
     skip_broken: bool = False,
+    max_length: int = MAX_LENGTH,
 ) -> Report:
     """Convert a file of documents.
 
@@ -29,6 +32,7 @@ def convert(
     lang (str): Code of the language whose tokenizer reads texts without tokens. Take the one that
         the model is trained for: spans have to align with its tokens.
     skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
+    max_length (int): The most characters of a text.
     RETURNS (Report): How much there was, and what didn't fit.
     RAISES (ValueError): For what can't be read or written, and for an unknown language.
     """
@@ -36,7 +40,7 @@ def convert(
     target = check_format(output_path, target, for_writing=True)
     check_target(output_path, [input_path])
     nlp = spacy.blank(check_lang(lang))
-    nlp.max_length = sys.maxsize  # the limit is for parsers
+    nlp.max_length = max_length
     report = Report(skip_broken=skip_broken)
     with Progress(input_path, source, report) as progress:
         docs = read_docs(progress.path, nlp, source, report, column=column)

@@ -25,6 +25,7 @@ def convert_cli(
     target: Optional[str] = Option(None, "--to", metavar="NAME", help=f"Format of the output, if its name doesn't tell: {FORMATS}, html"),  # noqa: E501
     column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),  # noqa: E501
     lang: str = Option("xx", "--lang", "-l", help="Code of the language, whose tokenizer reads texts without tokens"),  # noqa: E501
+    max_length: int = Option(10_000_000, "--max-length", min=1, help="The most characters of a text, of which each takes about 80 bytes of memory"),  # noqa: E501
     on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),  # noqa: B008, E501
 ) -> None:
     # fmt: on
@@ -52,6 +53,7 @@ def convert_cli(
         column=column,
         lang=lang,
         skip_broken=on_error == OnError.skip,
+        max_length=max_length,
     )
     echo(f"{output_path}: {report.summary()}", err=True)
     if report.message():

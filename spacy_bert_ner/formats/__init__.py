@@ -2,15 +2,17 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from . import conll, docbin, doccano, html, jsonl, label_studio, tables, text
-from .files import Record, read_values
+from .files import open_bytes, shorten
+from .json_values import read_values
 from .report import FormatError, Report
 from .source import Source
+from .spans import looks_like_spans
 from .writing import TextWriter, Writer
 
 
@@ -58,12 +60,8 @@ FORMATS: Dict[str, Format] = {
 }
 # Those that have columns.
 TABLES = ("csv", "tsv")
-# Of the first record, the keys that tell formats from each other.
-KEYS = {
-    "label-studio": {"data", "annotations", "predictions", "annotation_id"},
-    "jsonl": {"spans", "ents", "tokens", "answer", "_view_id"},
-    "doccano": {"label", "labels", "entities"},
-}
+# How many records to look at for one that tells the format of a JSON file.
+N_GUESSED = 100
 
 
 def read_docs(
@@ -181,6 +179,8 @@ def guess_format(path: Path, *, for_writing: bool = False) -> str:
     """
     names = [name for name, entry in FORMATS.items() if path.suffix.lower() in entry.suffixes]
     if not names:
+        if not for_writing and path.is_file():
+            open_bytes(path).close()  # which tells what it is if it isn't text
         raise FormatError(f"Can't tell the format of {path} by its name. {_name_it(for_writing)}.")
     if for_writing or path.suffix.lower() not in (".json", ".jsonl"):
         return names[0]
@@ -193,30 +193,69 @@ def _guess_by_keys(path: Path, default: str) -> str:
             f"Can't tell the format of {path} by its first record: it is no file, and can be read "
             f"once only. {_name_it()}."
         )
-    record = _read_first(path)
-    if record is None:
+    first = None
+    for guess in islice(_guess_each(path), N_GUESSED):
+        first = first or guess
+        if guess.is_sure:
+            return guess.name
+    if first is None:
         return default
-    # JSON-MIN of Label Studio has "label", too, as objects.
-    labels = record.data.get("label")
-    if isinstance(labels, list) and any(isinstance(label, dict) for label in labels):
-        return "label-studio"
-    for name, keys in KEYS.items():
-        if keys & set(record.data):
-            return name
-    if "text" in record.data:
-        return "jsonl"
-    raise FormatError(
-        f"Can't tell the format of {path} by the keys of its first record: "
-        f"{', '.join(record.data) or 'it has none'}. {_name_it()}."
-    )
+    if first.name is None:
+        keys = ", ".join(map(shorten, first.keys)) or "it has none"
+        raise FormatError(
+            f"Can't tell the format of {path} by the keys of its first record: {keys}. "
+            f"{_name_it()}."
+        )
+    return first.name
 
 
-def _read_first(path: Path) -> Optional[Record]:
-    """The first record of a file that can be read."""
-    for value in read_values(path):
+class Guess(NamedTuple):
+    """What a record tells.
+
+    name (Any): Of a format, None if it is none that is known.
+    is_sure (bool): Whether the record has labels, so that one convention only can be meant.
+    """
+
+    name: Any
+    is_sure: bool
+    keys: List[str]
+
+
+def _guess_each(path: Path) -> Iterator[Guess]:
+    """YIELDS (Guess): What the records tell that can be read. The reader comes upon the others,
+    too, and knows whether to stop or to go on."""
+    values = read_values(path)
+    while True:
         try:
-            return value.read()
+            value = next(values)
+            if jsonl.is_wrapper(value.get()):
+                yield Guess("jsonl", True, [])
+            else:
+                data = value.read().data
+                yield Guess(*_guess_by_shape(data), list(data))
         except FormatError:
-            # Its reader comes upon it, too, and knows whether to stop or to go on.
             continue
-    return None
+        except StopIteration:
+            return
+
+
+def _guess_by_shape(data: Dict[str, Any]) -> Tuple[Any, bool]:
+    """The format of a record, and whether nothing else can be meant. Keys that formats share tell
+    nothing: what is under them does."""
+    if isinstance(data.get("data"), dict) or "annotation_id" in data:
+        return "label-studio", True
+    if any(map(label_studio.has_regions, data.values())):
+        return "label-studio", True
+    if {"annotations", "predictions", "completions"} & set(data) and "text" not in data:
+        return "label-studio", False
+    if any(data.get(key) for key in ("spans", "ents")) or {"answer", "_view_id"} & set(data):
+        return "jsonl", True
+    labels = data.get("label") or data.get("labels")
+    if looks_like_spans(labels) or doccano.is_own(data.get("entities")):
+        return "doccano", True
+    # [start, end, label] is doccano's only where it has intents, too; else spaCy's.
+    if looks_like_spans(data.get("entities")):
+        return ("doccano" if isinstance(data.get("cats"), list) else "jsonl"), True
+    if {"label", "labels", "relations"} & set(data) and labels in ([], None):
+        return "doccano", False
+    return ("jsonl" if {"text", "tokens", "words"} & set(data) else None), False

@@ -6,26 +6,27 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy
 from spacy.language import Language
-from spacy.tokens import Doc, Span, Token
+from spacy.tokens import Doc, Token
 
 from ..findings import show
-from .files import check_utf8, open_text
+from .files import Record, check_length, check_utf8, open_text
 from .report import FormatError, Report
 from .source import Source
 from .spans import report_incorrect
+from .tags import KINDS, MISSING, explain_tag, is_tag, set_ents
 
-# Prefixes of all schemes in use that begin and that end an entity.
-BEGINS, ENDS = "BUS", "USLE"
-MISSING = "-"
-TAG = re.compile(r"(O|-|[BILUES]-.+)$")
 # Comments wherever they stand: `# sent_id = …`, `# newdoc id = …`, `# global.columns = …`.
 COMMENT = re.compile(r"# (newdoc|newpar|[\w.]+ =|\w+ \w+ =)")
+# Before a sentence of GermEval: where it is from.
+ORIGIN = re.compile(r"#\t[^\t]*[./\[][^\t]*$")
 # Lines of CoNLL-U that are no words of their own: ranges of words, and what the text doesn't have.
 NO_WORD = re.compile(r"\d+[-.]\d+$")
 DOCUMENT = "-DOCSTART-\tO\n\n"
 MARKS = ("-DOCSTART-", "# newdoc")
 BREAKS = re.compile(r"[\t\r\n]")
 SPACES = re.compile(" +")
+LINE_END = "\r\n"
+TAG_WITHIN = re.compile(r" [BILUES]-\S")
 
 # Of a token that begins, that ends an entity.
 Prefixes = Dict[Tuple[bool, bool], str]
@@ -33,7 +34,7 @@ IOB2: Prefixes = {(True, True): "B", (True, False): "B", (False, False): "I", (F
 BILUO: Prefixes = {(True, True): "U", (True, False): "B", (False, False): "I", (False, True): "L"}
 
 UNWRITTEN = (
-    "tokens are left out: a line can't have white space alone, a tab or a line break, or begin "
+    "tokens are left out: a line can't have spaces alone, a tab or a line break, or begin "
     "like a mark of the format"
 )
 EMPTY = "documents have no tokens to write, and are left out"
@@ -100,10 +101,12 @@ def read(source: Source) -> Iterator[Document]:
 def _is_comment(text: str, *, is_start: bool) -> bool:
     """Whether a line says something of what follows. Where a sentence starts, all with a # do, but
     for the word # with its tag."""
-    if not text.startswith("# "):
+    if not text.startswith(("# ", "#\t")):
         return False
     columns = _split(text)
-    is_word = len(columns) > 1 and _is_tag(columns[-1])
+    is_word = len(columns) > 1 and is_tag(columns[-1])
+    if text.startswith("#\t"):
+        return is_start and not is_word and ORIGIN.match(text.rstrip(LINE_END)) is not None
     return COMMENT.match(text) is not None or (is_start and not is_word)
 
 
@@ -118,18 +121,14 @@ def _is_numbered(lines: List[Line], before: bool) -> bool:
     rows = [row for row in (_split(line.text) for line in lines) if not NO_WORD.match(row[0])]
     if [row[0] for row in rows] != [str(i) for i in range(1, len(rows) + 1)]:
         return False
-    if not all(row[2:] and _is_tag(row[2]) for row in rows):
+    if not all(row[2:] and is_tag(row[2]) for row in rows):
         return False
     return before or (len(rows) > 1 and "\t" in lines[0].text)
 
 
 def _split(text: str) -> List[str]:
     """The columns of a line."""
-    return text.rstrip("\r\n").split("\t") if "\t" in text else SPACES.split(text.strip(" \r\n"))
-
-
-def _is_tag(text: str) -> bool:
-    return TAG.match(text.strip()) is not None
+    return text.rstrip(LINE_END).split("\t") if "\t" in text else SPACES.split(text.strip(" \r\n"))
 
 
 def parse(nlp: Language, document: Document, report: Report) -> Doc:
@@ -141,11 +140,13 @@ def parse(nlp: Language, document: Document, report: Report) -> Doc:
     """
     sentences = [_parse_sentence(document.path, sentence) for sentence in document.sentences]
     words = [row.word for sentence in sentences for row in sentence]
+    start = Record(document.path, 0, document.sentences[0].lines[0].number, {})
+    check_length(nlp, start, sum(map(len, words)))
     starts: List[Union[bool, int, None]] = [
         i == 0 for sentence in sentences for i in range(len(sentence))
     ]
     doc = Doc(nlp.vocab, words=words, sent_starts=starts if document.is_marked else None)
-    _set_ents(doc, [row.tag for rows in sentences for row in rows], starts)
+    set_ents(doc, [row.tag for rows in sentences for row in rows], starts)
     return doc
 
 
@@ -162,34 +163,29 @@ def _parse_sentence(path: Path, sentence: Sentence) -> List[Row]:
 
 
 def _parse_line(path: Path, line: Line, columns: List[str]) -> Row:
-    if len(columns) < 2 or not columns[0].strip() or not _is_tag(columns[1]):
+    problem = _find_problem(line.text, columns)
+    if problem:
         raise FormatError(
-            f"Can't read line {line.number} of {path}: {line.text.strip()!r} is no word and tag, "
-            "separated by a tab or by spaces. Tags are O, - for missing, or one of B I L U E S, a "
-            "hyphen and a label."
+            f"Can't read line {line.number} of {path}, {show(line.text.rstrip(LINE_END))}: "
+            f"{problem}."
         )
     return Row(columns[0], columns[1].strip())
 
 
-def _set_ents(doc: Doc, tags: List[str], starts: Sequence[object]) -> None:
-    """Read tags of any scheme: an entity ends where its prefix says so, where its label changes,
-    where another begins, and at the end of a sentence."""
-    spans: List[Span] = []
-    missing: List[Span] = []
-    open_label = ""
-    for i, (tag, is_start) in enumerate(zip(tags, starts)):
-        prefix, _, label = tag.partition("-")
-        if tag == MISSING:
-            missing.append(doc[i : i + 1])
-        if not label:
-            open_label = ""
-            continue
-        if label == open_label and prefix not in BEGINS and not is_start:
-            spans[-1] = Span(doc, spans[-1].start, i + 1, label=label)
-        else:
-            spans.append(Span(doc, i, i + 1, label=label))
-        open_label = "" if prefix in ENDS else label
-    doc.set_ents(spans, missing=missing, default="outside")
+def _find_problem(text: str, columns: List[str]) -> str:
+    """What is wrong with a line, empty if nothing is."""
+    if len(columns) < 2:
+        return f"it has no tag. A word and its tag are separated by a tab or by spaces. {KINDS}"
+    word, tag = columns
+    if not word.strip(" "):
+        return "its word is empty. Leave out the line, or write the word before the tag"
+    if is_tag(tag):
+        return ""
+    if not tag.strip():
+        return "its last column, for the tag, is empty. Remove tabs at the ends of lines"
+    if "\t" not in text and len(SPACES.split(text)) > 2 and TAG_WITHIN.search(text):
+        return "a label has a space. Separate columns by tabs, or rename the label"
+    return explain_tag(tag)
 
 
 def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
@@ -211,7 +207,7 @@ def render_biluo(doc: Doc, report: Report) -> str:
 def _is_writable(token: Token, report: Report) -> bool:
     word = token.text
     is_mark = word.startswith(MARKS) or COMMENT.match(word)
-    if is_mark or not word.strip() or BREAKS.search(word):
+    if is_mark or not word.strip(" ") or BREAKS.search(word):
         report.add(UNWRITTEN, show(word))
         return False
     return True

@@ -1,42 +1,174 @@
 """spaCy's own format: a DocBin, which is read and written as a whole."""
 
+import json
+import zlib
 from pathlib import Path
-from typing import IO, Iterable, Iterator, Optional
+from typing import IO, Any, Iterable, Iterator, List, NamedTuple, Optional
 
+import numpy
+from spacy.attrs import DEP, ENT_ID, ENT_KB_ID, ENT_TYPE, LEMMA, MORPH, NORM, ORTH, POS, TAG
 from spacy.errors import Errors
 from spacy.language import Language
+from spacy.parts_of_speech import NAMES
 from spacy.tokens import Doc, DocBin
 
+from .files import RECORD_KEY, open_bytes
 from .output import replace_file
 from .report import FormatError, Report
 from .source import Source
+from .spans import INCORRECT_KEY
 
 # How many bytes say how long a piece is.
 SIZE = 8
+CHUNK = 1 << 20
+# How large a file may become when it is unpacked: so many bytes, or so many times its own size. One
+# of a million sentences has a few hundred MB, and is packed to a tenth of that.
+MOST = 1 << 30
+MOST_TIMES = 100
+# What tokens have as the numbers of strings.
+STRINGS = (ORTH, TAG, LEMMA, DEP, NORM, MORPH, ENT_TYPE, ENT_KB_ID, ENT_ID)
+UNLABELED = (
+    "documents have groups of spans and no entities: the groups are kept, and not read as entities"
+)
 
 
-def read(source: Source) -> Iterator[Doc]:
-    """YIELDS (Doc): The documents, with everything that the file has of them.
-    RAISES (ValueError): For a file that is no DocBin.
+class Piece(NamedTuple):
+    """A document of a DocBin, and its number from 1."""
+
+    path: Path
+    number: int
+    packed: DocBin
+
+
+def read(source: Source) -> Iterator[Piece]:
+    """YIELDS (Piece): The documents, which are read one at a time.
+    RAISES (ValueError): For a file that is no DocBin, or becomes too large.
     """
+    data = _read_bytes(source.path)
     try:
-        docs = DocBin().from_disk(source.path)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"Can't read {source.path}: {Errors.E1014}") from error
-    yield from docs.get_docs(source.nlp.vocab)
+        packed = DocBin().from_bytes(data)
+        for string in packed.strings:
+            source.nlp.vocab.strings.add(str.__str__(string))  # a TypeError for what is none
+        parts = [packed.spaces, packed.cats, packed.span_groups, packed.flags]
+        lengths = {len(packed.tokens), *map(len, parts)}
+    # Whatever it is: all of it is made of what the file says.
+    except Exception as error:
+        raise FormatError(f"Can't read {source.path}: {Errors.E1014} {_show(error)}") from error
+    if len(lengths) > 1:
+        counts = ", ".join(map(str, sorted(lengths)))
+        raise FormatError(
+            f"Can't read {source.path}: its parts are of {counts} documents, so it is damaged. "
+            "Write it again."
+        )
+    for i in range(len(packed)):
+        yield Piece(source.path, i + 1, _pick(packed, i))
 
 
 def count(path: Path) -> Optional[int]:
-    """RETURNS (Optional[int]): How many documents a file has; None if it can't be read, which its
-    reader tells."""
+    """RETURNS (Optional[int]): How many documents a file has; None if it can't be read, of which
+    its reader tells why."""
     try:
-        return len(DocBin().from_disk(path))
-    except (KeyError, TypeError, ValueError):
+        return len(DocBin().from_bytes(_read_bytes(path)))
+    except Exception:  # whatever it is: see `read`
         return None
 
 
-def parse(nlp: Language, doc: Doc, report: Report) -> Optional[Doc]:
+def _read_bytes(path: Path) -> bytes:
+    with open_bytes(path) as file:
+        data = file.read()
+    _check_size(path, data)
+    return data
+
+
+def _check_size(path: Path, data: bytes) -> None:
+    """Unpack a file without keeping it.
+
+    RAISES (ValueError): If it is too large.
+    """
+    limit = max(MOST, MOST_TIMES * len(data))
+    unpacker, size, rest = zlib.decompressobj(), 0, data
+    while rest and size <= limit:
+        try:
+            size += len(unpacker.decompress(rest, CHUNK))
+        except zlib.error:
+            return  # what is wrong with it, its reader says
+        rest = unpacker.unconsumed_tail
+    if size > limit:
+        raise FormatError(
+            f"Can't read {path}: its {len(data)} bytes are more than {limit} when they are "
+            "unpacked. If it is yours, write it as several files, each with a part of the "
+            "documents."
+        )
+
+
+def _pick(packed: DocBin, i: int) -> DocBin:
+    """A document as a DocBin of its own, so that it can be left out."""
+    piece = DocBin()
+    for name in ("tokens", "spaces", "cats", "span_groups", "flags", "user_data"):
+        setattr(piece, name, getattr(packed, name)[i : i + 1])
+    piece.attrs = packed.attrs
+    return piece
+
+
+def _show(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def parse(nlp: Language, piece: Piece, report: Report) -> Doc:
+    """RETURNS (Doc): The document, with everything that the file has of it.
+    RAISES (ValueError): For one that is damaged, with its number.
+    """
+    try:
+        _check_tokens(nlp, piece.packed)
+        (doc,) = piece.packed.get_docs(nlp.vocab)
+        _check_doc(doc)
+    # Whatever it is: see `read`.
+    except Exception as error:
+        raise FormatError(
+            f"Can't read record {piece.number} of {piece.path}, which is damaged: {_show(error)} "
+            "Write it again; convert and annotate leave it out with --on-error skip."
+        ) from error
+    if set(doc.spans) - {INCORRECT_KEY} and not doc.has_annotation("ENT_IOB"):
+        report.add(UNLABELED, f"{', '.join(doc.spans)} (record {piece.number})")
     return doc
+
+
+def _check_tokens(nlp: Language, packed: DocBin) -> None:
+    """RAISES (ValueError): For numbers that stand for nothing. spaCy comes upon them when they are
+    used."""
+    (tokens,) = packed.tokens
+    for attr, column in zip(packed.attrs, tokens.T):
+        values: List[int] = numpy.unique(column).tolist()
+        if attr in STRINGS:
+            unknown = [value for value in values if value and value not in nlp.vocab.strings]
+        else:
+            unknown = [value for value in values if attr == POS and value >= len(NAMES)]
+        if unknown:
+            raise ValueError(f"no string has the number {unknown[0]}.")
+
+
+def _check_doc(doc: Doc) -> None:
+    """RAISES (ValueError): For entities, spans and other data that can't be used."""
+    if not isinstance(doc.cats, dict):
+        raise ValueError(f"its categories are {type(doc.cats).__name__}, not a dict.")
+    json.dumps(_get_record(doc))
+    list(doc.ents)  # which raises for I- tags that continue nothing
+    for key, group in doc.spans.items():
+        for span in group:
+            if not 0 <= span.start <= span.end <= len(doc):
+                raise ValueError(
+                    f"a span of '{key}' is of tokens {span.start} to {span.end} of {len(doc)}."
+                )
+            if span.label and span.label not in doc.vocab.strings:
+                raise ValueError(f"no string has the number {span.label}.")
+
+
+def _get_record(doc: Doc) -> Any:
+    record = doc.user_data.get(RECORD_KEY, {})
+    if not isinstance(record, dict):
+        raise ValueError(f"its record is {type(record).__name__}, not a dict.")
+    return record
 
 
 class DocBinWriter:

@@ -1,8 +1,9 @@
 """Sequence labeling of doccano: JSON lines, from its older and newer versions.
 
 doccano runs in a browser, and counts as JavaScript does: a character beyond U+FFFF, such as most
-emoji, is two. (Projects that "count grapheme clusters as one character" are not for programs: their
-spans are elsewhere wherever a cluster is before them.)"""
+emoji, is two. So it is since version 1.5 (doccano#2290); what it wrote as "labels", before 1.3,
+counts such a character as one, as Python does. (Projects that "count grapheme clusters as one
+character" are not for programs: their spans are elsewhere wherever a cluster is before them.)"""
 
 from typing import Any, Dict, Iterator, List, Optional
 
@@ -11,13 +12,20 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..types import Ints1d
-from .files import Record, Value, dump, get_fields, make_doc, read_values
+from .files import Record, get_fields, make_doc, shorten
+from .json_values import Value, dump, read_values
 from .report import Report
 from .source import Source
 from .spans import CharSpan, align_spans, get_ents, report_unread, set_ents
 
-# With relations, and in earlier versions.
-KEYS = ("entities", "label", "labels")
+# Of version 1.5 and later, with relations, and of versions before 1.3.
+KEYS = ("label", "entities", "labels")
+IN_CHARACTERS = "labels"
+WIDE = (
+    "records have characters beyond U+FFFF, such as emoji, before labels, and are read as doccano "
+    "counts: two for such a character (if they count it as one, take --from jsonl)"
+)
+WITHIN, BEHIND = ", within a character that counts as two", ", behind the end"
 
 
 def read(source: Source) -> Iterator[Value]:
@@ -33,23 +41,41 @@ def parse(nlp: Language, value: Value, report: Report) -> Doc:
     RAISES (ValueError): For a record that can't be read, with its line.
     """
     record = value.read()
-    doc = make_doc(nlp, record, record.data.get("text"))
-    spans = _get_spans(record)
-    if spans is None:
-        report_unread(record, KEYS, report)
-    else:
-        places = {int(unit): i for i, unit in enumerate(count_units(doc.text))}
-        spans = [_shift(span, places) for span in spans]
-        set_ents(doc, align_spans(doc, spans, report, record))
+    doc = make_doc(nlp, record, _get_text(record))
+    spans = _get_spans(record, doc.text, report)
+    has_more = report_unread(record, KEYS, report, is_empty=spans is None)
+    if spans is not None:
+        set_ents(doc, align_spans(doc, spans, report, record), outside=not has_more)
     return doc
 
 
-def _get_spans(record: Record) -> Optional[List[CharSpan]]:
-    for key in KEYS:
-        labels = record.get_list(key)
-        if labels is not None:
-            return [_read_label(record, label) for label in labels]
-    return None
+def _get_text(record: Record) -> Any:
+    """Under "text"; version 1.5.0 has it under "data"."""
+    text = record.data.get("text")
+    return record.data.get("data") if text is None else text
+
+
+def _get_spans(record: Record, text: str, report: Report) -> Optional[List[CharSpan]]:
+    """The spans under all keys, None if there is none of these keys."""
+    lists = {key: record.get_list(key) for key in KEYS}
+    known = {key: labels for key, labels in lists.items() if labels is not None}
+    if not known:
+        return None
+    places = {unit: i for i, unit in enumerate(count_units(text).tolist())}
+    spans = []
+    for key, labels in known.items():
+        read = [_read_label(record, label) for label in labels]
+        shifted = [_shift(span, places) for span in read] if key != IN_CHARACTERS else read
+        if shifted != read:
+            report.add(WIDE, record.place)
+        spans += shifted
+    return spans
+
+
+def is_own(value: Any) -> bool:
+    """Whether a value is a list with a label as only doccano writes them."""
+    labels = value if isinstance(value, list) else []
+    return any(isinstance(label, dict) and "start_offset" in label for label in labels)
 
 
 def _read_label(record: Record, label: Any) -> CharSpan:
@@ -57,8 +83,8 @@ def _read_label(record: Record, label: Any) -> CharSpan:
         return CharSpan(label.get("start_offset"), label.get("end_offset"), label.get("label"))
     if not isinstance(label, list) or len(label) != 3:
         raise record.error(
-            f"its label {label!r} is not [start, end, label]. Export the project as JSONL, from "
-            "sequence labeling."
+            f"its label {shorten(label)} is not [start, end, label]. Export the project as JSONL, "
+            "from sequence labeling."
         )
     return CharSpan(*label)
 
@@ -74,9 +100,12 @@ def count_units(text: str) -> Ints1d:
 
 def _shift(span: CharSpan, places: Dict[int, int]) -> CharSpan:
     """Offsets in characters. Those that aren't between characters stay, for the report."""
-    if type(span.start) is type(span.end) is int and span.start in places and span.end in places:
-        return CharSpan(places[span.start], places[span.end], span.label)
-    return CharSpan(str(span.start), str(span.end), span.label)
+    if type(span.start) is not int or type(span.end) is not int:
+        return span
+    if span.start in places and span.end in places:
+        return span._replace(start=places[span.start], end=places[span.end])
+    is_behind = max(span.start, span.end) > max(places)
+    return span._replace(problem=BEHIND if is_behind else WITHIN)
 
 
 def render(doc: Doc, report: Report) -> str:

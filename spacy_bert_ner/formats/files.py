@@ -1,12 +1,10 @@
-"""Text files and the JSON records in them, read and written one at a time."""
+"""Files of text, how they are opened, and the records in them."""
 
 import json
-import re
-from itertools import chain
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import IO, Any, Dict, List, NamedTuple, Optional, Union
 
-from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
@@ -18,10 +16,28 @@ RECORD_KEY = "spacy_bert_ner.record"
 RECORD_FIELDS = ("id", "meta")
 # Of 64 bits, with a sign or without.
 WHOLE_NUMBERS = range(-(1 << 63), 1 << 64)
-CHUNK = 1 << 14
-SPACE = re.compile(r"[ \t\r\n]*")
-DECODER = json.JSONDecoder()
-ENCODER = json.JSONEncoder(ensure_ascii=False)
+# How files begin that aren't text, what they are, and what to do about it.
+EXPORT = "Export it as CSV in UTF-8, or as plain text"
+SIGNATURES = {
+    b"%PDF-": ("a PDF file", "Extract its text first, and read that with --from lines or text"),
+    b"PK\x03\x04": ("an Excel, Word or ZIP file", f"{EXPORT}, or unpack it"),
+    b"\xd0\xcf\x11\xe0": ("an older Excel or Word file", EXPORT),
+    b"{\\rtf": ("an RTF file", EXPORT),
+    b"\x1f\x8b": ("a gzip file", "Unpack it with gunzip"),
+    b"BZh91AY&SY": ("a bzip2 file", "Unpack it with bunzip2"),
+    b"\xfd7zXZ": ("an xz file", "Unpack it with unxz"),
+    b"SQLite format 3\0": ("an SQLite database", "Export the table as CSV in UTF-8"),
+    b"PAR1\x15": (
+        "a Parquet file",
+        "Export it as JSON lines, with `to_json` of datasets or pandas",
+    ),
+    b"ARROW1\0\0": (
+        "an Arrow file",
+        "Export it as JSON lines, with `to_json` of datasets or pandas",
+    ),
+    b"\x89PNG": ("an image", "Only text can be read"),
+    b"\xff\xd8\xff": ("an image", "Only text can be read"),
+}
 
 
 def open_text(path: Path, newline: Optional[str] = None) -> IO[str]:
@@ -30,7 +46,22 @@ def open_text(path: Path, newline: Optional[str] = None) -> IO[str]:
 
     newline (Optional[str]): "" to keep line ends as they are.
     """
-    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+    file = open_bytes(path)
+    return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file to read.
+
+    RAISES (ValueError): For a file that is of another kind by its first bytes, such as a PDF.
+    """
+    file = path.open("rb")
+    start = file.peek(max(map(len, SIGNATURES)))  # type: ignore[attr-defined]
+    for signature, (kind, way_out) in SIGNATURES.items():
+        if start.startswith(signature):
+            file.close()
+            raise FormatError(f"Can't read {path}: it is {kind}. {way_out}.")
+    return file
 
 
 def check_utf8(path: Path, line: int, text: str) -> None:
@@ -51,12 +82,17 @@ def check_utf8(path: Path, line: int, text: str) -> None:
 
 
 class Record(NamedTuple):
-    """One JSON object of a file: its number and the line it begins at, both from 1."""
+    """One record of a file: its number and the line it begins at, both from 1."""
 
     path: Path
     number: int
     line: int
     data: Dict[str, Any]
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a report."""
+        return f"record {self.number}, line {self.line}"
 
     def error(self, problem: str) -> FormatError:
         return FormatError(f"Can't read the record at line {self.line} of {self.path}: {problem}")
@@ -67,7 +103,7 @@ class Record(NamedTuple):
         """
         value = self.data.get(key)
         if value is not None and not isinstance(value, list):
-            raise self.error(f"'{key}' is {_shorten(value)}, and has to be a list.")
+            raise self.error(f"'{key}' is {shorten(value)}, and has to be a list.")
         return value
 
     def check_unicode(self, text: str, what: str) -> None:
@@ -80,150 +116,12 @@ class Record(NamedTuple):
             ) from error
 
 
-class Value(NamedTuple):
-    """One value of a file of JSON: its number and the line it begins at, both from 1.
-
-    text (Optional[str]): The line it is, if each value is one: read when it is needed.
-    data (Any): The value, if it is one of an array.
-    """
-
-    path: Path
-    number: int
-    line: int
-    text: Optional[str] = None
-    data: Any = None
-
-    def read(self) -> Record:
-        """RETURNS (Record): The JSON object.
-        RAISES (ValueError): If it is none.
-        """
-        data = self.data if self.text is None else self._parse(self.text)
-        record = Record(self.path, self.number, self.line, data)
-        if not isinstance(data, dict):
-            raise record.error(f"{_shorten(data)} is not a JSON object, {{…}}.")
-        return record
-
-    def _parse(self, text: str) -> Any:
-        check_utf8(self.path, self.line, text)
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise FormatError(
-                f"Can't read line {self.line} of {self.path}: {error}. Each line has to be a JSON "
-                "object, {…}, or the file one array of them, […]."
-            ) from error
-
-
-def read_values(path: Path) -> Iterator[Value]:
-    """Read a file of JSON: a value a line, or an array of them. It is opened once, as it may be a
-    pipe.
-
-    YIELDS (Value): One at a time; the rest of the file is not in memory.
-    RAISES (ValueError): For an array that is broken, which has no more values then.
-    """
-    with open_text(path) as file:
-        first = 1
-        char = file.read(1)
-        while char.isspace():
-            first += char == "\n"
-            char = file.read(1)
-        if char == "[":
-            for number, (line, data) in enumerate(_Array(path, file, first), start=1):
-                yield Value(path, number, line, data=data)
-            return
-        number = 0
-        for line, text in enumerate(chain([char + file.readline()], file), start=first):
-            if text.strip():
-                number += 1
-                yield Value(path, number, line, text)
-
-
-def read_records(path: Path) -> Iterator[Record]:
-    """YIELDS (Record): The JSON objects of a file: one a line, or an array of them.
-    RAISES (ValueError): For what is no JSON object, with its line.
-    """
-    return (value.read() for value in read_values(path))
-
-
-def _shorten(value: Any) -> str:
+def shorten(value: Any) -> str:
+    """RETURNS (str): A value as JSON has it, or its beginning."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:60] + "…"
-
-
-class _Array:
-    """The values of a JSON array, of which the part that is needed is in memory.
-
-    line (int): That of the bracket, behind which `file` is.
-    """
-
-    def __init__(self, path: Path, file: IO[str], line: int):
-        self.path = path
-        self.file = file
-        self.line = line
-        self.text = ""
-        self.at = 0
-
-    def __iter__(self) -> Iterator[Tuple[int, Any]]:
-        if self._peek() != "]":
-            yield self.line, self._take_value()
-        while self._peek() != "]":
-            self._take(",")
-            self._peek()
-            yield self.line, self._take_value()
-        self._take("]")
-        if self._peek():
-            raise self._error(self.line, f"the array has ended before {self._peek()!r}")
-
-    def _peek(self) -> str:
-        """RETURNS (str): The next character that isn't white space; empty at the end."""
-        self._move(SPACE.match(self.text, self.at).end())  # type: ignore[union-attr]
-        while self.at == len(self.text) and self._read_more():
-            self._move(SPACE.match(self.text, self.at).end())  # type: ignore[union-attr]
-        return self.text[self.at : self.at + 1]
-
-    def _take(self, char: str) -> None:
-        found = self._peek()
-        if found != char:
-            raise self._error(self.line, f"{char!r} is missing before {found or 'the end'!r}")
-        self._move(self.at + 1)
-
-    def _take_value(self) -> Any:
-        """RETURNS (Any): The next value. More is read until it is complete."""
-        while True:
-            try:
-                value, end = DECODER.raw_decode(self.text, self.at)
-            except json.JSONDecodeError as error:
-                if not self._read_more():
-                    line = self.line + self.text.count("\n", self.at, error.pos)
-                    raise self._error(line, error.msg) from error
-            except (RecursionError, ValueError) as error:  # numbers of too many digits, too
-                raise self._error(self.line, str(error)) from error
-            else:
-                self._move(end)
-                return value
-
-    def _move(self, at: int) -> None:
-        self.line += self.text.count("\n", self.at, at)
-        self.at = at
-
-    def _read_more(self) -> bool:
-        # As much again as there is: a long value is not parsed once a chunk.
-        rest = self.text[self.at :]
-        more = self.file.read(max(CHUNK, len(rest)))
-        check_utf8(self.path, self.line + rest.count("\n"), more)
-        self.text, self.at = rest + more, 0
-        return bool(more)
-
-    def _error(self, line: int, problem: str) -> FormatError:
-        return FormatError(
-            f"Can't read line {line} of {self.path}: {problem}. The file has to be a JSON array of "
-            "objects, [{…}, {…}], or have one object a line."
-        )
-
-
-def dump(data: Dict[str, Any]) -> str:
-    """RETURNS (str): A record in JSON, in one line."""
-    return ENCODER.encode(data)
+    text = text if len(text) <= 60 else text[:60] + "…"
+    # Half of a surrogate pair can't be printed.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def make_doc(nlp: Language, record: Record, text: Any) -> Doc:
@@ -247,10 +145,19 @@ def make_doc(nlp: Language, record: Record, text: Any) -> Doc:
 def check_text(nlp: Language, record: Record, text: Any) -> None:
     """RAISES (ValueError): For what can't be the text of a document."""
     if not isinstance(text, str):
-        raise record.error(f"its text is {_shorten(text)}, and has to be a string under 'text'.")
-    if len(text) > nlp.max_length:
-        raise record.error(Errors.E088.format(length=len(text), max_length=nlp.max_length))
+        raise record.error(f"its text is {shorten(text)}, and has to be a string under 'text'.")
+    check_length(nlp, record, len(text))
     record.check_unicode(text, "text")
+
+
+def check_length(nlp: Language, record: Record, length: int) -> None:
+    """RAISES (ValueError): For a text of more characters than nlp.max_length."""
+    if length > nlp.max_length:
+        raise record.error(
+            f"its text has {length} characters, and nlp.max_length is {nlp.max_length}. Split it, "
+            "or read plain text with --from lines. convert has --max-length to raise the limit, "
+            "and a config the callback set_max_length."
+        )
 
 
 def keep_fields(doc: Doc, record: Record) -> None:

@@ -7,17 +7,9 @@ from spacy.tokens import Doc, Span
 
 from ..chars import token_chars
 from ..findings import show
-from .files import (
-    Record,
-    Value,
-    check_text,
-    dump,
-    get_fields,
-    keep_fields,
-    make_doc,
-    read_values,
-)
-from .report import Report
+from .files import Record, check_text, get_fields, keep_fields, make_doc, shorten
+from .json_values import Value, dump, read_values
+from .report import FormatError, Report
 from .source import Source
 from .spans import (
     INCORRECT_KEY,
@@ -26,10 +18,12 @@ from .spans import (
     align_spans,
     get_knowledge,
     get_scores,
+    looks_like_spans,
     report_incorrect,
     report_unread,
     set_ents,
 )
+from .words import has_words, read_words
 
 ANSWERS = ("accept", "reject", "ignore")
 IGNORED = 'records have the answer "ignore", and are left out'
@@ -38,17 +32,51 @@ REJECTED = (
     "single ones, and are left out"
 )
 GROUPS = "documents have groups of spans beside their entities, which are left out"
-# Of entities: Prodigy's, and those of spaCy's `Doc.to_json`, whose "spans" are groups of others.
-KEYS = ("spans", "ents")
+# Of entities: Prodigy's, that of spaCy's `Doc.to_json`, whose "spans" are groups of others, and
+# that of spaCy's training data.
+SURE_KEYS = ("spans", "ents", "entities")
+# That may be labels of the text, too.
+KEYS = (*SURE_KEYS, "label", "labels")
 BINARY = "ner"  # the view in which one entity is accepted or rejected
 
 
 def read(source: Source) -> Iterator[Value]:
-    return read_values(source.path)
+    """YIELDS (Value): The values of a file; those of {"annotations": […]} one by one."""
+    number = 0
+    for value in read_values(source.path):
+        for part in _unwrap(value):
+            number += 1
+            yield part._replace(number=number)
+
+
+def _unwrap(value: Value) -> Iterator[Value]:
+    if value.text is not None and '"annotations"' not in value.text:
+        yield value
+        return
+    try:
+        data = value.get()
+    except FormatError:
+        data = None  # `parse` comes upon it, too, and can leave it out
+    if not is_wrapper(data):
+        yield value
+        return
+    # What the annotator has passed over is null.
+    for part in data["annotations"]:
+        if part is not None:
+            yield value._replace(text=None, data=part)
+
+
+def is_wrapper(data: Any) -> bool:
+    """Whether a value has records of its own: NER Annotator's, and others for spaCy."""
+    if not isinstance(data, dict) or {"text", "data", "result"} & set(data):
+        return False
+    parts = data.get("annotations")
+    return isinstance(parts, list) and all(isinstance(p, (list, dict, type(None))) for p in parts)
 
 
 def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
-    """Read a record of `text` and `spans`, or `ents`, each with `start`, `end` and `label`.
+    """Read a record of `text` and `spans`, `ents` or `entities`, each with `start`, `end` and
+    `label`, or [start, end, label]; or of words, with or without tags, see `words`.
 
     One without them is a document without annotation. With `tokens` that spell the text,
     these are the tokens of the document. In the view "ner", where single entities are accepted or
@@ -63,44 +91,60 @@ def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
     if answer not in ANSWERS:
         raise record.error(f"its answer is {answer!r}. Take one of {', '.join(ANSWERS)}.")
     if answer == "ignore":
-        report.add(IGNORED, f"record {record.number}")
+        report.add(IGNORED, record.place)
         return None
     if answer == "reject" and record.data.get("_view_id", BINARY) != BINARY:
-        report.add(REJECTED, f"record {record.number}")
+        report.add(REJECTED, record.place)
         return None
+    if has_words(record):
+        return read_words(nlp, record)
     return _read_record(nlp, record, answer, report)
 
 
 def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> Doc:
     doc = _make_doc(nlp, record)
     spans = _get_spans(record, report)
+    has_more = report_unread(record, KEYS, report, is_empty=spans is None)
     if spans is None:
-        report_unread(record, KEYS, report)
         return doc
     aligned = align_spans(doc, spans, report, record)
     if answer == "reject":
         doc.spans[INCORRECT_KEY] = aligned.ents
     else:
-        set_ents(doc, aligned, outside=record.data.get("_view_id") != BINARY)
+        is_all = record.data.get("_view_id") != BINARY and not has_more
+        set_ents(doc, aligned, outside=is_all)
     return doc
 
 
 def _get_spans(record: Record, report: Report) -> Optional[List[CharSpan]]:
-    groups = record.data.get("spans")
-    if groups and isinstance(groups, dict):
-        report.add(GROUPS, f"record {record.number}")
-        spans = record.get_list("ents")
-    else:
-        spans = record.get_list("spans" if "spans" in record.data else "ents")
-    if spans is None:
+    """The spans under all keys, None if there is none of these keys."""
+    lists = []
+    for key in KEYS:
+        value = record.data.get(key)
+        if key == "spans" and value and isinstance(value, dict):
+            report.add(GROUPS, record.place)
+        elif key in SURE_KEYS or looks_like_spans(value):
+            lists.append(record.get_list(key))
+    known = [spans for spans in lists if spans is not None]
+    if not known:
         return None
-    for span in spans:
-        if not isinstance(span, dict):
-            raise record.error(
-                f"its span {span!r} is no object with 'start', 'end' and 'label'. If they are "
-                "lists, take --from doccano."
-            )
-    return [CharSpan(span.get("start"), span.get("end"), span.get("label")) for span in spans]
+    return [_read_span(record, span) for spans in known for span in spans]
+
+
+def _read_span(record: Record, span: Any) -> CharSpan:
+    if isinstance(span, list) and len(span) == 3:
+        return CharSpan(*span)
+    if not isinstance(span, dict):
+        raise record.error(
+            f"its span {shorten(span)} is neither an object with 'start', 'end' and 'label' nor "
+            "[start, end, label]."
+        )
+    if "start_offset" in span and "start" not in span:
+        raise record.error(
+            f"its span {shorten(span)} has a 'start_offset', as doccano writes them. Take --from "
+            "doccano (format in a config)."
+        )
+    return CharSpan(span.get("start"), span.get("end"), span.get("label"))
 
 
 def _make_doc(nlp: Language, record: Record) -> Doc:

@@ -1,22 +1,26 @@
 """Tasks of Label Studio: JSON, as it exports them in full and as "JSON-MIN"."""
 
-from typing import Any, Dict, Iterator, List, Optional
+from itertools import accumulate
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..findings import show
 from .doccano import count_units
-from .files import Record, Value, dump, get_fields, make_doc, read_values
+from .files import Record, get_fields, make_doc, shorten
+from .json_values import Value, dump, read_values
 from .report import Report
 from .source import Source
-from .spans import CharSpan, align_spans, get_ents, get_scores, set_ents
+from .spans import CharSpan, align_spans, get_ents, get_scores, report_unread, set_ents
 
 UNCHECKED = "tasks have predictions and no annotations, and count as not annotated"
 OTHERS = (
     "tasks have annotations of several people, of which one is read: the ground truth, if marked"
 )
 UNREAD = "results are no labels of plain text, and are left out"
+# What regions of a text have: one of these, or "start".
+OFFSETS = {"startOffset", "globalOffsets"}
 
 
 def read(source: Source) -> Iterator[Value]:
@@ -26,52 +30,71 @@ def read(source: Source) -> Iterator[Value]:
 def parse(nlp: Language, value: Value, report: Report) -> Doc:
     """Read a task. Of its annotations, the ground truth counts, else the first that was not
     cancelled; a task without one is a document without annotation, and so is one of JSON-MIN
-    without labels, where Label Studio writes neither key nor list for a task that has none.
+    without labels, where Label Studio writes neither key nor list for a task that has none. Labels
+    of every control are read: of texts, hypertexts and paragraphs, which are lines of one text.
 
     RETURNS (Doc): A document with entities.
     RAISES (ValueError): For a task that can't be read, with its line.
     """
     record = value.read()
-    doc = make_doc(nlp, record, _get_text(record))
+    text, edges = _get_text(record)
+    doc = make_doc(nlp, record, text)
     regions = _get_regions(record, report)
     if regions is not None:
-        spans = [span for region in regions for span in _read_region(record, doc.text, region)]
+        spans = [span for region in regions for span in _read_region(doc.text, edges, region)]
         set_ents(doc, align_spans(doc, spans, report, record))
+    elif "data" not in record.data:
+        report_unread(record, ("label",), report, is_empty=True)
     return doc
 
 
-def _get_text(record: Record) -> Any:
-    """The text of a task: under "text", or under the only key of `data` that has a string."""
+def _get_text(record: Record) -> Tuple[Any, List[int]]:
+    """The text of a task, under "text", or under the only key of `data` that has one; and where its
+    paragraphs begin."""
     data = record.data.get("data", record.data)
     if not isinstance(data, dict):
-        raise record.error(f"its data is {data!r}, and has to be an object with the text.")
+        raise record.error(f"its data is {shorten(data)}, and has to be an object with the text.")
     if "text" in data or data is record.data:
-        return data.get("text")
-    texts = [value for value in data.values() if isinstance(value, str)]
+        return _join(data.get("text"))
+    texts = [value for value in map(_join, data.values()) if isinstance(value[0], str)]
     if len(texts) != 1:
         raise record.error(
-            f"which of {', '.join(data)} in its data is the text? Name that one 'text'."
+            f"which of {', '.join(map(shorten, data))} in its data is the text? Name that one "
+            "'text'."
         )
     return texts[0]
 
 
-def _get_regions(record: Record, report: Report) -> Optional[List[Any]]:
-    """The labeled regions of a task, None if nobody has labeled it."""
+def _join(value: Any) -> Tuple[Any, List[int]]:
+    """Paragraphs, [{"author": …, "text": …}, …], as lines of one text."""
+    parts = value if isinstance(value, list) else []
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        return value, []
+    texts = [part.get("text") for part in parts]
+    if not all(isinstance(text, str) for text in texts):
+        return value, []
+    edges = list(accumulate((len(text) + 1 for text in texts), initial=0))
+    return "\n".join(texts), edges[:-1]
+
+
+def _get_regions(record: Record, report: Report) -> Optional[List[Dict[str, Any]]]:
+    """The regions of a task, None if nobody has labeled it."""
     if "data" not in record.data:
-        return record.get_list(_find_label_key(record))
+        return _get_all_regions(record)
     annotations = _get_annotations(record)
     if not annotations:
         if record.data.get("predictions"):
-            report.add(UNCHECKED, f"record {record.number}")
+            report.add(UNCHECKED, record.place)
         return None
     if len(annotations) > 1:
-        report.add(OTHERS, f"record {record.number}")
+        report.add(OTHERS, record.place)
     results = annotations[0]["result"]
+    regions = _pick([part.get("value") if isinstance(part, dict) else None for part in results])
     for part in results:
-        if not _is_label(part):
+        if not isinstance(part, dict) or not any(part.get("value") is one for one in regions):
             kind = part.get("type") if isinstance(part, dict) else part
-            report.add(UNREAD, f"{kind} (record {record.number})")
-    return [part["value"] for part in results if _is_label(part)]
+            report.add(UNREAD, f"{kind} ({record.place})")
+    return regions
 
 
 def _get_annotations(record: Record) -> List[Dict[str, Any]]:
@@ -79,50 +102,103 @@ def _get_annotations(record: Record) -> List[Dict[str, Any]]:
     annotations = record.get_list("annotations") or record.get_list("completions") or []
     for annotation in annotations:
         if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
-            raise record.error(f"its annotation {annotation!r} has no list 'result'.")
+            raise record.error(f"its annotation {shorten(annotation)} has no list 'result'.")
     done = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
     return sorted(done, key=lambda annotation: not annotation.get("ground_truth"))
 
 
-def _find_label_key(record: Record) -> str:
-    """JSON-MIN names labels like the control in the labeling interface: "label", most often."""
-    for key, value in record.data.items():
-        regions = value if isinstance(value, list) else []
-        if any(isinstance(region, dict) and "labels" in region for region in regions):
-            return key
-    return "label"
+def _get_all_regions(record: Record) -> Optional[List[Dict[str, Any]]]:
+    """Of JSON-MIN, which has those of each control under its name: "label", most often."""
+    keys = [key for key, value in record.data.items() if has_regions(value)] or ["label"]
+    regions = [region for key in keys for region in record.get_list(key) or []]
+    for region in regions:
+        if not isinstance(region, dict) or not _is_placed(region):
+            raise record.error(
+                f"its label {shorten(region)} has no 'start', 'end' and list of 'labels'."
+            )
+    return None if record.data.get(keys[0]) is None else _pick(regions)
 
 
-def _is_label(part: Any) -> bool:
-    return (
-        isinstance(part, dict)
-        and part.get("type", "labels") == "labels"
-        and isinstance(part.get("value"), dict)
-    )
+def has_regions(value: Any) -> bool:
+    """Whether a value of JSON-MIN has labeled regions."""
+    regions = value if isinstance(value, list) else []
+    return any(isinstance(region, dict) and get_labels(region) for region in regions)
 
 
-def _read_region(record: Record, text: str, region: Any) -> List[CharSpan]:
+def get_labels(region: Dict[str, Any]) -> Optional[List[Any]]:
+    """RETURNS (Optional[List[Any]]): Those of a region: they are "labels", "hypertextlabels",
+    "paragraphlabels" and so on. None if there is no such key."""
+    for key, value in region.items():
+        if key.endswith("labels") and isinstance(value, list):
+            return value
+    return None
+
+
+def _is_placed(region: Dict[str, Any]) -> bool:
+    """Whether a region is somewhere in a text. (Those of images have x and y.)"""
+    return bool(OFFSETS & set(region)) or {"start", "end"} <= set(region)
+
+
+def _pick(values: List[Any]) -> List[Dict[str, Any]]:
+    """Regions of the text. Where a region has no labels, and another of the same place has some, it
+    says something else of that."""
+    placed = [value for value in values if isinstance(value, dict) and _is_placed(value)]
+    known = {_get_place(value) for value in placed if get_labels(value)}
+    return [value for value in placed if get_labels(value) or _get_place(value) not in known]
+
+
+def _get_place(region: Dict[str, Any]) -> str:
+    keys = ("start", "end", "startOffset", "endOffset", "globalOffsets")
+    return repr([region.get(key) for key in keys])
+
+
+def _read_region(text: str, edges: List[int], region: Dict[str, Any]) -> List[CharSpan]:
     """A span for each label of a region."""
-    if not isinstance(region, dict) or not isinstance(region.get("labels", []), list):
-        raise record.error(f"its label {region!r} has no 'start', 'end' and list of 'labels'.")
-    start, end = _get_offsets(text, region)
-    return [CharSpan(start, end, label) for label in region.get("labels") or [None]]
+    span = _find(text, edges, region)
+    return [span._replace(label=label) for label in get_labels(region) or [None]]
 
 
-def _get_offsets(text: str, region: Dict[str, Any]) -> List[Any]:
-    """Where a region is. Label Studio counts characters today, and counted UTF-16 code units
-    before version 1.4: the text of the region tells."""
+def _find(text: str, edges: List[int], region: Dict[str, Any]) -> CharSpan:
+    """Where a region is: where its own text is, which tells what offsets count. Label Studio counts
+    characters today, counted UTF-16 code units before version 1.4, and, in hypertexts, counts
+    within parts of the page."""
     start, end, value = region.get("start"), region.get("end"), region.get("text")
-    if not (type(start) is type(end) is int) or not isinstance(value, str):
-        return [start, end]
-    if _squeeze(text[max(start, 0) : max(end, 0)]) == _squeeze(value):
-        return [start, end]
-    places = {unit: i for i, unit in enumerate(count_units(text).tolist())}
-    if start in places and end in places:
-        old = [places[start], places[end]]
-        if _squeeze(text[slice(*old)]) == _squeeze(value):
-            return old
-    return [f"{start}", f"{end} are not {show(value)}"]
+    places = _list_places(text, edges, region)
+    is_plain = type(start) is type(end) is int and not edges
+    if not isinstance(value, str):
+        if places and (is_plain or edges):
+            return CharSpan(*places[0], None)
+        return CharSpan(start, end, None, "" if is_plain or edges else ", without their text")
+    for place in places:
+        if _squeeze(text[slice(*place)]) == _squeeze(value):
+            return CharSpan(*place, None)
+    if not is_plain and value.strip() and text.count(value) == 1:
+        start = text.index(value)
+        return CharSpan(start, start + len(value), None)
+    return CharSpan(start, end, None, f" are not {show(value)}")
+
+
+def _list_places(text: str, edges: List[int], region: Dict[str, Any]) -> List[Tuple[int, int]]:
+    """Where a region may be, by its offsets."""
+    start, end = region.get("start"), region.get("end")
+    offsets = [region.get("startOffset"), region.get("endOffset")]
+    pairs = []
+    if edges:
+        pairs.append([_add(edges, start, offsets[0]), _add(edges, end, offsets[1])])
+    else:
+        everywhere = region.get("globalOffsets")
+        if isinstance(everywhere, dict):
+            pairs.append([everywhere.get("start"), everywhere.get("end")])
+        pairs = [[start, end], *pairs, offsets]
+    known = [(i, j) for i, j in pairs if type(i) is type(j) is int and 0 <= i < j]
+    units = {unit: i for i, unit in enumerate(count_units(text).tolist())}
+    return known + [(units[i], units[j]) for i, j in known if i in units and j in units]
+
+
+def _add(edges: List[int], paragraph: Any, offset: Any) -> Optional[int]:
+    """A place in a paragraph as one in the text. Paragraphs are numbered from 0, as strings."""
+    number = int(paragraph) if str(paragraph).isdecimal() else len(edges)
+    return edges[number] + offset if type(offset) is int and number < len(edges) else None
 
 
 def _squeeze(text: str) -> str:

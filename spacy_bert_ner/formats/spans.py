@@ -1,6 +1,6 @@
 """Spans of characters, as files have them, and entities of tokens, as documents do."""
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 import numpy
 from spacy.tokens import Doc, Span
@@ -8,7 +8,7 @@ from spacy.tokens import Doc, Span
 from .. import scores
 from ..chars import token_chars
 from ..findings import show
-from .files import Record
+from .files import Record, shorten
 from .report import FormatError, Report
 
 # Where documents have entities that are known to be wrong.
@@ -16,11 +16,15 @@ INCORRECT_KEY = "incorrect_spans"
 
 UNPLACED = (
     "spans have offsets that are no place in the text, so all tokens outside of other entities "
-    "count as missing"
+    "count as missing (start and end have to be whole numbers, in characters)"
 )
 BLANK = "spans have nothing but white space, and are left out"
 TRIMMED = "spans begin or end with white space, which is left out"
 UNLABELED = "spans have no label, and their tokens count as missing"
+NUMBERED = (
+    "spans have labels that are no text, and their tokens count as missing (write the names of "
+    "labels, not numbers)"
+)
 OVERLAPPING = "spans overlap others, and their tokens count as missing"
 MISALIGNED = "spans don't align with the tokens, which count as missing"
 PARTIAL = (
@@ -32,9 +36,14 @@ LABEL_KEYS = {
     *("annotation", "annotations", "ent", "entities", "entity", "ents", "label", "labels", "ner"),
     *("ner_tags", "span", "spans", "tags"),
 }
+# What isn't: in Prodigy's records and in spaCy's JSON.
+NO_LABELS = {"tokens", "sents", "relations"}
+# Of a span: where it is, and what it is.
+OFFSET_KEYS = ({"start", "end"}, {"start_offset", "end_offset"}, {"startOffset", "endOffset"})
+TYPE_KEYS = {"category", "entity", "entity_group", "label", "labels", "tag", "type"}
 UNREAD = (
-    "records have no entities where the format has them, but something that may be some elsewhere, "
-    "which isn't read"
+    "records have something that looks like entities under a key that isn't read, so all tokens "
+    "outside of other entities count as missing"
 )
 INCORRECT = "spans are known to be wrong, which the format can't say, and are left out"
 
@@ -44,11 +53,13 @@ class CharSpan(NamedTuple):
 
     start, end (Any): Offsets of its first character, and of the one after its last.
     label (Any): Its label.
+    problem (str): Why its offsets, which are good ones, aren't those of the text; empty if they are.
     """
 
     start: Any
     end: Any
     label: Any
+    problem: str = ""
 
 
 class Aligned(NamedTuple):
@@ -83,6 +94,8 @@ def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, record: Rec
         problem = None
         if not span.label:
             problem = UNLABELED
+        elif not isinstance(span.label, str):
+            problem = NUMBERED
         elif cover[span.start : span.end].max() > 1:
             problem = OVERLAPPING
         elif starts[first] != span.start or ends[last - 1] != span.end:
@@ -90,7 +103,7 @@ def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, record: Rec
         if problem is None:
             aligned.ents.append(Span(doc, first, last, label=span.label))
         else:
-            report.add(problem, _show_span(doc.text, span, record.number))
+            report.add(problem, _show_span(doc.text, span, record))
             aligned.lost.update(range(first, last))
     return aligned
 
@@ -100,39 +113,47 @@ def _place_spans(
 ) -> Tuple[List[CharSpan], bool]:
     """Spans that are somewhere in the text, each once, without white space at their edges; and
     whether these are all."""
-    placed: Dict[CharSpan, None] = {}
+    placed: Dict[str, CharSpan] = {}
     is_complete = True
     for span in spans:
         record.check_unicode(str(span.label), "label")
         if not _is_place(span, len(text)):
-            report.add(UNPLACED, _show_span(text, span, record.number))
+            report.add(UNPLACED, _show_span(text, span, record))
             is_complete = False
             continue
         trimmed = _trim(text, span)
         if trimmed.start == trimmed.end:
-            report.add(BLANK, _show_span(text, span, record.number))
+            report.add(BLANK, _show_span(text, span, record))
             continue
         if (trimmed.start, trimmed.end) != (span.start, span.end):
-            report.add(TRIMMED, _show_span(text, span, record.number))
-        placed[trimmed] = None
-    return list(placed), is_complete
+            report.add(TRIMMED, _show_span(text, span, record))
+        placed[repr(trimmed)] = trimmed
+    return list(placed.values()), is_complete
 
 
 def _is_place(span: CharSpan, length: int) -> bool:
     # Not isinstance: True and False are integers, too.
-    return type(span.start) is type(span.end) is int and 0 <= span.start < span.end <= length
+    return (
+        not span.problem
+        and type(span.start) is type(span.end) is int
+        and 0 <= span.start < span.end <= length
+    )
 
 
 def _trim(text: str, span: CharSpan) -> CharSpan:
     value = text[span.start : span.end]
     start = span.start + len(value) - len(value.lstrip())
-    label = span.label if isinstance(span.label, str) else ""
-    return CharSpan(start, start + len(value.strip()), label.strip())
+    label = span.label.strip() if isinstance(span.label, str) else span.label
+    return CharSpan(start, start + len(value.strip()), label)
 
 
-def _show_span(text: str, span: CharSpan, number: int) -> str:
+def _show_span(text: str, span: CharSpan, record: Record) -> str:
     value = show(text[span.start : span.end]) if _is_place(span, len(text)) else "?"
-    return f"{value} ({span.label}, {span.start}–{span.end}, record {number})"
+    label = span.label
+    if not isinstance(label, str) or not label.isprintable():
+        label = shorten(label)
+    offsets = f"{shorten(span.start)}–{shorten(span.end)}{span.problem}"
+    return f"{value} ({label}, {offsets}, {record.place})"
 
 
 def set_ents(doc: Doc, aligned: Aligned, *, outside: bool = True) -> None:
@@ -147,16 +168,34 @@ def set_ents(doc: Doc, aligned: Aligned, *, outside: bool = True) -> None:
     )
 
 
-def report_unread(record: Record, keys: Sequence[str], report: Report) -> None:
-    """Count a record without entities that has some, it seems, under another key.
+def report_unread(record: Record, keys: Collection[str], report: Report, *, is_empty: bool) -> bool:
+    """Count a record that has entities, it seems, under a key that isn't read.
 
-    keys (Sequence[str]): Those that are read.
+    keys (Collection[str]): Those that are read.
+    is_empty (bool): Whether there is nothing under these. What is under a key that may be for
+        labels is taken for some then, whatever it looks like.
+    RETURNS (bool): Whether it has some.
     """
-    data = record.data
-    for key in sorted(LABEL_KEYS.intersection(data).difference(keys)):
-        if data[key] and isinstance(data[key], (list, dict)):
-            report.add(UNREAD, f"'{key}', not '{keys[0]}' (record {record.number})")
-            return
+    for key in sorted(set(record.data).difference(keys, NO_LABELS)):
+        value = record.data[key]
+        is_named = is_empty and key in LABEL_KEYS and isinstance(value, (list, dict)) and value
+        if is_named or looks_like_spans(value):
+            report.add(UNREAD, f"{key!r}, not '{next(iter(keys))}' ({record.place})")
+            return True
+    return False
+
+
+def looks_like_spans(value: Any) -> bool:
+    """Whether a value is a list with at least one span: an object with two offsets and something
+    that says what it is, or a list of three with two offsets first."""
+    return isinstance(value, list) and any(map(_looks_like_span, value))
+
+
+def _looks_like_span(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(keys <= set(value) for keys in OFFSET_KEYS) and bool(TYPE_KEYS & set(value))
+    is_list = isinstance(value, list) and len(value) == 3
+    return is_list and isinstance(value[2], str) and all(type(i) in (int, float) for i in value[:2])
 
 
 class Knowledge(NamedTuple):

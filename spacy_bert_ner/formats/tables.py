@@ -10,11 +10,13 @@ from spacy.tokens import Doc
 from .files import Record, check_utf8, make_doc, open_text
 from .report import FormatError, Report
 from .source import Source
+from .spans import LABEL_KEYS
 
 # The module's own limit of a field is 131072 characters, for all of its readers. Texts are limited
 # by `nlp.max_length`; this is the highest number that it takes everywhere.
 FIELD_LIMIT = 2**31 - 1
 META_LIMIT = 1000
+UNREAD = "rows have a column that may be of labels, which is kept as meta, and not read as entities"
 LONG = (
     f"values of other columns have more than {META_LIMIT} characters, and are left out of the meta "
     "of their documents"
@@ -123,9 +125,12 @@ def parse(nlp: Language, row: Row, report: Report) -> Doc:
 
 
 def _make_data(values: Dict[str, str], record: Record, report: Report) -> Dict[str, Dict[str, str]]:
+    for name in sorted(LABEL_KEYS.intersection(values)):
+        if values[name]:
+            report.add(UNREAD, f"{name!r} ({record.place})")
     kept = {name: value for name, value in values.items() if len(value) <= META_LIMIT}
     for name in values.keys() - kept.keys():
-        report.add(LONG, f"{name!r} (record {record.number})")
+        report.add(LONG, f"{name!r} ({record.place})")
     return {"meta": kept} if kept else {}
 
 

@@ -6,13 +6,8 @@ import tracemalloc
 import pytest
 
 from spacy_bert_ner.formats import FormatError, Report
-from spacy_bert_ner.formats.files import (
-    CHUNK,
-    Record,
-    dump,
-    make_doc,
-    read_records,
-)
+from spacy_bert_ner.formats.files import Record, make_doc
+from spacy_bert_ner.formats.json_values import CHUNK, dump, read_records
 from spacy_bert_ner.formats.output import replace_file
 from spacy_bert_ner.formats.writing import TextWriter
 

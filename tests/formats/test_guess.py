@@ -62,6 +62,19 @@ def test_json_to_write(name, expected):
         (MIN, "label-studio"),
         ({"text": "a", "label": MIN["label"]}, "label-studio"),
         ({"data": {"text": "a"}}, "label-studio"),
+        ({"text": "a", "people": MIN["label"], "places": MIN["label"]}, "label-studio"),
+        ({"data": "a", "label": [[0, 1, "X"]]}, "doccano"),
+        ({"text": "a", "entities": [[0, 1, "X"]]}, "jsonl"),
+        ({"text": "a", "entities": [[0, 1, "X"]], "cats": {"a": 1}}, "jsonl"),
+        ({"text": "a", "entities": [[0, 1, "X"]], "cats": ["a"]}, "doccano"),
+        ({"text": "a", "entities": [{"start": 0, "end": 1, "label": "X"}]}, "jsonl"),
+        ({"text": "a", "entities": [{"start_offset": 0, "end_offset": 1}]}, "doccano"),
+        ({"text": "a", "entities": []}, "jsonl"),
+        ({"text": "a", "label": "X"}, "jsonl"),
+        ({"text": "a", "labels": ["news"]}, "jsonl"),
+        ({"tokens": ["a"], "ner_tags": [0]}, "jsonl"),
+        (["a", {"entities": [[0, 1, "X"]]}], "jsonl"),
+        ({"annotations": [["a", {"entities": []}]], "classes": []}, "jsonl"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".JSONL"])
@@ -70,6 +83,16 @@ def test_first_record(tmp_path, suffix, record, expected):
     path = tmp_path / f"a{suffix}"
     path.write_text("\ufeff[" + json.dumps(record) + ', "more"', encoding="utf-8")
     assert guess_format(path) == expected
+
+
+def test_first_record_with_labels(tmp_path):
+    """Keys alone don't tell: the first that has something under them does."""
+    path = tmp_path / "a.jsonl"
+    records = [{"text": "a", "label": []}] * 5 + [{"text": "a", "entities": [[0, 1, "X"]]}]
+    path.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    assert guess_format(path) == "jsonl"
+    path.write_text("\n".join(map(json.dumps, records[:5])) + "\n[", encoding="utf-8")
+    assert guess_format(path) == "doccano"
 
 
 @pytest.mark.parametrize("content", ["", "\n", "[]"])
@@ -88,7 +111,9 @@ def test_other_suffixes(name, for_writing, option):
         guess_format(Path(name), for_writing=for_writing)
 
 
-@pytest.mark.parametrize("record,keys", [({"sentence": "a", "n": 1}, "sentence, n"), ({}, "none")])
+@pytest.mark.parametrize(
+    "record,keys", [({"sentence": "a", "n": 1}, '"sentence", "n"'), ({}, "none")]
+)
 def test_other_keys(tmp_path, record, keys):
     (tmp_path / "a.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(FormatError, match=f"keys of its first record: .*{keys}. Name it with --fr"):

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy
 import pytest
@@ -81,13 +82,15 @@ def test_json_of_spacy(tmp_path):
     assert found.n == 1 and "groups of spans" in found.what
 
 
-@pytest.mark.parametrize("name,key", [("jsonl", "spans"), ("doccano", "entities")])
+@pytest.mark.parametrize("name,key", [("jsonl", "spans"), ("doccano", "label")])
 @pytest.mark.parametrize("other", [{"span": [[0, 1, "X"]]}, {"tags": ["B-X"]}, {"ner": {"X": 1}}])
 def test_labels_under_other_keys_are_told(tmp_path, name, key, other):
     records = [{"text": "a"}, {"text": "a", **other}, {"text": "a", **other, key: []}]
     _, report = read_records(tmp_path, records, name)
     (found,) = report.findings.values()
-    assert found.shown == [f"'{next(iter(other))}', not '{key}' (record 2)"]
+    told = [f"'{next(iter(other))}', not '{key}' (record {n}, line 1)" for n in (2, 3)]
+    # What doesn't look like spans may be anything else, where there is a list of spans.
+    assert found.shown == (told if "span" in other else told[:1])
 
 
 @pytest.mark.parametrize("other", [{"label": "X"}, {"labels": []}, {"meta": [1]}])
@@ -139,7 +142,7 @@ def test_rejected_by_hand(tmp_path):
     docs, report = read(tmp_path, [{**PRODIGY, "answer": "reject"}, PRODIGY])
     assert len(docs) == 1
     (finding,) = report.findings.values()
-    assert finding.n == 1 and finding.shown == ["record 1"]
+    assert finding.n == 1 and finding.shown == ["record 1, line 1"]
     assert '"reject" in a view where spans are set by hand' in finding.what
 
 
@@ -163,7 +166,13 @@ def test_ignored(tmp_path):
         ({"text": 3}, "its text is 3"),
         ({"text": "a", "spans": "X"}, "'spans' is \"X\", and has to be a list"),
         ({"text": "a", "spans": {}}, "'spans' is {}, and has to be a list"),
-        ({"text": "a", "spans": [[0, 1, "X"]]}, r"\[0, 1, 'X'\] is no object.*--from doccano"),
+        ({"text": "a", "spans": [[0, 1]]}, r"\[0, 1\] is neither an object with.* nor \[start"),
+        ({"text": "a", "spans": ["X"]}, 'its span "X" is neither an object'),
+        ({"text": "a", "entities": 1}, "'entities' is 1, and has to be a list"),
+        (
+            {"text": "a", "entities": [{"start_offset": 0, "end_offset": 1, "label": "X"}]},
+            "has a 'start_offset', as doccano writes them. Take --from doccano",
+        ),
         ({"text": "a", "answer": "maybe"}, "answer is 'maybe'. Take one of accept, reject, ignore"),
         ({"text": "a", "answer": None}, "answer is None"),
         ({"text": "a\ud83d"}, "character 1 of its text is half of a surrogate pair. Replace it"),
@@ -191,7 +200,7 @@ def test_record_number_in_report(tmp_path):
     records = [{"text": "abc", "spans": []}, {"text": "abc", "spans": spans}]
     (_, doc), report = read(tmp_path, records)
     assert tags_of(doc) == ["-"]
-    assert "'ab' (X, 0–2, record 2)" in report.message()
+    assert "'ab' (X, 0–2, record 2, line 1)" in report.message()
 
 
 def test_written_as_prodigy_does(tmp_path):
@@ -258,3 +267,82 @@ def test_report_counts_documents(tmp_path):
     report = write_records(tmp_path, [make_doc(["a", "b"], ["B-X", "O"])] * 3, "jsonl")[1]
     assert report.summary() == "3 documents, 6 tokens, 3 entities"
     assert Report().message() == ""
+
+
+ENTS = [("住在", "X")]
+EMOJI = "\U0001f600我住在北京。"
+
+
+@pytest.fixture
+def characters(monkeypatch):
+    """Each is a token."""
+    monkeypatch.setattr(
+        NLP, "tokenizer", lambda text: Doc(NLP.vocab, list(text), [False] * len(text))
+    )
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"text": EMOJI, "entities": [[2, 4, "X"]]},
+        {"text": EMOJI, "entities": [{"start": 2, "end": 4, "label": "X"}]},
+        {"text": EMOJI, "spans": [[2, 4, "X"]]},
+        {"text": EMOJI, "spans": [], "entities": [[2, 4, "X"]]},
+        {"text": EMOJI, "entities": [[2, 4, "X"]], "ents": [{"start": 2, "end": 4, "label": "X"}]},
+        [EMOJI, {"entities": [[2, 4, "X"]]}],
+        [EMOJI, {"entities": [{"start": 2, "end": 4, "label": "X"}], "cats": {"a": 1.0}}],
+        {"annotations": [None, [EMOJI, {"entities": [[2, 4, "X"]]}]], "classes": ["X"]},
+        {"annotations": [{"text": EMOJI, "entities": [[2, 4, "X"]]}]},
+    ],
+)
+@pytest.mark.parametrize("wrap", [False, True])
+def test_training_data_of_spacy(tmp_path, characters, record, wrap):
+    """Its offsets are those of Python; the record is a line, or one of an array."""
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([record] if wrap else record) + "\n", encoding="utf-8")
+    report = Report()
+    (doc,) = read_docs(path, NLP, report=report)
+    assert ents_of(doc) == ENTS
+    assert "-" not in tags_of(doc)
+    assert not report.findings
+
+
+def test_pairs_a_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    lines = ['\n [ "a", {"entities": [[0, 1, "X"]]}]', "[1]", '["b", {}]', "", '["c", 3]']
+    path.write_text("\n".join(lines), encoding="utf-8")
+    report = Report(skip_broken=True)
+    docs = list(read_docs(path, NLP, report=report))
+    assert [doc.text for doc in docs] == ["a", "b"]
+    assert [tags_of(doc) for doc in docs] == [["B-X"], ["-"]]
+    assert [re.search(r"line \d", error).group() for error in report.broken] == ["line 3", "line 6"]
+
+
+def test_records_within_one_are_counted(tmp_path):
+    path = tmp_path / "a.json"
+    parts = [["a", {"entities": []}], None, ["b", {"entities": [[0, 5, "X"]]}]]
+    path.write_text('\n{"annotations": ' + json.dumps(parts) + "}\n{}", encoding="utf-8")
+    report = Report(skip_broken=True)
+    assert len(list(read_docs(path, NLP, report=report))) == 2
+    assert "? (X, 0–5, record 2, line 2)" in report.message()
+    assert report.n_read == 3 and "line 3" in report.broken[0]
+
+
+@pytest.mark.parametrize("other", ["label", "labels", "span", "annotation", "mine"])
+@pytest.mark.parametrize("span", [[0, 1, "X"], {"start": 0, "end": 1, "type": "X"}])
+def test_no_gold_is_complete_where_some_cannot_be_read(tmp_path, other, span):
+    """Whatever the key: what is read elsewhere is not all there is."""
+    record = {"text": "a b", "spans": [{"start": 2, "end": 3, "label": "Y"}], other: [span]}
+    (doc,), report = read(tmp_path, record)
+    if other in ("label", "labels"):
+        assert tags_of(doc) == ["B-X" if isinstance(span, list) else "-", "B-Y"]
+    else:
+        assert tags_of(doc) == ["-", "B-Y"]
+        assert f"'{other}', not 'spans' (record 1, line 1)" in report.message()
+
+
+@pytest.mark.parametrize("other", [{"sents": [{"start": 0, "end": 3}]}, {"tags": ["news"]}])
+def test_what_is_no_gold(tmp_path, other):
+    (doc,), report = read(tmp_path, {"text": "a b", "spans": [], **other})
+    assert tags_of(doc) == ["O", "O"]
+    assert not report.findings

@@ -152,7 +152,7 @@ def test_results_that_are_no_spans(tmp_path):
     (doc,), report = read(tmp_path, [{**TASK, "annotations": [change(result=result)]}])
     assert ents_of(doc) == ENTS
     assert "2 results are no labels of plain text, and are left out" in report.message()
-    assert "relation (record 1), choices (record 1)" in report.message()
+    assert "relation (record 1, line 1), choices (record 1, line 1)" in report.message()
 
 
 def test_region_with_several_labels(tmp_path):
@@ -211,14 +211,14 @@ def test_text_that_is_somewhere_else(tmp_path, value):
 @pytest.mark.parametrize(
     "task,match",
     [
-        ({"data": "a"}, "its data is 'a', and has to be an object with the text"),
-        ({"data": {"a": "x", "b": "y"}}, "which of a, b in its data is the text"),
-        ({"data": {"n": 1}}, "which of n in its data is the text"),
+        ({"data": "a"}, 'its data is "a", and has to be an object with the text'),
+        ({"data": {"a": "x", "b": "y"}}, 'which of "a", "b" in its data is the text'),
+        ({"data": {"n": 1}}, 'which of "n" in its data is the text'),
         ({"data": {"text": 1}}, "its text is 1"),
         ({"data": {"text": "a"}, "annotations": 1}, "'annotations' is 1, and has to be a list"),
         ({"data": {"text": "a"}, "annotations": [1]}, "its annotation 1 has no list 'result'"),
         ({"data": {"text": "a"}, "annotations": [{}]}, "its annotation {} has no list 'result'"),
-        ({"text": "a", "label": ["X"]}, "its label 'X' has no 'start', 'end' and list"),
+        ({"text": "a", "label": ["X"]}, "its label \"X\" has no 'start', 'end' and list"),
         ({"text": "a", "label": [{"labels": "X"}]}, "has no 'start', 'end' and list of 'labels'"),
         ({"text": "a", "label": "X"}, "'label' is \"X\", and has to be a list"),
     ],
@@ -276,3 +276,94 @@ def test_written_as_an_array(tmp_path):
     assert [lines[0], *lines[3:]] == ["[", "]", ""]
     assert json.loads(lines[2]) == json.loads(lines[1].rstrip(","))
     assert write_records(tmp_path, [], "label-studio")[0] == []
+
+
+def make_other(kind, **settings):
+    """A region as hypertexts and paragraphs have it."""
+    return {"value": {**settings, kind: ["LOC"]}, "id": "x", "from_name": "b", "type": kind}
+
+
+HYPERTEXT = {"start": "/div[1]/text()[1]", "end": "/div[1]/text()[1]", "text": "Oslo"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"start": 27, "end": 31},
+        {**HYPERTEXT, "startOffset": 3, "endOffset": 7, "globalOffsets": {"start": 27, "end": 31}},
+        {**HYPERTEXT, "startOffset": 27, "endOffset": 31},
+        {**HYPERTEXT, "startOffset": 3, "endOffset": 7},
+    ],
+    ids=["as labels", "in the whole", "in the part", "the only one"],
+)
+def test_hypertext(tmp_path, value):
+    result = [make_result(0, 9, "PER", from_name="a"), make_other("hypertextlabels", **value)]
+    (doc,), report = read(tmp_path, [{**TASK, "annotations": [change(result=result)]}])
+    assert ents_of(doc) == [ENTS[0], ENTS[2]]
+    assert "-" not in tags_of(doc)
+    assert not report.findings
+
+
+@pytest.mark.parametrize("text", ["Oslo", None, ""])
+def test_hypertext_that_is_nowhere(tmp_path, text):
+    """Its text is there twice, or isn't told."""
+    value = {**HYPERTEXT, "startOffset": 90, "endOffset": 94, "text": text}
+    task = {"data": {"text": "Oslo , Oslo ."}}
+    annotation = change(result=[make_other("hypertextlabels", **value)])
+    (doc,), report = read(tmp_path, [{**task, "annotations": [annotation]}])
+    assert set(tags_of(doc)) == {"-"}
+    assert "spans have offsets that are no place in the text" in report.message()
+    assert "record 1, line 1)" in report.message()
+
+
+@pytest.mark.parametrize("key", ["text", "dialogue"])
+def test_paragraphs(tmp_path, key):
+    parts = [{"author": "A", "text": "I am Bo ."}, {"author": "B", "text": "In Oslo , Bo ?"}]
+    places = [
+        ("0", "0", 5, 7, "Bo"),
+        (1, 1, 3, 7, "Oslo"),
+        ("1", "1", 10, 12, None),
+        ("9", "9", 0, 1, "x"),
+    ]
+    result = [
+        make_other("paragraphlabels", start=i, end=j, startOffset=k, endOffset=m, text=text)
+        for i, j, k, m, text in places
+    ]
+    task = {"data": {key: parts}, "annotations": [change(result=result[:3])]}
+    (doc,), report = read(tmp_path, [task])
+    assert doc.text == "I am Bo .\nIn Oslo , Bo ?"
+    assert ents_of(doc) == [("Bo", "LOC"), ("Oslo", "LOC"), ("Bo", "LOC")]
+    assert "-" not in tags_of(doc) and not report.findings
+    (doc,), report = read(tmp_path, [{**task, "annotations": [change(result=result)]}])
+    assert "O" not in tags_of(doc) and len(doc.ents) == 3
+    assert found(report)
+
+
+def test_controls_of_json_min(tmp_path):
+    """Each has a key of its own."""
+    label = MIN["label"]
+    task = {**MIN, "people": label[:1], "places": label[2:], "kind": "news"}
+    del task["label"]
+    (doc,), report = read(tmp_path, [task])
+    assert ents_of(doc) == [ENTS[0], ENTS[2]]
+    assert not report.findings
+
+
+@pytest.mark.parametrize("has_region", [True, False])
+def test_what_else_is_said_of_a_region(tmp_path, has_region):
+    """A choice of a labeled region is no region; of one without labels, its tokens are missing."""
+    value = {"start": 27, "end": 31, "text": "Oslo", "choices": ["sure"]}
+    choice = {"value": value, "id": "r27", "from_name": "c", "type": "choices"}
+    result = [*ANNOTATION["result"][: 3 if has_region else 2], choice]
+    (doc,), report = read(tmp_path, [{**TASK, "annotations": [change(result=result)]}])
+    assert tags_of(doc)[-2] == ("B-LOC" if has_region else "-")
+    assert tags_of(doc)[2] == "O"
+    assert list(found(report).values()) == [1]
+
+
+def test_labels_of_images(tmp_path):
+    image = {"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["LOGO"]}
+    result = [*ANNOTATION["result"], {"value": image, "id": "i", "type": "rectanglelabels"}]
+    (doc,), report = read(tmp_path, [{**TASK, "annotations": [change(result=result)]}])
+    assert ents_of(doc) == ENTS and "-" not in tags_of(doc)
+    assert "rectanglelabels (record 1, line 1)" in report.message()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
-from spacy_bert_ner.formats import Report, read_docs, write_docs
+from spacy_bert_ner.formats import Report, doccano, read_docs, write_docs
 from spacy_bert_ner.formats.files import RECORD_KEY
 from spacy_bert_ner.formats.spans import get_scores
 from spacy_bert_ner.scores import SOURCE
@@ -213,7 +213,8 @@ def test_random_texts(tmp_path, name, docs):
     assert [doc.text for doc in read] == [doc.text for doc in docs]
     assert [words_of(doc) for doc in read] == [words_of(doc) for doc in docs]
     assert [tags_of(doc) for doc in read] == [tags_of(doc) for doc in docs]
-    assert not report.findings
+    # Which is told wherever other tools may count otherwise.
+    assert set(report.findings) <= {doccano.WIDE}
 
 
 WORDS = TEXTS.filter(lambda text: text and not text.isspace())

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from spacy_bert_ner.formats import FormatError, Report
@@ -61,8 +63,10 @@ def test_others_may_be_missing():
         (module.UNLABELED, [(0, 4, None)], [0]),
         (module.UNLABELED, [(0, 4, "")], [0]),
         (module.UNLABELED, [(0, 4, " \n")], [0]),
-        (module.UNLABELED, [(0, 4, 3)], [0]),
-        (module.UNLABELED, [(0, 4, ["X"])], [0]),
+        (module.NUMBERED, [(0, 4, 3)], [0]),
+        (module.NUMBERED, [(0, 4, ["X"])], [0]),
+        (module.NUMBERED, [(0, 4, 2.0)], [0]),
+        (module.NUMBERED, [(0, 4, {"a": 1})], [0]),
     ],
 )
 def test_spans_that_do_not_fit(what, spans, missing):
@@ -127,7 +131,9 @@ def test_offsets_that_are_no_place(start, end):
     doc, report = make([(start, end, "X"), (20, 28, "LOC")])
     assert tags_of(doc) == ["-"] * 5 + ["B-LOC"] + ["-"] * 2
     assert found(report) == {module.UNPLACED: 1}
-    assert f"? (X, {start}–{end}, record 3)" in report.message()
+    shown = f"{json.dumps(start)}–{json.dumps(end)}"
+    assert f"? (X, {shown}, record 3, line 1)" in report.message()
+    assert "whole numbers" in report.message()
 
 
 def test_label_with_half_of_a_pair():
@@ -138,8 +144,8 @@ def test_label_with_half_of_a_pair():
 def test_all_are_counted_and_five_shown():
     _, report = make([(i, i + 2, "X") for i in (0, 5, 10, 20, 22, 24)])
     assert found(report) == {module.MISALIGNED: 6}
-    shown = "'An' (X, 0–2, record 3), 'Be' (X, 5–7, record 3), 'li' (X, 10–12, record 3), "
-    shown += "'Ne' (X, 20–22, record 3), 'w-' (X, 22–24, record 3), …"
+    places = ["'An' (X, 0–2", "'Be' (X, 5–7", "'li' (X, 10–12", "'Ne' (X, 20–22", "'w-' (X, 22–24"]
+    shown = "".join(f"{place}, record 3, line 1), " for place in places) + "…"
     assert report.message() == f"6 {module.MISALIGNED}: {shown}"
 
 

@@ -63,7 +63,7 @@ def test_long_values(tmp_path):
     assert meta_of(docs[0]) == {"b": "z" * 1000}
     (what,) = found(report)
     assert what.startswith("values of other columns have more than 1000 characters")
-    assert report.findings[what].shown == ["'a' (record 1)"]
+    assert report.findings[what].shown == ["'a' (record 1, line 2)"]
 
 
 def test_is_what_the_module_writes(tmp_path):

@@ -66,5 +66,7 @@ def test_entities_are_counted(tmp_path, name):
 def test_too_long(tmp_path, monkeypatch, name):
     monkeypatch.setattr(NLP, "max_length", 3)
     (tmp_path / "a.txt").write_text("abcd", encoding="utf-8")
-    with pytest.raises(FormatError, match=r"line 1 of .*a.txt: \[E088\] Text of length 4 .* of 3"):
+    with pytest.raises(
+        FormatError, match=r"line 1 of .*a.txt: its text has 4 characters, and .* is 3. Split"
+    ):
         list(read_docs(tmp_path / "a.txt", NLP, name))

@@ -1,0 +1,51 @@
+"""Tags of any scheme, and the entities that they spell."""
+
+import re
+from typing import List, Optional, Sequence
+
+from spacy.tokens import Doc, Span
+
+# Prefixes of all schemes in use that begin and that end an entity.
+BEGINS, ENDS = "BUS", "USLE"
+MISSING = "-"
+TAG = re.compile(r"(O|-|[BILUES]-.+)$")
+KINDS = "Tags are O, - for missing, or one of B I L U E S, a hyphen and a label"
+
+
+def is_tag(text: str) -> bool:
+    return TAG.match(text.strip()) is not None
+
+
+def explain_tag(text: str) -> str:
+    """RETURNS (str): Why a text is no tag, and the way out."""
+    label = text.strip()
+    if label.isupper() and label.isalpha():
+        return (
+            f"the label {label!r} has no prefix: write B-{label} where an entity begins, and "
+            f"I-{label} where it goes on"
+        )
+    return f"{text!r} is no tag. {KINDS}"
+
+
+def set_ents(doc: Doc, tags: List[str], starts: Optional[Sequence[object]] = None) -> None:
+    """Read tags of any scheme: an entity ends where its prefix says so, where its label changes,
+    where another begins, and at the end of a sentence.
+
+    starts (Optional[Sequence[object]]): Of each token, whether a sentence begins with it.
+    """
+    spans: List[Span] = []
+    missing: List[Span] = []
+    open_label = ""
+    for i, (tag, is_start) in enumerate(zip(tags, starts or [False] * len(tags))):
+        prefix, _, label = tag.partition("-")
+        if tag == MISSING:
+            missing.append(doc[i : i + 1])
+        if not label:
+            open_label = ""
+            continue
+        if label == open_label and prefix not in BEGINS and not is_start:
+            spans[-1] = Span(doc, spans[-1].start, i + 1, label=label)
+        else:
+            spans.append(Span(doc, i, i + 1, label=label))
+        open_label = "" if prefix in ENDS else label
+    doc.set_ents(spans, missing=missing, default="outside")

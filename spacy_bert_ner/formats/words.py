@@ -1,0 +1,85 @@
+"""Records of words and their tags, as datasets of Hugging Face have them, and spaCy's training
+data."""
+
+from typing import Any, List, Optional
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.util import get_words_and_spaces
+
+from .files import Record, check_length, check_text, keep_fields
+from .tags import explain_tag, is_tag, set_ents
+
+WORDS_KEYS = ("tokens", "words")
+TAGS_KEYS = ("ner_tags", "tags", "ner", "entities", "labels")
+
+
+def has_words(record: Record) -> bool:
+    """Whether a record has words: strings in a list, and either no text, or tags."""
+    words = _get_words(record)
+    return words is not None and ("text" not in record.data or _get_tags(record) is not None)
+
+
+def _get_words(record: Record) -> Optional[List[Any]]:
+    for key in WORDS_KEYS:
+        words = record.data.get(key)
+        if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
+            return words
+    return None
+
+
+def _get_tags(record: Record) -> Optional[str]:
+    """The key of tags: all strings, or all numbers."""
+    for key in TAGS_KEYS:
+        tags = record.data.get(key)
+        if isinstance(tags, list) and tags and {type(tag) for tag in tags} <= {int, str}:
+            return key
+    return None
+
+
+def read_words(nlp: Language, record: Record) -> Doc:
+    """Read a record of words, with tags of any scheme or without.
+
+    RETURNS (Doc): A document of these words. White space between them is unknown, unless there is a
+        text as well.
+    RAISES (ValueError): For words without characters, for tags that are none, or too many or few.
+    """
+    words = _get_words(record) or []
+    record.check_unicode("".join(words), "words")
+    if "" in words:
+        raise record.error(f"its word {words.index('') + 1} is empty. Leave it out, with its tag.")
+    check_length(nlp, record, sum(map(len, words)))
+    doc = _make_doc(nlp, record, words)
+    keep_fields(doc, record)
+    key = _get_tags(record)
+    if key is not None:
+        set_ents(doc, _check_tags(record, key, len(words)))
+    return doc
+
+
+def _make_doc(nlp: Language, record: Record, words: List[str]) -> Doc:
+    text = record.data.get("text")
+    if text is None:
+        return Doc(nlp.vocab, words=words)
+    check_text(nlp, record, text)
+    if "".join("".join(words).split()) != "".join(text.split()):
+        raise record.error("its words aren't those of its text. Leave out one of them.")
+    spaced = get_words_and_spaces(words, text)
+    # White space that is a token would have no tag.
+    return Doc(nlp.vocab, *spaced) if spaced[0] == words else Doc(nlp.vocab, words=words)
+
+
+def _check_tags(record: Record, key: str, n_words: int) -> List[str]:
+    tags = record.data[key]
+    if len(tags) != n_words:
+        raise record.error(f"it has {n_words} words and {len(tags)} {key}. Give each word a tag.")
+    for tag in tags:
+        if not isinstance(tag, str):
+            raise record.error(
+                f"its {key} are numbers, such as {tag}. Write their names, which the dataset knows: "
+                f"dataset.features[{key!r}].feature.names"
+            )
+        record.check_unicode(tag, key)
+        if not is_tag(tag):
+            raise record.error(f"in its {key}, {explain_tag(tag)}.")
+    return [tag.strip() for tag in tags]
