@@ -24,13 +24,14 @@ from spacy.util import logger
 from wasabi import table
 
 from . import __version__
+from .errors import UserError
 from .formats import Report, check_column, check_format, get_writer, read_docs
 from .formats.files import RECORD_KEY
 from .formats.output import check_target, get_stream
 from .formats.part import open_part
 from .formats.progress import Progress
 from .formats.spans import get_scores
-from .pipelines import check_sets_ents, explain_pipeline, load_pipeline
+from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 from .zones import bounded_zone
 
 # Where documents have the output of the encoder, as spaCy keeps extensions.
@@ -88,8 +89,9 @@ def annotate(
         check_target(output_path, [input_path])
     report = Report(skip_broken=skip_broken)
     nlp = load_pipeline(pipeline)
-    if not keep_ents:
-        check_sets_ents(nlp, pipeline)
+    no_ents = None if keep_ents else explain_no_ents(nlp, pipeline)
+    if no_ents is not None:
+        raise UserError(no_ents)
 
     def predict_batches() -> Generator[Iterator[Doc], None, None]:
         with Progress(input_path, source, report) as progress:

@@ -1,9 +1,12 @@
 """Train the cells of a small grid, and tell which is better by how much."""
 
 import hashlib
+import shlex
 import subprocess
 import sys
+import textwrap
 import time
+from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -16,12 +19,22 @@ from spacy.tokens import Doc
 from spacy.util import load_config, logger
 
 from .annotate import predict
+from .checks import report_unwritable
 from .errors import UserError
 from .formats import read_docs
 from .spec import Cell, Spec, check_spec
 from .types import Floats1d, Ints2d
 
 N_RESAMPLES = 2000
+# With fewer seeds or test documents, an interval would say more than is known.
+MIN_SEEDS, MIN_DOCS = 2, 10
+# Of a table of 80 columns: the names of systems, and what it has of them.
+NAME_WIDTH, WIDTHS = 13, (5, 6, 7, 5, 24, 6, 7)
+LEGEND = f"""\
+F1 from 0 to 100, mean over the seeds; dev.: standard deviation of test F1 over
+the seeds; difference: of test F1 from the first system, with its 95 % interval
+(too little data: fewer than {MIN_SEEDS} common seeds or {MIN_DOCS} test documents); train: time
+of one training; words/s: words read a second."""
 
 
 class Run(NamedTuple):
@@ -50,6 +63,8 @@ class Row(NamedTuple):
     deviation (Optional[float]): Standard deviation of `test` over the seeds, None for one.
     difference (Optional[Tuple[float, float, float]]): Of `test` from the first system, over the
         seeds that both have, and the ends of its 95 % interval.
+    is_enough (bool): Whether there are seeds and documents enough for the interval to mean
+        something.
     """
 
     cell: str
@@ -58,6 +73,7 @@ class Row(NamedTuple):
     test: float
     deviation: Optional[float]
     difference: Optional[Tuple[float, float, float]]
+    is_enough: bool
     train_seconds: float
     words_per_second: float
 
@@ -78,37 +94,85 @@ def compare(
     keep (bool): Whether to keep the trained pipelines. What was trained and not kept is then
         trained again.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Is told of each training that begins.
+    notify (Callable[[str], None]): Is told of each training that begins, and of the time that is
+        left.
     YIELDS (Run): All runs, in the order of cells and seeds.
     RAISES (ValueError): For what can't be trained, see `check_spec`, and for a training that fails,
         with what it printed. OSError: For files that aren't there, and for a folder that is there
         already and would have to be kept.
     """
     check_spec(spec)
-    output.mkdir(parents=True, exist_ok=True)
+    with report_unwritable(output):
+        output.mkdir(parents=True, exist_ok=True)
     results = output / "results.jsonl"
     done = _read_results(results)
+    planned = _plan(spec, output)
+    for plan in planned if keep else ():
+        if plan.folder.exists() and plan.key not in done:
+            raise UserError(
+                f"{plan.folder} already exists and wasn't created by this comparison. Move or "
+                "delete it."
+            )
+    todo = [p for p in planned if p.key not in done or (keep and not p.folder.exists())]
+    n_trainings = len(todo)
+    for plan in planned:
+        if plan in todo:
+            count = f"training {n_trainings - len(todo) + 1} of {n_trainings}"
+            notify(f"Training {plan.cell.name}, seed {plan.seed}: {count}{_tell_left(todo, done)}")
+            todo = [other for other in todo if other.key != plan.key]
+            with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
+                path = Path(temporary) / "pipeline"
+                done[plan.key] = _run(spec, plan, path, use_gpu)
+                with report_unwritable(results):
+                    line = [done[plan.key]._asdict()]
+                    srsly.write_jsonl(results, line, append=True, append_new_line=False)
+                if keep:
+                    path.rename(plan.folder)
+        yield done[plan.key]._replace(cell=plan.cell.name)
+
+
+class Planned(NamedTuple):
+    """A training of a comparison.
+
+    key (str): Tells whether a result is that of it.
+    folder (Path): Where the pipeline is kept, if it is.
+    """
+
+    cell: Cell
+    seed: int
+    key: str
+    folder: Path
+
+
+def _plan(spec: Spec, output: Path) -> List[Planned]:
     data = [_digest(Path(path)) for path in spec.paths]
     planned = []
     for cell in spec.cells:
         settings = load_config(cell.config, interpolate=False).to_str()
         for seed in cell.seeds:
             key = _make_key([settings, cell.overrides, seed, spec.model, data])
-            planned.append((cell, seed, key, output / cell.get_folder(seed)))
-    for _, _, key, folder in planned if keep else ():
-        if folder.exists() and key not in done:
-            raise FileExistsError(f"{folder} isn't of this comparison: move it away.")
-    for cell, seed, key, folder in planned:
-        if key not in done or (keep and not folder.exists()):
-            notify(f"Training {cell.name}, seed {seed}")
-            with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
-                path = Path(temporary) / "pipeline"
-                done[key] = _run(spec, cell, seed, key, path, use_gpu)
-                line = [done[key]._asdict()]
-                srsly.write_jsonl(results, line, append=True, append_new_line=False)
-                if keep:
-                    path.rename(folder)
-        yield done[key]._replace(cell=cell.name)
+            planned.append(Planned(cell, seed, key, output / cell.get_folder(seed)))
+    return planned
+
+
+def _tell_left(todo: Sequence[Planned], done: Dict[str, Run]) -> str:
+    """About how long trainings will take, by those of the same system, else by all; nothing if
+    there are none."""
+    times: Dict[str, List[float]] = defaultdict(list)
+    for run in done.values():
+        times[run.cell].append(run.train_seconds)
+    if not times:
+        return ""
+    means = {name: numpy.mean(seconds) for name, seconds in times.items()}
+    mean = numpy.mean(list(means.values()))
+    return f", about {format_time(sum(means.get(plan.cell.name, mean) for plan in todo))} left"
+
+
+def format_time(seconds: float) -> str:
+    """RETURNS (str): A time for people: "40 s", "12 min", "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _read_results(path: Path) -> Dict[str, Run]:
@@ -125,8 +189,8 @@ def _read_results(path: Path) -> Dict[str, Run]:
             run = Run(**srsly.json_loads(line))
         except (ValueError, TypeError) as error:
             raise UserError(
-                f"Line {number} of {path} is no result ({error}): delete it, and what it was is "
-                "trained again."
+                f"Line {number} of {path} is no result ({error}). Delete the line; its training "
+                "is then repeated."
             ) from error
         done[run.key] = run
     return done
@@ -147,7 +211,8 @@ def _make_key(facts: List[Any]) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def _run(spec: Spec, cell: Cell, seed: int, key: str, folder: Path, use_gpu: int) -> Run:
+def _run(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> Run:
+    cell, seed = plan.cell, plan.seed
     overrides = {
         "paths.train": spec.train,
         "paths.dev": spec.dev,
@@ -165,15 +230,16 @@ def _run(spec: Spec, cell: Cell, seed: int, key: str, folder: Path, use_gpu: int
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise UserError(
-            f"Training '{cell.name}' with seed {seed} has failed. What is done stays; mend this, "
-            f"and run it again.\n{' '.join(command)}\n{result.stdout}{result.stderr}"
+            f"Training '{cell.name}' with seed {seed} has failed. Finished trainings are kept: fix "
+            "this, and run the same command again.\n"
+            f"{shlex.join(command)}\n{result.stdout}{result.stderr}"
         )
     seconds = time.perf_counter() - start
     nlp = spacy.load(folder / spec.model)
     counts, speed = {}, 0.0
     for split, path in (("dev", spec.dev), ("test", spec.test)):
         counts[split], speed = count(nlp, Path(path))
-    return Run(cell.name, seed, key, counts, round(seconds, 1), round(speed, 1))
+    return Run(cell.name, seed, plan.key, counts, round(seconds, 1), round(speed, 1))
 
 
 def count(nlp: Language, path: Path) -> Tuple[List[List[int]], float]:
@@ -225,6 +291,7 @@ def summarize(spec: Spec, runs: Sequence[Run]) -> List[Row]:
                 test=float(scores.mean()),
                 deviation=float(scores.std(ddof=1)) if len(own) > 1 else None,
                 difference=difference,
+                is_enough=len(common) >= MIN_SEEDS and test.shape[1] >= MIN_DOCS,
                 train_seconds=float(numpy.mean([run.train_seconds for run in own.values()])),
                 words_per_second=float(numpy.mean([run.words_per_second for run in own.values()])),
             )
@@ -265,13 +332,35 @@ def format_markdown(rows: Sequence[Row]) -> str:
         "| system | seeds | dev F1 | test F1 | deviation | difference (95 %) | training | words/s |"
     ]
     lines.append("| --- " * 8 + "|")
-    for row in rows:
-        deviation = "" if row.deviation is None else f"{row.deviation:.2f}"
-        difference = ""
-        if row.difference is not None:
-            difference = "{:+.2f} ({:+.2f} to {:+.2f})".format(*row.difference)
-        lines.append(
-            f"| {row.cell} | {row.n_seeds} | {row.dev:.2f} | {row.test:.2f} | {deviation} "
-            f"| {difference} | {row.train_seconds:.0f} s | {row.words_per_second:.0f} |"
-        )
+    lines += [f"| {row.cell} | {' | '.join(_cells(row))} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """RETURNS (str): A table of at most 80 columns, with what it shows below it."""
+    header = ("seeds", "dev F1", "test F1", "dev.", "difference (95 %)", "train", "words/s")
+    lines = []
+    for name, cells in [("system", header), *((row.cell, _cells(row)) for row in rows)]:
+        first, *more = textwrap.wrap(name, NAME_WIDTH)
+        columns = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS))
+        lines += [f"{first:{NAME_WIDTH}} {columns}", *more]
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:], rule, LEGEND]) + "\n"
+
+
+def _cells(row: Row) -> Tuple[str, ...]:
+    """What a table has of a system, without its name."""
+    difference = ""
+    if row.difference is not None:
+        mean, low, high = row.difference
+        interval = f"{low:+.2f} to {high:+.2f}" if row.is_enough else "too little data"
+        difference = f"{mean:+.2f} ({interval})"
+    return (
+        str(row.n_seeds),
+        f"{row.dev:.2f}",
+        f"{row.test:.2f}",
+        "" if row.deviation is None else f"{row.deviation:.2f}",
+        difference,
+        format_time(row.train_seconds),
+        f"{row.words_per_second:.0f}",
+    )

@@ -15,6 +15,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from .annotations import write_entities
+from .errors import warn
 from .gold import get_gold, get_labels, report_gold
 from .hf.protocol import CheckpointLoader
 from .layers.linear_crf import get_transitions, has_transitions
@@ -355,7 +356,7 @@ class BertNER(TrainablePipe):
         self._reported |= report.unknown_labels
         message = report.message()
         if message:
-            logger.warning("[%s] %s", self.name, message)
+            warn(f"[{self.name}] {message}")
         filled = (example.x for example in get_examples() if len(example.x))
         sample = list(islice(filled, 10))
         Y: List[Any] = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]

@@ -5,21 +5,23 @@ import sys
 from collections import defaultdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
+import spacy
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Corpus as SpacyCorpus
 from spacy.training import Example
-from spacy.util import logger
 
-from .errors import UserError
+from .errors import UserError, warn
 from .findings import show
 from .formats import FORMATS, FormatError, Report, check_format, read_docs
 
 # They have no entities to learn: of a folder, a text is no training data.
 UNLABELED = ("text", "lines", "csv", "tsv", "html")
+# What was logged: spaCy makes its readers twice, for initialization and for training.
+SHOWN: Set[str] = set()
 
 
 def create_corpus_reader(
@@ -30,13 +32,16 @@ def create_corpus_reader(
     gold_preproc: bool = False,
     augmenter: Optional[Callable] = None,
 ) -> Callable[[Language], Iterable[Example]]:
-    """Construct a Corpus, see its `__init__` for the settings.
+    """Construct a Corpus, see its `__init__` for the settings. Its first document is read, since
+    training reads the development data only after it has loaded the encoder and deleted what it
+    saved before.
 
-    RAISES (ValueError): Without a path.
+    RAISES (ValueError): Without a path, and for data that aren't there, are empty, or can't be read
+        from the beginning.
     """
     if path is None:
         raise UserError(Errors.E913)
-    return Corpus(
+    corpus = Corpus(
         path,
         format=format,
         max_length=max_length,
@@ -44,6 +49,8 @@ def create_corpus_reader(
         gold_preproc=gold_preproc,
         augmenter=augmenter,
     )
+    corpus.check()
+    return corpus
 
 
 class Corpus(SpacyCorpus):
@@ -63,7 +70,6 @@ class Corpus(SpacyCorpus):
         if format is not None:
             check_format(self.path, format)
         self.format = format
-        self._is_reported = False
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """Read the data. What doesn't fit is shown, the first time.
@@ -72,11 +78,40 @@ class Corpus(SpacyCorpus):
         RAISES (ValueError): For a file that can't be read, or if there is none.
         """
         report = Report()
+        yield from self.read(nlp, report)
+        message = f"[{self.path}] {report.message()}"
+        if report.message() and message not in SHOWN:
+            SHOWN.add(message)
+            warn(message)
+
+    def read(self, nlp: Language, report: Report) -> Iterator[Example]:
+        """Read the data.
+
+        report (Report): Counts what doesn't fit.
+        YIELDS (Example): The examples.
+        RAISES (ValueError): For a file that can't be read, or if there is none.
+        """
         yield from self._make_all(nlp, self._read(nlp, report), report)
-        message = report.message()
-        if message and not self._is_reported:
-            self._is_reported = True
-            logger.warning("[%s] %s", self.path, message)
+
+    def check(self) -> None:
+        """Read the first document. Pipes and devices, which can be read once only, are left alone.
+
+        RAISES (ValueError): If there is none, or it can't be read.
+        """
+        if not self.path.exists():
+            raise FormatError(
+                f"There is no file or folder {self.path}. Set the path in [corpora], in most "
+                "configs with --paths.train or --paths.dev."
+            )
+        if not (self.path.is_file() or self.path.is_dir()):
+            return
+        nlp = spacy.blank("xx")
+        nlp.max_length = sys.maxsize
+        if next(self._read(nlp, Report()), None) is None:
+            raise FormatError(
+                f"There is no document with words in {self.path}. Check what it holds, or name "
+                "other data, in most configs with --paths.train or --paths.dev."
+            )
 
     def _read(self, nlp: Language, report: Report) -> Iterator[Doc]:
         paths = self._find_files()

@@ -11,6 +11,7 @@ from spacy.training import Example
 
 from .chars import visible_tokens
 from .findings import Finding, show
+from .formats.report import Report
 from .formats.spans import INCORRECT_KEY
 from .gold import GoldReport
 
@@ -168,6 +169,7 @@ class SplitReport:
     gold (Dict[str, GoldReport]): By component, the entities that it can't learn.
     encoders (Dict[str, EncoderReport]): By component, the documents as its encoder reads them.
     train (Optional[SplitReport]): The split to compare with.
+    reading (Report): What the reader couldn't read as it stands, if it is ours.
     is_whole (bool): Whether there are no more documents than those read.
     n_docs, n_tokens (int): Documents, and tokens as they are annotated.
     n_unannotated, n_missing (int): Documents without annotation of entities, and tokens, theirs
@@ -181,6 +183,7 @@ class SplitReport:
     gold: Dict[str, GoldReport]
     encoders: Dict[str, EncoderReport]
     train: Optional["SplitReport"] = None
+    reading: Report = field(default_factory=Report)
     is_whole: bool = True
     n_docs: int = 0
     n_tokens: int = 0
@@ -245,7 +248,7 @@ class SplitReport:
 
     def as_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What was counted, for JSON."""
-        findings = [self.repeated, self.unread]
+        findings = [*self.reading.findings.values(), self.repeated, self.unread]
         if self.train:
             findings += [self.in_train, self.unseen]
         return {

@@ -1,6 +1,7 @@
 """A corpus as the pipeline of a config is trained on it: each split is read once, a document at a
 time."""
 
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
@@ -17,6 +18,7 @@ from thinc.api import Model
 
 from .checks import load_blank
 from .component import BertNER
+from .corpus import Corpus
 from .data_report import DataReport, EncoderReport, SplitReport
 from .errors import UserError
 from .gold import get_sentence_setters, make_gold_report
@@ -91,7 +93,9 @@ def _read(nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[i
     """Count the examples of a corpus. An encoder sees the sentence marks of components before it,
     as in training."""
     setters = get_sentence_setters(nlp)
-    examples = iter(corpus(nlp))
+    # What our reader finds is shown with the rest, not logged.
+    read = partial(corpus.read, report=split.reading) if isinstance(corpus, Corpus) else corpus
+    examples = iter(read(nlp))
     for example in islice(examples, limit):
         doc = example.predicted.copy()
         for name, pipe in nlp.components:

@@ -5,7 +5,11 @@ import sys
 import textwrap
 from typing import Any, Optional
 
+from spacy.util import logger
 from thinc.api import ConfigValidationError
+
+# Date and level, which spaCy's logger puts before a message.
+LOG_PREFIX = len("[2000-01-01 00:00:00,000] [WARNING] ")
 
 
 class UserError(ConfigValidationError):
@@ -37,19 +41,30 @@ def explain(error: Exception) -> Optional[str]:
     return None
 
 
-def wrap(text: str, *, indent: str = "") -> str:
+def wrap(text: str, *, taken: int = 0, indent: str = "") -> str:
     """Break the lines of a message between words where a terminal ends. Elsewhere, as in logs, they
     stay whole.
 
-    indent (str): What to put before all lines but the first of each.
+    taken (int): Columns of the first line that are taken.
+    indent (str): What to put before all that follows the beginning of a line.
     RETURNS (str): The message.
     """
     if not sys.stderr.isatty():
         return text
     wrapper = textwrap.TextWrapper(
         width=shutil.get_terminal_size().columns,
+        initial_indent=" " * taken,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return "\n".join(wrapper.fill(line) for line in text.split("\n"))
+    lines = []
+    for line in text.split("\n"):
+        lines.append(wrapper.fill(line)[len(wrapper.initial_indent) :])
+        wrapper.initial_indent = ""
+    return "\n".join(lines)
+
+
+def warn(text: str) -> None:
+    """Log a warning, broken between words in a terminal."""
+    logger.warning("%s", wrap(text, taken=LOG_PREFIX, indent="    "))

@@ -42,23 +42,23 @@ def explain_pipeline(name: str) -> Iterator[None]:
         raise UserError(f"The pipeline '{name}' can't predict: {error}") from error
 
 
-def check_sets_ents(nlp: Language, name: str) -> None:
-    """Check that a pipeline may find entities. Components of others may set some without saying so.
+def explain_no_ents(nlp: Language, name: str) -> Optional[str]:
+    """Tell why a pipeline finds no entities, where that is certain. Components that aren't spaCy's
+    or ours may set some without saying so.
 
     name (str): The name or path of the pipeline.
-    RAISES (UserError): If it is certain that there will be none.
+    RETURNS (Optional[str]): The reason and the way out; None if it may find some.
     """
     if any(_sets_ents(nlp, key, pipe) is not False for key, pipe in nlp.pipeline):
-        return
+        return None
     for key, pipe in nlp.pipeline:
         if _get_setting(pipe) is False:
-            raise UserError(
+            return (
                 f"The pipeline '{name}' sets no entities: '{key}' has annotate_ents = false, and "
-                f"writes to doc.spans only. Set it to true in [components.{key}] of its "
-                "config.cfg."
+                f"writes to doc.spans only. Set it to true in [components.{key}] of its config.cfg."
             )
     names = ", ".join(nlp.pipe_names) or "none"
-    raise UserError(
+    return (
         f"The pipeline '{name}' sets no entities (its components: {names}). Name one with "
         "bert_ner, ner or entity_ruler."
     )

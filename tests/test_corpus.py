@@ -46,10 +46,11 @@ def shown(monkeypatch):
     return messages
 
 
-def test_is_registered():
+def test_is_registered(tmp_path):
     reader = registry.readers.get("spacy-bert-ner.Corpus.v1")
     assert reader is create_corpus_reader
-    assert isinstance(reader("a.jsonl"), Corpus)
+    path = write(tmp_path / "a.jsonl", [{"text": "a"}])
+    assert isinstance(reader(path), Corpus)
 
 
 def test_no_path():

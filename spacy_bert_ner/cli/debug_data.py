@@ -146,8 +146,9 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
 
 def _print_gold(msg: "Printer", report: "DataReport") -> None:
     for name, split in report.splits.items():
-        if split.unread.n:
-            msg.warn(f"{name}: {split.unread.line()}")
+        for finding in (*split.reading.findings.values(), split.unread):
+            if finding.n:
+                msg.warn(f"{name}: {finding.line()}")
     for component in report.labels:
         msg.divider(f"Entities, as '{component}' learns them")
         for name, split in report.splits.items():

@@ -3,6 +3,8 @@ from typing import Any, Optional
 
 from typer import Argument, Option, echo
 
+from ..errors import UserError
+
 # fmt: off
 
 
@@ -46,7 +48,6 @@ def from_hf_cli(
 def _read_labels(path: Optional[Path]) -> Any:
     import srsly
 
-    from ..errors import UserError
 
     if path is None:
         return None

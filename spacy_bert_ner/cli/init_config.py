@@ -3,6 +3,8 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
+from ..errors import UserError
+
 # fmt: off
 
 
@@ -26,7 +28,6 @@ def init_config_cli(
     from shlex import quote
 
     from ..checks import check_output, report_unwritable
-    from ..errors import UserError
     from ..formats.output import replace_file
     from ..init_config import init_config
 

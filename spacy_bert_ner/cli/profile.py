@@ -4,6 +4,7 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
+from ..errors import UserError, wrap
 from .convert import FORMATS, READ_ONLY
 
 # fmt: off
@@ -23,9 +24,8 @@ def profile_cli(
     Reads the texts of a file as nlp.pipe does: time by component, and in the encoder and in
     bert_ner by what they do.
     """
-    from ..errors import UserError, wrap
     from ..formats import read_docs
-    from ..pipelines import check_sets_ents, explain_pipeline, load_pipeline
+    from ..pipelines import explain_no_ents, explain_pipeline, load_pipeline
     from ..profile import format_profile, profile
 
     nlp = load_pipeline(pipeline)
@@ -33,11 +33,10 @@ def profile_cli(
     first = next((text.strip() for text in texts if text.strip()), None)
     if first is None:
         raise UserError(f"{input_path} has no text to read: name a file that has.")
+    no_ents = explain_no_ents(nlp, pipeline)
+    if no_ents is not None:
+        echo(wrap(f"Warning: {no_ents}"), err=True)
     with explain_pipeline(pipeline):
         nlp(first[:1000])
         result = profile(nlp, texts, batch_size=batch_size or nlp.batch_size)
     echo(format_profile(result))
-    try:
-        check_sets_ents(nlp, pipeline)
-    except UserError as error:
-        echo(wrap(f"Warning: {error}"), err=True)
