@@ -2,14 +2,15 @@
 
 import hashlib
 import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
 import time
 from collections import defaultdict
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import spacy
@@ -22,6 +23,8 @@ from .annotate import predict
 from .checks import report_unwritable
 from .errors import UserError
 from .formats import read_docs
+from .formats.output import open_locked, sync
+from .markdown import escape
 from .spec import Cell, Spec, check_spec
 from .types import Floats1d, Ints2d
 
@@ -105,30 +108,43 @@ def compare(
     with report_unwritable(output):
         output.mkdir(parents=True, exist_ok=True)
     results = output / "results.jsonl"
-    done = _read_results(results)
-    planned = _plan(spec, output)
-    for plan in planned if keep else ():
-        if plan.folder.exists() and plan.key not in done:
-            raise UserError(
-                f"{plan.folder} already exists and wasn't created by this comparison. Move or "
-                "delete it."
-            )
-    todo = [p for p in planned if p.key not in done or (keep and not p.folder.exists())]
-    n_trainings = len(todo)
-    for plan in planned:
-        if plan in todo:
-            count = f"training {n_trainings - len(todo) + 1} of {n_trainings}"
-            notify(f"Training {plan.cell.name}, seed {plan.seed}: {count}{_tell_left(todo, done)}")
-            todo = [other for other in todo if other.key != plan.key]
-            with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
-                path = Path(temporary) / "pipeline"
-                done[plan.key] = _run(spec, plan, path, use_gpu)
-                with report_unwritable(results):
-                    line = [done[plan.key]._asdict()]
-                    srsly.write_jsonl(results, line, append=True, append_new_line=False)
-                if keep:
-                    path.rename(plan.folder)
-        yield done[plan.key]._replace(cell=plan.cell.name)
+    with open_locked(results) as file:
+        done = _read_results(results, file)
+        planned = _plan(spec, output)
+        for plan in planned if keep else ():
+            if plan.folder.exists() and plan.key not in done:
+                raise UserError(
+                    f"{plan.folder} already exists and wasn't created by this comparison. Move or "
+                    "delete it."
+                )
+        todo = [p for p in planned if p.key not in done or (keep and not p.folder.exists())]
+        n_trainings = len(todo)
+        for plan in planned:
+            if plan in todo:
+                count = f"training {n_trainings - len(todo) + 1} of {n_trainings}"
+                left = _tell_left(todo, done)
+                notify(f"Training {plan.cell.name}, seed {plan.seed}: {count}{left}")
+                todo = [other for other in todo if other.key != plan.key]
+                with _make_folder(output / ".training") as temporary:
+                    path = temporary / "pipeline"
+                    run = done[plan.key] = _run(spec, plan, path, use_gpu)
+                    file.write(f"{srsly.json_dumps(run._asdict())}\n".encode())
+                    sync(file, results)
+                    if keep:
+                        path.rename(plan.folder)
+            yield done[plan.key]._replace(cell=plan.cell.name)
+
+
+@contextmanager
+def _make_folder(path: Path) -> Iterator[Path]:
+    """A folder that is gone in the end. It has one name, so that what a killed process has left is
+    gone with the next."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class Planned(NamedTuple):
@@ -175,25 +191,40 @@ def format_time(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _read_results(path: Path) -> Dict[str, Run]:
-    """RETURNS (Dict[str, Run]): The results that are there, by their keys. A line that was cut off
-    when a process ended is taken away.
+def _read_results(path: Path, file: IO[bytes]) -> Dict[str, Run]:
+    """RETURNS (Dict[str, Run]): The existing results, by their keys. A line that was cut off when a
+    process ended is taken away, so that the next one can be added.
     RAISES (ValueError): For a line that is no result.
     """
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-    if lines[-1]:
-        path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
+    data = file.read()
+    n_good = data.rfind(b"\n") + 1
+    if n_good < len(data):
+        file.truncate(n_good)
+    file.seek(n_good)
     done = {}
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, line in enumerate(data[:n_good].splitlines(), start=1):
         try:
-            run = Run(**srsly.json_loads(line))
-        except (ValueError, TypeError) as error:
+            run = _check_run(Run(**srsly.json_loads(line)))
+        except (ValueError, TypeError, KeyError) as error:
             raise UserError(
                 f"Line {number} of {path} is no result ({error}). Delete the line; its training "
                 "is then repeated."
             ) from error
         done[run.key] = run
     return done
+
+
+def _check_run(run: Run) -> Run:
+    """RAISES (KeyError, TypeError, ValueError): For values that a result doesn't have."""
+    for split in ("dev", "test"):
+        counts = numpy.asarray(run.counts[split])
+        if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype.kind != "i":
+            raise ValueError(f"its counts of {split} aren't three numbers a document")
+    if not all(isinstance(value, str) for value in (run.cell, run.key)):
+        raise TypeError("its names aren't strings")
+    if not all(type(value) in (int, float) for value in (run.train_seconds, run.words_per_second)):
+        raise TypeError("its times aren't numbers")
+    return run
 
 
 def _digest(path: Path) -> str:
@@ -332,7 +363,7 @@ def format_markdown(rows: Sequence[Row]) -> str:
         "| system | seeds | dev F1 | test F1 | deviation | difference (95 %) | training | words/s |"
     ]
     lines.append("| --- " * 8 + "|")
-    lines += [f"| {row.cell} | {' | '.join(_cells(row))} |" for row in rows]
+    lines += [f"| {escape(row.cell)} | {' | '.join(_cells(row))} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 

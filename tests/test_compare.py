@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import re
 from dataclasses import replace
@@ -14,8 +15,10 @@ from spacy.tokens import DocBin
 from spacy.util import load_config, load_model_from_config
 from typer.testing import CliRunner
 
+from spacy_bert_ner import compare as module
 from spacy_bert_ner.cli import app
 from spacy_bert_ner.compare import (
+    Row,
     Run,
     compare,
     format_markdown,
@@ -26,11 +29,20 @@ from spacy_bert_ner.compare import (
     summarize,
 )
 from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.formats.output import open_locked
 from spacy_bert_ner.spec import check_spec, read_spec
 
 from .test_project import CONFIGS, ROOT
 
 (CONFIG,) = [path for path in CONFIGS if path.stem == "bert_ner"]
+RESULT = {
+    "cell": "a",
+    "seed": 1,
+    "key": "k",
+    "counts": {"dev": [[1, 2, 3]], "test": [[1, 2, 3]]},
+    "train_seconds": 1.0,
+    "words_per_second": 1.0,
+}
 
 
 def run_cli(*args):
@@ -193,10 +205,46 @@ def test_no_such_gpu(spec_path, tmp_path):
     assert "Can't use GPU 99" in result.output
 
 
-def test_broken_journal(spec_path, tmp_path):
-    (tmp_path / "results.jsonl").write_text('{"cell": "a"}\n{}\n', encoding="utf-8")
-    with pytest.raises(ValueError, match="Line 1 of .*results.jsonl is no result"):
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"cell": "a"},
+        [],
+        {**RESULT, "counts": {}},
+        {**RESULT, "counts": {"dev": [[1, 2]], "test": [[1, 2, 3]]}},
+        {**RESULT, "counts": {"dev": [["1", 2, 3]], "test": [[1, 2, 3]]}},
+        {**RESULT, "train_seconds": "1"},
+        {**RESULT, "key": []},
+    ],
+)
+def test_broken_journal(spec_path, tmp_path, line):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f"{json.dumps(line)}\n{{}}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="Line 1 of .*results.jsonl is no result"):
         next(compare(read_spec(spec_path), tmp_path))
+    path.write_bytes(b"\xff\n")
+    with pytest.raises(UserError, match="Line 1 of .*results.jsonl is no result"):
+        next(compare(read_spec(spec_path), tmp_path))
+
+
+def test_two_comparisons(spec_path, tmp_path):
+    """In one folder, they would train the same, and remove each other's."""
+    match = r"results.jsonl: another process is writing it"
+    with open_locked(tmp_path / "results.jsonl"), pytest.raises(UserError, match=match):
+        next(compare(read_spec(spec_path), tmp_path))
+
+
+def test_what_a_killed_comparison_left(spec_path, tmp_path, monkeypatch):
+    """It is gone with the next one, and nothing is left of that."""
+    (tmp_path / "out" / ".training" / "pipeline").mkdir(parents=True)
+    monkeypatch.setattr(module, "_run", lambda *args: Run(**RESULT))
+    next(compare(read_spec(spec_path), tmp_path / "out"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.jsonl"]
+
+
+def test_names_in_markdown():
+    row = Row("a|b", 1, 1.0, 1.0, None, None, True, 1.0, 1.0)
+    assert format_markdown([row]).splitlines()[-1].startswith("| a\\|b | 1 |")
 
 
 @pytest.mark.parametrize(
