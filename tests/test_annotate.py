@@ -11,7 +11,7 @@ import pytest
 import spacy
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.tokens import DocBin
+from spacy.tokens import DocBin, Span
 from thinc.compat import has_gpu
 from typer.testing import CliRunner
 
@@ -30,6 +30,12 @@ TEXT = "Anna Berg lives in Oslo . She met Karl in New York ."
 @Language.component("test_parser")
 def parse(doc):
     doc.from_array(["HEAD", "DEP"], numpy.array([[0, 1], [2**64 - 1, 1]], dtype="uint64"))
+    return doc
+
+
+@Language.component("test_entities")
+def set_entities(doc):
+    doc.ents = [Span(doc, 0, 1, label="X")] * (doc[0].text == "Anna")
     return doc
 
 
@@ -351,12 +357,13 @@ def test_wrong_input(ruler_path, tmp_path, name, content):
         (["out.spacy", "--column", "a"], "the format 'text' has no columns, but csv and tsv have"),
         (["--restart"], "--restart is for an output file. Name that file, too."),
         (["--from", "html"], "'html' is only written"),
+        (["text.txt/out.jsonl"], "text.txt is a file, not a folder"),
         (["--to", "jsonl"], "--to jsonl is the format of an output file. Name that file, too."),
     ],
 )
 def test_wrong_formats(text_path, args, match):
-    """They are told before the pipeline is loaded."""
-    args = [text_path.parent / arg if arg.startswith("out") else arg for arg in args]
+    """They are reported before the pipeline is loaded."""
+    args = [text_path.parent / arg if "out" in arg and arg[0] != "-" else arg for arg in args]
     result = run("no-pipeline", text_path, *args)
     assert result.exit_code in (1, 2)
     assert match in plain(result)
@@ -381,6 +388,61 @@ def test_no_pipeline(text_path, tmp_path, name):
     assert result.exit_code == 1
     assert "E050" in plain(result) or "E053" in plain(result)
     assert list(tmp_path.iterdir()) == [text_path]
+
+
+def make_without_ents(name, folder):
+    """A pipeline that sets no entities, on disk."""
+    nlp = spacy.blank("en")
+    if name == "span_ruler":
+        nlp.add_pipe("span_ruler").add_patterns([{"label": "LOC", "pattern": "Oslo"}])
+    elif name == "sentencizer":
+        nlp.add_pipe("sentencizer")
+        nlp.add_pipe("merge_entities")
+    nlp.to_disk(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name,match",
+    [
+        ("empty", r"(its components: none). Name one with bert_ner, ner or entity_ruler"),
+        ("sentencizer", r"(its components: sentencizer, merge_entities). Name one with"),
+        ("span_ruler", "'span_ruler' has annotate_ents = false, and writes to doc.spans only"),
+    ],
+)
+def test_pipeline_that_sets_no_entities(text_path, tmp_path, name, match):
+    pipeline = make_without_ents(name, tmp_path / "pipeline")
+    result = run(pipeline, text_path, tmp_path / "a.jsonl")
+    assert result.exit_code == 1
+    assert f"{pipeline}' sets no entities" in plain(result) and match in plain(result)
+    assert not list(tmp_path.glob("a.*"))
+    # Those of the input are in the output then.
+    assert run(pipeline, text_path, tmp_path / "a.jsonl", "--keep-ents").exit_code == 0
+    result = CliRunner().invoke(app, ["profile", str(pipeline), str(text_path)])
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Warning: The pipeline") and match in result.stderr
+
+
+def test_bert_ner_that_sets_no_entities(tiny, text_path, tmp_path):
+    """Its config says so, and can be changed."""
+    tiny.get_pipe("bert_ner").cfg["annotate_ents"] = False
+    tiny.to_disk(tmp_path / "pipeline")
+    result = run(tmp_path / "pipeline", text_path)
+    assert result.exit_code == 1
+    assert "'bert_ner' has annotate_ents = false" in plain(result)
+
+
+def test_components_of_others(text_path, tmp_path):
+    """What they set isn't known before: that there were no entities is told in the end."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("test_entities")
+    nlp.to_disk(tmp_path / "pipeline")
+    result = run(tmp_path / "pipeline", text_path)
+    assert result.exit_code == 0 and "Anna" in result.stdout and result.stderr == ""
+    text_path.write_text("nobody", encoding="utf-8")
+    result = run(tmp_path / "pipeline", text_path)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "No entities were found in 1 document.\n"
 
 
 @pytest.mark.parametrize("command", ["annotate", "profile"])
@@ -426,6 +488,21 @@ def test_standard_output_is_no_file(ruler_path, text_path, tmp_path):
         subprocess.run([*command, "/dev/stdout", "--to", "lines"], stdout=file, check=True)
     assert path.read_text(encoding="utf-8") == f"before\n{TEXT}\n"
     assert sorted(tmp_path.iterdir()) == [path, text_path]
+
+
+@pytest.mark.parametrize("options", [[], ["/dev/stdout", "--to", "lines"]])
+def test_reader_that_is_gone(ruler_path, tmp_path, options):
+    """As after `| head -1`: nothing is told, and the command ends."""
+    source = tmp_path / "in"
+    source.write_text("Oslo and Bo\n" * 20, encoding="utf-8")
+    args = ["annotate", ruler_path, source, "--from", "lines", *options]
+    command = [sys.executable, "-m", "spacy", "bert-ner", *map(str, args)]
+    read, write = os.pipe()
+    process = subprocess.Popen(command, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    os.close(read)
+    assert process.communicate()[1] == b""
+    assert process.returncode == 1
 
 
 @pytest.mark.skipif(has_gpu, reason="there is a GPU")

@@ -30,7 +30,7 @@ from spacy_bert_ner.scores import make_span_group
 WRITTEN = [name for name, entry in FORMATS.items() if entry.writer]
 # What the system is asked for before it changes or opens a file.
 EVENTS = ("open", "os.rename", "os.remove", "os.truncate")
-WORDS = ["Anna", "Oslo", "Berg", "met", "in", "Bergen", "and", "Karl", "\U0001f600", "<b>", "Zürich"]
+WORDS = ["Anna", "Oslo", "Berg", "met", "in", "Bergen", "and", "Karl", "<b>", "Zürich"]
 
 
 class Counts(NamedTuple):
