@@ -24,7 +24,7 @@ from .heads import (
     get_model_class,
     split_state,
 )
-from .labels import LabelError, Reading, read_labels
+from .labels import LabelError, Reading, list_names, read_labels
 
 LabelsT = Union[Mapping[Any, Optional[str]], Sequence[str], None]
 # Where the config.json of an exported pipeline says what Hugging Face doesn't know of.
@@ -239,7 +239,10 @@ def _read_rows(
     scheme: Optional[str],
     settings: Dict[str, Any],
 ) -> Reading:
-    names = [config.id2label[i] for i in range(config.num_labels)]
+    try:
+        names = list_names(config.id2label)
+    except LabelError as error:
+        raise LabelError(f"'{name}': {error}") from error
     if labels is not None and not isinstance(labels, Mapping):
         raise LabelError(
             f"'{name}' has a classifier with the labels {names}: give a map from them to others, "
