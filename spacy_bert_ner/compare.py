@@ -86,20 +86,18 @@ def compare(
     use_gpu: int = -1,
     notify: Callable[[str], None] = logger.info,
 ) -> Iterator[Run]:
-    """Train what hasn't been trained yet, each in a process of its own, and predict. Results are
-    added to `results.jsonl` in the output folder, one a line, as soon as they are there; those
-    that are there are not made again.
+    """Train what hasn't been trained yet, each in a process of its own, and predict. Each result is
+    added as a line to `results.jsonl` in the output folder at once; existing ones are kept.
 
     output (Path): A folder.
     keep (bool): Whether to keep the trained pipelines. What was trained and not kept is then
         trained again.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Is told of each training that begins, and of the time that is
-        left.
+    notify (Callable[[str], None]): Gets a line for each training that begins, with the time left.
     YIELDS (Run): All runs, in the order of cells and seeds.
     RAISES (ValueError): For what can't be trained, see `check_spec`, and for a training that fails,
-        with what it printed. OSError: For files that aren't there, and for a folder that is there
-        already and would have to be kept.
+        with what it printed; with `keep`, for an existing folder of a pipeline's name that isn't
+        one of this comparison. OSError: For files that don't exist.
     """
     check_spec(spec)
     with report_unwritable(output):
@@ -176,7 +174,7 @@ def format_time(seconds: float) -> str:
 
 
 def _read_results(path: Path) -> Dict[str, Run]:
-    """RETURNS (Dict[str, Run]): The results that are there, by their keys. A line that was cut off
+    """RETURNS (Dict[str, Run]): The existing results, by their keys. A line that was cut off
     when a process ended is taken away.
     RAISES (ValueError): For a line that is no result.
     """

@@ -55,7 +55,7 @@ def create_corpus_reader(
 
 class Corpus(SpacyCorpus):
     """spaCy's corpus of a file or of a folder of files, which may have any of the formats. It reads
-    them anew for each pass over the data, a document at a time."""
+    them again for each pass over the data, a document at a time."""
 
     def __init__(self, path: Union[str, Path], *, format: Optional[str] = None, **settings: Any):
         """Initialize a corpus.
@@ -147,7 +147,7 @@ class Corpus(SpacyCorpus):
 
     def _split(self, doc: Doc, report: Report) -> Iterator[Doc]:
         """A document as spaCy's corpora divide it, but that spans stay, and that what is left out
-        for its length is told."""
+        for its length is reported."""
         limit = sys.maxsize if self.gold_preproc or not self.max_length else self.max_length
         parts = iter([doc])
         if (self.gold_preproc or len(doc) >= limit) and doc.has_annotation("SENT_START"):

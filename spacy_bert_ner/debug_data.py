@@ -51,7 +51,7 @@ def debug_data(
     if not components:
         raise UserError(
             f"The pipeline {nlp.pipe_names} has no component 'bert_ner': make a config with "
-            "'python -m spacy bert-ner init-config', or take 'python -m spacy debug data', which "
+            "'python -m spacy bert-ner init-config', or use 'python -m spacy debug data', which "
             "knows spaCy's own components."
         )
     for name, pipe in components.items():

@@ -173,7 +173,7 @@ def test_no_such_language(lang):
 
 
 def test_no_such_recipe():
-    with pytest.raises(ValueError, match="no recipe 'none': take one of accurate, bert_ner, "):
+    with pytest.raises(ValueError, match="no recipe 'none': use one of accurate, bert_ner, "):
         init_config(recipe="none")
     assert run("-", "--recipe", "../cnn").exit_code == 1
 

@@ -118,7 +118,7 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
     rows = [(label, train[label], dev[label]) for label in labels]
     if rows:
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
-    if not train:  # an error, of which was told
+    if not train:  # an error that was reported
         return
     for label in sorted(set(dev) - set(train)):
         msg.warn(f"Label '{label}' is in dev only ({dev[label]}): it can't be learned")

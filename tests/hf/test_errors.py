@@ -325,7 +325,6 @@ def refuse_in_rust(*args, **kwargs):
     "command,place,error",
     [
         ("from-hf", "spacy.language.Language.to_disk", refuse),
-        ("from-hf", "tempfile.mkdtemp", refuse),
         ("to-hf", "transformers.PreTrainedModel.save_pretrained", refuse_in_rust),
         ("to-hf", "transformers.PreTrainedTokenizerFast.save_pretrained", refuse),
     ],
