@@ -11,6 +11,7 @@ import spacy
 import srsly
 from spacy.util import load_config_from_str, logger
 from thinc.api import Config
+from tqdm import tqdm
 
 from .errors import UserError
 from .formats import read_docs
@@ -148,7 +149,8 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     nlp = spacy.blank(lang)
     nlp.max_length = sys.maxsize  # the limit is for parsers
     n_docs = n_words = n_ents = 0
-    for doc in read_docs(path, nlp):
+    docs = read_docs(path, nlp)
+    for doc in tqdm(docs, path.name, unit=" documents", leave=False, disable=None):
         n_docs += len(doc) > 0
         n_words += len(doc)
         n_ents += len(doc.ents)
