@@ -278,6 +278,15 @@ def test_checked_when_it_is_made(tmp_path, content, message):
         create_corpus_reader(path)
 
 
+def test_no_entities(tmp_path, shown):
+    path = write(tmp_path / "a.jsonl", [{"text": "a"}, {"text": "b", "spans": []}])
+    for _ in range(2):
+        create_corpus_reader(path)
+    assert shown == [f"[{path}] There are no entities, to learn or to evaluate on."]
+    create_corpus_reader(write(tmp_path / "b.jsonl", [{"text": "a"}, PRODIGY]))
+    assert len(shown) == 1
+
+
 def test_pipes_are_not_read_when_it_is_made(tmp_path):
     os.mkfifo(tmp_path / "a.jsonl")
     assert isinstance(create_corpus_reader(tmp_path / "a.jsonl"), Corpus)
