@@ -3,8 +3,6 @@ from typing import Any, Optional
 
 from typer import Argument, Option, echo
 
-from ..errors import UserError
-
 # fmt: off
 
 
@@ -47,6 +45,8 @@ def from_hf_cli(
 
 def _read_labels(path: Optional[Path]) -> Any:
     import srsly
+
+    from ..errors import UserError
 
 
     if path is None:

@@ -3,8 +3,6 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
-from ..errors import UserError
-
 # fmt: off
 
 
@@ -28,6 +26,7 @@ def init_config_cli(
     from shlex import quote
 
     from ..checks import check_output, report_unwritable
+    from ..errors import UserError
     from ..formats.files import replace_file
     from ..init_config import init_config
 

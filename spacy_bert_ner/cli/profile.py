@@ -4,7 +4,6 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
-from ..errors import UserError
 from .convert import FORMATS, READ_ONLY
 
 # fmt: off
@@ -25,6 +24,7 @@ def profile_cli(
     bert_ner by what they do.
     """
     from ..annotate import load_pipeline
+    from ..errors import UserError
     from ..formats import read_docs
     from ..profile import format_profile, profile
 
