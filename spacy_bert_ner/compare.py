@@ -32,7 +32,7 @@ N_RESAMPLES = 2000
 # With fewer seeds or test documents, an interval would say more than is known.
 MIN_SEEDS, MIN_DOCS = 2, 10
 # Of a table of 80 columns: the names of systems, and what it has of them.
-NAME_WIDTH, WIDTHS = 13, (5, 6, 7, 5, 24, 6, 7)
+NAME_WIDTH, WIDTHS = 12, (5, 6, 7, 5, 24, 7, 7)
 LEGEND = f"""\
 F1 from 0 to 100, mean over the seeds; dev.: standard deviation of test F1 over
 the seeds; difference: of test F1 from the first system, with its 95 % interval
@@ -89,20 +89,18 @@ def compare(
     use_gpu: int = -1,
     notify: Callable[[str], None] = logger.info,
 ) -> Iterator[Run]:
-    """Train what hasn't been trained yet, each in a process of its own, and predict. Results are
-    added to `results.jsonl` in the output folder, one a line, as soon as they are there; those
-    that are there are not made again.
+    """Train what hasn't been trained yet, each in a process of its own, and predict. Each result is
+    added as a line to `results.jsonl` in the output folder at once; existing ones are kept.
 
     output (Path): A folder.
     keep (bool): Whether to keep the trained pipelines. What was trained and not kept is then
         trained again.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Is told of each training that begins, and of the time that is
-        left.
+    notify (Callable[[str], None]): Gets a line for each training that begins, with the time left.
     YIELDS (Run): All runs, in the order of cells and seeds.
     RAISES (ValueError): For what can't be trained, see `check_spec`, and for a training that fails,
-        with what it printed. OSError: For files that aren't there, and for a folder that is there
-        already and would have to be kept.
+        with what it printed; with `keep`, for an existing folder of a pipeline's name that isn't
+        one of this comparison. OSError: For files that don't exist.
     """
     check_spec(spec)
     with report_unwritable(output):
@@ -392,6 +390,6 @@ def _cells(row: Row) -> Tuple[str, ...]:
         f"{row.test:.2f}",
         "" if row.deviation is None else f"{row.deviation:.2f}",
         difference,
-        format_time(row.train_seconds),
+        f"{row.train_seconds:.0f} s",
         f"{row.words_per_second:.0f}",
     )

@@ -3,7 +3,7 @@
 import random
 import sys
 from collections import defaultdict
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
@@ -55,7 +55,7 @@ def create_corpus_reader(
 
 class Corpus(SpacyCorpus):
     """spaCy's corpus of a file or of a folder of files, which may have any of the formats. It reads
-    them anew for each pass over the data, a document at a time."""
+    them again for each pass over the data, a document at a time."""
 
     def __init__(self, path: Union[str, Path], *, format: Optional[str] = None, **settings: Any):
         """Initialize a corpus.
@@ -79,10 +79,8 @@ class Corpus(SpacyCorpus):
         """
         report = Report()
         yield from self.read(nlp, report)
-        message = f"[{self.path}] {report.message()}"
-        if report.message() and message not in SHOWN:
-            SHOWN.add(message)
-            warn(message)
+        if report.message():
+            _warn_once(f"[{self.path}] {report.message()}")
 
     def read(self, nlp: Language, report: Report) -> Iterator[Example]:
         """Read the data.
@@ -94,7 +92,8 @@ class Corpus(SpacyCorpus):
         yield from self._make_all(nlp, self._read(nlp, report), report)
 
     def check(self) -> None:
-        """Read the first document. Pipes and devices, which can be read once only, are left alone.
+        """Read the first document, and as many as it takes to find an entity; that there is none is
+        logged. Pipes and devices, which can be read once only, are left alone.
 
         RAISES (ValueError): If there is none, or it can't be read.
         """
@@ -107,11 +106,15 @@ class Corpus(SpacyCorpus):
             return
         nlp = spacy.blank("xx")
         nlp.max_length = sys.maxsize
-        if next(self._read(nlp, Report()), None) is None:
+        docs = self._read(nlp, Report())
+        first = next(docs, None)
+        if first is None:
             raise FormatError(
                 f"There is no document with words in {self.path}. Check what it holds, or name "
                 "other data, in most configs with --paths.train or --paths.dev."
             )
+        if not any(doc.ents or doc.spans for doc in chain([first], docs)):
+            _warn_once(f"[{self.path}] There are no entities, to learn or to evaluate on.")
 
     def _read(self, nlp: Language, report: Report) -> Iterator[Doc]:
         paths = self._find_files()
@@ -147,7 +150,7 @@ class Corpus(SpacyCorpus):
 
     def _split(self, doc: Doc, report: Report) -> Iterator[Doc]:
         """A document as spaCy's corpora divide it, but that spans stay, and that what is left out
-        for its length is told."""
+        for its length is reported."""
         limit = sys.maxsize if self.gold_preproc or not self.max_length else self.max_length
         parts = iter([doc])
         if (self.gold_preproc or len(doc) >= limit) and doc.has_annotation("SENT_START"):
@@ -177,6 +180,12 @@ def _split_sentences(doc: Doc) -> Iterator[Doc]:
                 copy = Span(part, i, j, label=span.label, kb_id=span.kb_id, span_id=span.id)
                 part.spans.setdefault(key).append(copy)
         yield part
+
+
+def _warn_once(message: str) -> None:
+    if message not in SHOWN:
+        SHOWN.add(message)
+        warn(message)
 
 
 def _is_hidden(path: Path) -> bool:

@@ -14,6 +14,7 @@ from .findings import Finding, show
 from .formats.report import Report
 from .formats.spans import INCORRECT_KEY
 from .gold import GoldReport
+from .spelling import find_misspelled
 
 UNREAD = (
     f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"], which nothing is '
@@ -94,8 +95,7 @@ class EncoderReport:
             "read, and are read in overlapping windows"
         )
         self.no_pieces = Finding(
-            "tokens that show something have no wordpieces, and take the vector of the piece "
-            "before them"
+            "visible tokens have no wordpieces, and use the vector of the piece before them"
         )
         self.blank = Finding("tokens show nothing and have no wordpieces: they aren't learned from")
 
@@ -304,6 +304,11 @@ class DataReport:
         """RETURNS (Dict[str, int]): Labels with few entities in the training data, and how many."""
         return {label: n for label, n in self.train.labels.items() if n < FEW_EXAMPLES}
 
+    @property
+    def misspelled(self) -> Finding:
+        """RETURNS (Finding): Labels of both splits that may be others, misspelled."""
+        return find_misspelled(self.train.labels + self.dev.labels)
+
     def as_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The report, for JSON."""
         return {
@@ -311,6 +316,7 @@ class DataReport:
             "pipeline": self.pipeline,
             "labels": self.labels,
             "other_encoders": self.others,
+            "findings": _findings_as_dicts([self.misspelled]),
             **{name: split.as_dict() for name, split in self.splits.items()},
         }
 

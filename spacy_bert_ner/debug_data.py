@@ -15,6 +15,7 @@ from spacy.util import (
     resolve_dot_names,
 )
 from thinc.api import Model
+from tqdm import tqdm
 
 from .checks import load_blank
 from .component import BertNER
@@ -51,7 +52,7 @@ def debug_data(
     if not components:
         raise UserError(
             f"The pipeline {nlp.pipe_names} has no component 'bert_ner': make a config with "
-            "'python -m spacy bert-ner init-config', or take 'python -m spacy debug data', which "
+            "'python -m spacy bert-ner init-config', or use 'python -m spacy debug data', which "
             "knows spaCy's own components."
         )
     for name, pipe in components.items():
@@ -72,7 +73,8 @@ def debug_data(
             gold[name] = make_gold_report(known, pipe.cfg)
         encoders = {name: EncoderReport(model) for name, model in models.items()}
         splits[split] = SplitReport(gold, encoders, train)
-        _read(nlp, corpus, splits[split], _get_limit(nlp, split) if limit is None else limit)
+        n_most = _get_limit(nlp, split) if limit is None else limit
+        _read(nlp, corpus, splits[split], n_most, split)
     return DataReport(
         lang=str(nlp.lang),
         pipeline=nlp.pipe_names,
@@ -89,14 +91,17 @@ def _get_limit(nlp: Language, split: str) -> Optional[int]:
     return STREAM_LIMIT if split == "train" and streams else None
 
 
-def _read(nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[int]) -> None:
+def _read(
+    nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[int], title: str
+) -> None:
     """Count the examples of a corpus. An encoder sees the sentence marks of components before it,
     as in training."""
     setters = get_sentence_setters(nlp)
     # What our reader finds is shown with the rest, not logged.
     read = partial(corpus.read, report=split.reading) if isinstance(corpus, Corpus) else corpus
     examples = iter(read(nlp))
-    for example in islice(examples, limit):
+    some = islice(examples, limit)
+    for example in tqdm(some, title, unit=" documents", leave=False, disable=None):
         doc = example.predicted.copy()
         for name, pipe in nlp.components:
             if name in split.encoders:

@@ -11,6 +11,7 @@ import spacy
 import srsly
 from spacy.util import load_config_from_str, logger
 from thinc.api import Config
+from tqdm import tqdm
 
 from .errors import UserError
 from .formats import read_docs
@@ -71,8 +72,8 @@ def init_config(
     dev (Optional[Path]): A file of development data.
     name (str): The file's name, for its head to show.
     RETURNS (str): The config, with the comments of the template.
-    RAISES (ValueError): For a language, a recipe or an architecture that isn't there, and for data
-        that can't be read.
+    RAISES (ValueError): For a language, a recipe, an encoder or an architecture that doesn't exist,
+        and for data that can't be read.
     """
     text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
     text = _set(text, "nlp", "lang", check_lang(lang))
@@ -104,7 +105,7 @@ def init_config(
 
 def _check_architecture(config: Config, recipe: str, name: str) -> None:
     """RAISES (ValueError): For what can't be the architecture of a recipe without a transformer."""
-    way_out = "Leave the encoder out, or take another recipe."
+    way_out = "Leave the encoder out, or use another recipe."
     if not spacy.registry.has("architectures", name):
         raise UserError(
             f"The recipe '{recipe}' has no transformer, and '{name}' is no registered name of a "
@@ -148,7 +149,8 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     nlp = spacy.blank(lang)
     nlp.max_length = sys.maxsize  # the limit is for parsers
     n_docs = n_words = n_ents = 0
-    for doc in read_docs(path, nlp):
+    docs = read_docs(path, nlp)
+    for doc in tqdm(docs, path.name, unit=" documents", leave=False, disable=None):
         n_docs += len(doc) > 0
         n_words += len(doc)
         n_ents += len(doc.ents)
@@ -172,7 +174,7 @@ def get_template(recipe: str) -> str:
     RAISES (ValueError): If there is none.
     """
     if recipe not in get_recipes():
-        raise UserError(f"There is no recipe '{recipe}': take one of {', '.join(get_recipes())}.")
+        raise UserError(f"There is no recipe '{recipe}': use one of {', '.join(get_recipes())}.")
     return (TEMPLATES / f"{recipe}.cfg").read_text(encoding="utf-8")
 
 
@@ -223,7 +225,7 @@ def _set(text: str, section: str, key: str, value: Any) -> str:
     if n != 1:
         raise UserError(
             f"The template should have one line '{key} = …' in [{section}], and has {n}: install "
-            "the package anew."
+            "the package again."
         )
     return text
 

@@ -39,7 +39,7 @@ def link(text: Any, url: Any) -> str:
         scheme = ""
     if scheme not in LINKED:
         return f"{escape(text)} {code(url)}".strip()
-    return f"[{escape(text or url)}](<{quote(address, safe=':/?#@!$&=+,;%~*')}>)"
+    return f"[{escape(text or url)}]({quote(address, safe=':/?#@!$&=+,;%~*')})"
 
 
 def _flatten(text: Any) -> str:

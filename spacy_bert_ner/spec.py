@@ -84,18 +84,17 @@ def read_spec(path: Path) -> Spec:
 
 def _read_spec(data: Any) -> Spec:
     known = {"paths", "config", "seeds", "overrides", "cells", "model"}
-    data = _check_block(data, f"the file holds no settings. It takes {', '.join(sorted(known))}.")
+    data = _check_block(data, f"the file holds no settings. They are {', '.join(sorted(known))}.")
     unknown, missing = set(data) - known, {"paths", "cells"} - set(data)
     if unknown or missing:
-        raise UserError(
-            f"{sorted(unknown)} unknown, {sorted(missing)} missing. It takes "
-            f"{', '.join(sorted(known))}."
-        )
+        problems = [f"{key!r} is unknown" for key in sorted(map(str, unknown))]
+        problems += [f"{key!r} is missing" for key in sorted(missing)]
+        raise UserError(f"{', '.join(problems)}. The settings are {', '.join(sorted(known))}.")
     paths = data["paths"]
     fits = isinstance(paths, dict) and set(paths) == set(SPLITS)
     if not fits or not all(isinstance(path, str) for path in paths.values()):
         raise UserError(f"set paths to {', '.join(SPLITS)}, a file each.")
-    cells = _check_block(data["cells"], "cells is to be a block with a line NAME: {} for each.")
+    cells = _check_block(data["cells"], "cells must be a block with a line NAME: {} for each.")
     if not cells:
         raise UserError("cells is empty. Name at least one system: {}.")
     model = data.get("model", MODELS[0])
@@ -117,8 +116,8 @@ def _read_spec(data: Any) -> Spec:
 
 
 def _read_cell(data: Dict[str, Any], name: str, settings: Any) -> Cell:
-    common = _check_block(data.get("overrides") or {}, "overrides is to be a block of settings.")
-    own = _check_block(settings or {}, f"'{name}' is to be a block of settings, such as {{}}.")
+    common = _check_block(data.get("overrides") or {}, "overrides must be a block of settings.")
+    own = _check_block(settings or {}, f"'{name}' must be a block of settings, such as {{}}.")
     overrides = {**common, **own}
     config = overrides.pop("config", data.get("config"))
     seeds = overrides.pop("seeds", data.get("seeds", list(DEFAULT_SEEDS)))

@@ -173,7 +173,7 @@ def test_no_such_language(lang):
 
 
 def test_no_such_recipe():
-    with pytest.raises(ValueError, match="no recipe 'none': take one of accurate, bert_ner, "):
+    with pytest.raises(ValueError, match="no recipe 'none': use one of accurate, bert_ner, "):
         init_config(recipe="none")
     assert run("-", "--recipe", "../cnn").exit_code == 1
 
@@ -317,3 +317,12 @@ def test_nothing_to_train_on(tmp_path):
     assert result.exit_code == 2
     assert "does not exist" in plain(result)
     assert not (tmp_path / "a.cfg").exists()
+
+
+def test_output_that_is_the_data(tmp_path):
+    path = tmp_path / "train.iob2"
+    path.write_text("Oslo B-LOC\n", encoding="utf-8")
+    args = ["init-config", str(path), "--train", str(path), "--force"]
+    result = CliRunner().invoke(app, args)
+    assert result.exit_code == 1 and "that is the input. Name another output" in result.stderr
+    assert path.read_text(encoding="utf-8") == "Oslo B-LOC\n"

@@ -3,7 +3,6 @@ from typing import Optional
 
 from typer import Argument, BadParameter, Option, echo
 
-from ..errors import wrap
 from .convert import FORMATS, READ_ONLY, OnError
 
 # fmt: off
@@ -39,6 +38,7 @@ def annotate_cli(
     """
     from ..annotate import annotate, format_table
     from ..checks import require_gpu
+    from ..errors import wrap
     from ..findings import number
 
     if output_path is None and target is not None:

@@ -80,7 +80,7 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
     msg.table(rows, header=header, divider=True, aligns=("l", "r", "r", "r", "r"))
     for name, split in report.splits.items():
         if not split.is_whole:
-            msg.info(f"{name}: there is more behind {_number(split.n_docs, 'document')}")
+            msg.info(f"{name}: only the first {_number(split.n_docs, 'document')} were read")
         if not split.n_docs:
             msg.fail(
                 f"No documents in {name}",
@@ -105,8 +105,8 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
 def _explain_reader(name: str) -> str:
     if name == "spacy.Corpus.v1":
         return (
-            f"{name} reads files .spacy alone, which 'python -m spacy bert-ner convert' makes of "
-            "others."
+            f"{name} reads .spacy files only. Convert others with 'python -m spacy bert-ner "
+            "convert'."
         )
     return f"its reader {name} gives no document with words."
 
@@ -118,7 +118,7 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
     rows = [(label, train[label], dev[label]) for label in labels]
     if rows:
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
-    if not train:  # an error, of which was told
+    if not train:  # an error that was reported
         return
     for label in sorted(set(dev) - set(train)):
         msg.warn(f"Label '{label}' is in dev only ({dev[label]}): it can't be learned")
@@ -126,6 +126,8 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
         msg.warn(f"Label '{label}' is in train only ({train[label]}): it isn't evaluated")
     if set(train) == set(dev):
         msg.good("Both splits have the same labels")
+    if report.misspelled.n:
+        msg.warn(report.misspelled.line())
     for label, n in report.rare_labels.items():
         msg.warn(f"Low number of examples for label '{label}' ({n})")
     if not report.rare_labels:
@@ -237,7 +239,7 @@ def _print_encoder(msg: "Printer", name: str, encoder: "EncoderReport") -> None:
     if not encoder.long_sents.n:
         msg.good(f"{name}: no sentence is longer than the encoder can read")
     if not encoder.no_pieces.n:
-        msg.good(f"{name}: all tokens that show something have wordpieces")
+        msg.good(f"{name}: all visible tokens have wordpieces")
 
 
 def _print_overlap(msg: "Printer", report: "DataReport", *, verbose: bool) -> None:

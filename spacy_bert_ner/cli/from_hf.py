@@ -3,8 +3,6 @@ from typing import Any, Optional
 
 from typer import Argument, Option, echo
 
-from ..errors import UserError
-
 # fmt: off
 
 
@@ -29,7 +27,7 @@ def from_hf_cli(
     from ..hf.folders import check_output, write_folder
     from ..hf.loader import from_huggingface
 
-    check_output(output_path, force)
+    check_output(output_path, force, source)
     nlp = from_huggingface(
         source,
         lang,
@@ -47,6 +45,8 @@ def from_hf_cli(
 
 def _read_labels(path: Optional[Path]) -> Any:
     import srsly
+
+    from ..errors import UserError
 
 
     if path is None:

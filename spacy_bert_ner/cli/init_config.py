@@ -3,8 +3,6 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
-from ..errors import UserError
-
 # fmt: off
 
 
@@ -28,13 +26,16 @@ def init_config_cli(
     from shlex import quote
 
     from ..checks import check_output, report_unwritable
-    from ..formats.output import replace_file
+    from ..errors import UserError
+    from ..formats.output import check_target, replace_file
     from ..init_config import init_config
 
     is_stdout = str(output_path) == "-"
     if not is_stdout and output_path.exists() and not force:
         raise UserError(f"{output_path} exists already. Use --force to overwrite it.")
     name = "config.cfg" if is_stdout else str(output_path)
+    if not is_stdout:
+        check_target(output_path, [path for path in (train, dev) if path is not None])
     check_output(None if is_stdout else output_path, "the config")
     text = init_config(
         lang=lang, encoder=encoder, gpu=gpu, recipe=recipe, train=train, dev=dev, name=name

@@ -4,7 +4,6 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
-from ..errors import UserError, wrap
 from .convert import FORMATS, READ_ONLY
 
 # fmt: off
@@ -24,6 +23,7 @@ def profile_cli(
     Reads the texts of a file as nlp.pipe does: time by component, and in the encoder and in
     bert_ner by what they do.
     """
+    from ..errors import UserError, wrap
     from ..formats import read_docs
     from ..pipelines import explain_no_ents, explain_pipeline, load_pipeline
     from ..profile import format_profile, profile

@@ -23,6 +23,6 @@ def to_hf_cli(
     from ..hf.export import to_huggingface
     from ..hf.folders import check_output
 
-    check_output(output_path, force)
+    check_output(output_path, force, pipeline)
     to_huggingface(load_pipeline(pipeline), output_path, component=component, force=force)
     echo(f"Wrote {output_path}.")

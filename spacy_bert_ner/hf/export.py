@@ -112,7 +112,7 @@ def make_model(
         )
     if any(node.param_names for node in ner.model.get_ref("tok2vec").walk()):
         raise UserError(
-            f"'{name}' reads other vectors beside those of its encoder, and Hugging Face's models "
+            f"'{name}' reads other vectors next to those of its encoder, and Hugging Face's models "
             "have none: train it with a listener alone as [components."
             f"{name}.model.tok2vec]."
         )

@@ -2,15 +2,18 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional, Union
 
 from ..checks import check_parent, report_unwritable
 from ..errors import UserError
 
 
-def check_output(path: Path, force: bool) -> None:
+def check_output(path: Path, force: bool, source: Optional[Union[str, Path]] = None) -> None:
     """RAISES (ValueError): For a path that can't be written: a file, or, unless `force`, a folder
-    that isn't empty. The working directory and those it is in are never replaced."""
+    that isn't empty. The working directory, what is read, and those they are in are never replaced.
+
+    source (Optional[Union[str, Path]]): What is read, which may be a folder.
+    """
     if path.exists() and not path.is_dir():
         raise UserError(f"Can't write to {path}: it is a file. Name a folder.")
     check_parent(path)
@@ -25,6 +28,12 @@ def check_output(path: Path, force: bool) -> None:
         raise UserError(
             f"Can't replace {path}: it is the working directory, or one that it is in. Name "
             "another folder."
+        )
+    mine = None if source is None else Path(source).resolve()
+    if mine is not None and mine.exists() and path.resolve() in (mine, *mine.parents):
+        raise UserError(
+            f"Can't replace {path}: it is the input, or a folder that it is in. Name another "
+            "folder."
         )
 
 
