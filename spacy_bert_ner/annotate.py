@@ -1,5 +1,6 @@
 """The entities that a pipeline finds in files."""
 
+from contextlib import closing
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import (
     Any,
     Callable,
     Dict,
+    Generator,
     Iterable,
     Iterator,
     List,
@@ -16,18 +18,20 @@ from typing import (
     Tuple,
 )
 
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import logger
-from tqdm import tqdm
 from wasabi import table
 
 from . import __version__
+from .errors import UserError
 from .formats import Report, check_column, check_format, get_writer, read_docs
-from .formats.files import RECORD_KEY, get_stream
+from .formats.files import RECORD_KEY
+from .formats.output import check_target, get_stream
 from .formats.part import open_part
+from .formats.progress import Progress
 from .formats.spans import get_scores
+from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 from .zones import bounded_zone
 
 # Where documents have the output of the encoder, as spaCy keeps extensions.
@@ -62,8 +66,8 @@ def annotate(
     """Find the entities of a file. A progress bar is shown on terminals.
 
     An output is in the making until it is complete: if the process ends before, whatever the
-    reason, the same call goes on behind the last batch that was written. So it is from a file to a
-    file; what comes out of a pipe or goes into one can't be gone on with.
+    reason, the same call resumes after the last batch that was written. So it is from a file to a
+    file; what comes out of a pipe or goes into one can't be resumed.
 
     pipeline (str): Name or path of a trained pipeline.
     output_path (Optional[Path]): Where to write the documents, as they are ready.
@@ -72,47 +76,46 @@ def annotate(
     batch_size, keep_ents: See `predict`.
     skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
     restart (bool): Throw away what an earlier call has left in the making.
-    notify (Callable[[str], None]): Is told where it goes on, and where it is left.
+    notify (Callable[[str], None]): Is told where it resumes, and where it is left.
     RETURNS (Tuple[List[Row], Report]): The entities, if they are not written; how much there was,
         and what didn't fit.
     RAISES (ValueError): For what can't be read, loaded or written. OSError: Without a pipeline.
     """
-    # What is wrong with the names is told before the pipeline is loaded.
+    # What is wrong with the names is reported before the pipeline is loaded.
     source = check_format(input_path, source)
     check_column(source, column)
     if output_path is not None:
         target = check_format(output_path, target, for_writing=True)
+        check_target(output_path, [input_path])
     report = Report(skip_broken=skip_broken)
     nlp = load_pipeline(pipeline)
+    no_ents = None if keep_ents else explain_no_ents(nlp, pipeline)
+    if no_ents is not None:
+        raise UserError(no_ents)
 
-    def predict_batches() -> Iterator[Iterator[Doc]]:
-        docs = read_docs(input_path, nlp, source, report, column=column, skip=report.n_read)
-        shown = tqdm(docs, unit=" documents", initial=report.n_docs, disable=None)
-        for batch in _predict_in_zones(nlp, shown, batch_size, keep_ents):
-            yield report.count(batch)
+    def predict_batches() -> Generator[Iterator[Doc], None, None]:
+        with Progress(input_path, source, report) as progress:
+            skip = report.n_read
+            docs = read_docs(progress.path, nlp, source, report, column=column, skip=skip)
+            for batch in _predict_in_zones(nlp, progress.follow(docs), batch_size, keep_ents):
+                yield report.count(batch)
+                progress.update()
 
-    if output_path is None:
-        return list(make_rows(chain.from_iterable(predict_batches()))), report
-    writer = get_writer(output_path, target)
-    if not _can_resume(input_path, output_path):
-        writer.write(output_path, chain.from_iterable(predict_batches()), report)
-        return [], report
-    command = _describe(nlp, input_path, source, target, column, keep_ents)
-    with open_part(output_path, command, report, notify, restart=restart) as part:
-        for docs in predict_batches():
-            part.append(writer.pack(docs, report, is_first=not report.n_docs))
-        part.finish(writer)
+    with explain_pipeline(pipeline), closing(predict_batches()) as batches:
+        if output_path is None:
+            return list(make_rows(chain.from_iterable(batches))), report
+        writer = get_writer(output_path, target)
+        if not _can_resume(input_path, output_path):
+            writer.write(output_path, chain.from_iterable(batches), report)
+            return [], report
+        command = _describe(nlp, input_path, source, target, column, keep_ents)
+        # Errors close the bar before anything is printed.
+        with open_part(output_path, command, report, notify, restart=restart) as part:
+            with closing(batches):
+                for docs in batches:
+                    part.append(writer.pack(docs, report, is_first=not report.n_docs))
+            part.finish(writer)
     return [], report
-
-
-def load_pipeline(name: str) -> Language:
-    """RETURNS (Language): The pipeline of a name or path.
-    RAISES (ValueError): For one that is broken, or whose parts aren't there. OSError: For none.
-    """
-    try:
-        return spacy.load(name)
-    except ValueError as error:
-        raise ValueError(f"Can't load the pipeline '{name}': {error}") from error
 
 
 def _can_resume(input_path: Path, output_path: Path) -> bool:

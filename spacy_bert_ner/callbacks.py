@@ -5,6 +5,8 @@ from typing import Callable
 
 from spacy.language import Language
 
+from .errors import UserError
+
 
 def make_set_max_length(max_length: int) -> Callable[[Language], Language]:
     """A callback for `[nlp] after_pipeline_creation` that sets `nlp.max_length`: spaCy refuses
@@ -14,7 +16,7 @@ def make_set_max_length(max_length: int) -> Callable[[Language], Language]:
     RAISES (ValueError): For a limit that no text could meet.
     """
     if max_length < 1:
-        raise ValueError(
+        raise UserError(
             f"Can't accept texts of at most {max_length} characters: set max_length to 1 or more."
         )
     return partial(set_max_length, max_length=max_length)

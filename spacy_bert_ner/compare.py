@@ -1,12 +1,16 @@
 """Train the cells of a small grid, and tell which is better by how much."""
 
 import hashlib
+import shlex
+import shutil
 import subprocess
 import sys
+import textwrap
 import time
+from collections import defaultdict
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import spacy
@@ -16,11 +20,24 @@ from spacy.tokens import Doc
 from spacy.util import load_config, logger
 
 from .annotate import predict
+from .checks import report_unwritable
+from .errors import UserError
 from .formats import read_docs
+from .formats.output import open_locked, sync
+from .markdown import escape
 from .spec import Cell, Spec, check_spec
 from .types import Floats1d, Ints2d
 
 N_RESAMPLES = 2000
+# With fewer seeds or test documents, an interval would say more than is known.
+MIN_SEEDS, MIN_DOCS = 2, 10
+# Of a table of 80 columns: the names of systems, and what it has of them.
+NAME_WIDTH, WIDTHS = 12, (5, 6, 7, 5, 24, 7, 7)
+LEGEND = f"""\
+F1 from 0 to 100, mean over the seeds; dev.: standard deviation of test F1 over
+the seeds; difference: of test F1 from the first system, with its 95 % interval
+(too little data: fewer than {MIN_SEEDS} common seeds or {MIN_DOCS} test documents); train: time
+of one training; words/s: words read a second."""
 
 
 class Run(NamedTuple):
@@ -49,6 +66,8 @@ class Row(NamedTuple):
     deviation (Optional[float]): Standard deviation of `test` over the seeds, None for one.
     difference (Optional[Tuple[float, float, float]]): Of `test` from the first system, over the
         seeds that both have, and the ends of its 95 % interval.
+    is_enough (bool): Whether there are seeds and documents enough for the interval to mean
+        something.
     """
 
     cell: str
@@ -57,6 +76,7 @@ class Row(NamedTuple):
     test: float
     deviation: Optional[float]
     difference: Optional[Tuple[float, float, float]]
+    is_enough: bool
     train_seconds: float
     words_per_second: float
 
@@ -69,66 +89,140 @@ def compare(
     use_gpu: int = -1,
     notify: Callable[[str], None] = logger.info,
 ) -> Iterator[Run]:
-    """Train what hasn't been trained yet, each in a process of its own, and predict. Results are
-    added to `results.jsonl` in the output folder, one a line, as soon as they are there; those
-    that are there are not made again.
+    """Train what hasn't been trained yet, each in a process of its own, and predict. Each result is
+    added as a line to `results.jsonl` in the output folder at once; existing ones are kept.
 
     output (Path): A folder.
     keep (bool): Whether to keep the trained pipelines. What was trained and not kept is then
         trained again.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Is told of each training that begins.
+    notify (Callable[[str], None]): Gets a line for each training that begins, with the time left.
     YIELDS (Run): All runs, in the order of cells and seeds.
     RAISES (ValueError): For what can't be trained, see `check_spec`, and for a training that fails,
-        with what it printed. OSError: For files that aren't there, and for a folder that is there
-        already and would have to be kept.
+        with what it printed; with `keep`, for an existing folder of a pipeline's name that isn't
+        one of this comparison. OSError: For files that don't exist.
     """
     check_spec(spec)
-    output.mkdir(parents=True, exist_ok=True)
+    with report_unwritable(output):
+        output.mkdir(parents=True, exist_ok=True)
     results = output / "results.jsonl"
-    done = _read_results(results)
+    with open_locked(results) as file:
+        done = _read_results(results, file)
+        planned = _plan(spec, output)
+        for plan in planned if keep else ():
+            if plan.folder.exists() and plan.key not in done:
+                raise UserError(
+                    f"{plan.folder} already exists and wasn't created by this comparison. Move or "
+                    "delete it."
+                )
+        todo = [p for p in planned if p.key not in done or (keep and not p.folder.exists())]
+        n_trainings = len(todo)
+        for plan in planned:
+            if plan in todo:
+                count = f"training {n_trainings - len(todo) + 1} of {n_trainings}"
+                left = _tell_left(todo, done)
+                notify(f"Training {plan.cell.name}, seed {plan.seed}: {count}{left}")
+                todo = [other for other in todo if other.key != plan.key]
+                with _make_folder(output / ".training") as temporary:
+                    path = temporary / "pipeline"
+                    run = done[plan.key] = _run(spec, plan, path, use_gpu)
+                    file.write(f"{srsly.json_dumps(run._asdict())}\n".encode())
+                    sync(file, results)
+                    if keep:
+                        path.rename(plan.folder)
+            yield done[plan.key]._replace(cell=plan.cell.name)
+
+
+@contextmanager
+def _make_folder(path: Path) -> Iterator[Path]:
+    """A folder that is gone in the end. It has one name, so that what a killed process has left is
+    gone with the next."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class Planned(NamedTuple):
+    """A training of a comparison.
+
+    key (str): Tells whether a result is that of it.
+    folder (Path): Where the pipeline is kept, if it is.
+    """
+
+    cell: Cell
+    seed: int
+    key: str
+    folder: Path
+
+
+def _plan(spec: Spec, output: Path) -> List[Planned]:
     data = [_digest(Path(path)) for path in spec.paths]
     planned = []
     for cell in spec.cells:
         settings = load_config(cell.config, interpolate=False).to_str()
         for seed in cell.seeds:
             key = _make_key([settings, cell.overrides, seed, spec.model, data])
-            planned.append((cell, seed, key, output / cell.get_folder(seed)))
-    for _, _, key, folder in planned if keep else ():
-        if folder.exists() and key not in done:
-            raise FileExistsError(f"{folder} isn't of this comparison: move it away.")
-    for cell, seed, key, folder in planned:
-        if key not in done or (keep and not folder.exists()):
-            notify(f"Training {cell.name}, seed {seed}")
-            with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
-                path = Path(temporary) / "pipeline"
-                done[key] = _run(spec, cell, seed, key, path, use_gpu)
-                line = [done[key]._asdict()]
-                srsly.write_jsonl(results, line, append=True, append_new_line=False)
-                if keep:
-                    path.rename(folder)
-        yield done[key]._replace(cell=cell.name)
+            planned.append(Planned(cell, seed, key, output / cell.get_folder(seed)))
+    return planned
 
 
-def _read_results(path: Path) -> Dict[str, Run]:
-    """RETURNS (Dict[str, Run]): The results that are there, by their keys. A line that was cut off
-    when a process ended is taken away.
+def _tell_left(todo: Sequence[Planned], done: Dict[str, Run]) -> str:
+    """About how long trainings will take, by those of the same system, else by all; nothing if
+    there are none."""
+    times: Dict[str, List[float]] = defaultdict(list)
+    for run in done.values():
+        times[run.cell].append(run.train_seconds)
+    if not times:
+        return ""
+    means = {name: numpy.mean(seconds) for name, seconds in times.items()}
+    mean = numpy.mean(list(means.values()))
+    return f", about {format_time(sum(means.get(plan.cell.name, mean) for plan in todo))} left"
+
+
+def format_time(seconds: float) -> str:
+    """RETURNS (str): A time for people: "40 s", "12 min", "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _read_results(path: Path, file: IO[bytes]) -> Dict[str, Run]:
+    """RETURNS (Dict[str, Run]): The existing results, by their keys. A line that was cut off when a
+    process ended is taken away, so that the next one can be added.
     RAISES (ValueError): For a line that is no result.
     """
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-    if lines[-1]:
-        path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
+    data = file.read()
+    n_good = data.rfind(b"\n") + 1
+    if n_good < len(data):
+        file.truncate(n_good)
+    file.seek(n_good)
     done = {}
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, line in enumerate(data[:n_good].splitlines(), start=1):
         try:
-            run = Run(**srsly.json_loads(line))
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"Line {number} of {path} is no result ({error}): delete it, and what it was is "
-                "trained again."
+            run = _check_run(Run(**srsly.json_loads(line)))
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"Line {number} of {path} is no result ({error}). Delete the line; its training "
+                "is then repeated."
             ) from error
         done[run.key] = run
     return done
+
+
+def _check_run(run: Run) -> Run:
+    """RAISES (KeyError, TypeError, ValueError): For values that a result doesn't have."""
+    for split in ("dev", "test"):
+        counts = numpy.asarray(run.counts[split])
+        if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype.kind != "i":
+            raise ValueError(f"its counts of {split} aren't three numbers a document")
+    if not all(isinstance(value, str) for value in (run.cell, run.key)):
+        raise TypeError("its names aren't strings")
+    if not all(type(value) in (int, float) for value in (run.train_seconds, run.words_per_second)):
+        raise TypeError("its times aren't numbers")
+    return run
 
 
 def _digest(path: Path) -> str:
@@ -146,7 +240,8 @@ def _make_key(facts: List[Any]) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def _run(spec: Spec, cell: Cell, seed: int, key: str, folder: Path, use_gpu: int) -> Run:
+def _run(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> Run:
+    cell, seed = plan.cell, plan.seed
     overrides = {
         "paths.train": spec.train,
         "paths.dev": spec.dev,
@@ -163,16 +258,17 @@ def _run(spec: Spec, cell: Cell, seed: int, key: str, folder: Path, use_gpu: int
     start = time.perf_counter()
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        raise ValueError(
-            f"Training '{cell.name}' with seed {seed} has failed. What is done stays; mend this, "
-            f"and run it again.\n{' '.join(command)}\n{result.stdout}{result.stderr}"
+        raise UserError(
+            f"Training '{cell.name}' with seed {seed} has failed. Finished trainings are kept: fix "
+            "this, and run the same command again.\n"
+            f"{shlex.join(command)}\n{result.stdout}{result.stderr}"
         )
     seconds = time.perf_counter() - start
     nlp = spacy.load(folder / spec.model)
     counts, speed = {}, 0.0
     for split, path in (("dev", spec.dev), ("test", spec.test)):
         counts[split], speed = count(nlp, Path(path))
-    return Run(cell.name, seed, key, counts, round(seconds, 1), round(speed, 1))
+    return Run(cell.name, seed, plan.key, counts, round(seconds, 1), round(speed, 1))
 
 
 def count(nlp: Language, path: Path) -> Tuple[List[List[int]], float]:
@@ -224,6 +320,7 @@ def summarize(spec: Spec, runs: Sequence[Run]) -> List[Row]:
                 test=float(scores.mean()),
                 deviation=float(scores.std(ddof=1)) if len(own) > 1 else None,
                 difference=difference,
+                is_enough=len(common) >= MIN_SEEDS and test.shape[1] >= MIN_DOCS,
                 train_seconds=float(numpy.mean([run.train_seconds for run in own.values()])),
                 words_per_second=float(numpy.mean([run.words_per_second for run in own.values()])),
             )
@@ -264,13 +361,35 @@ def format_markdown(rows: Sequence[Row]) -> str:
         "| system | seeds | dev F1 | test F1 | deviation | difference (95 %) | training | words/s |"
     ]
     lines.append("| --- " * 8 + "|")
-    for row in rows:
-        deviation = "" if row.deviation is None else f"{row.deviation:.2f}"
-        difference = ""
-        if row.difference is not None:
-            difference = "{:+.2f} ({:+.2f} to {:+.2f})".format(*row.difference)
-        lines.append(
-            f"| {row.cell} | {row.n_seeds} | {row.dev:.2f} | {row.test:.2f} | {deviation} "
-            f"| {difference} | {row.train_seconds:.0f} s | {row.words_per_second:.0f} |"
-        )
+    lines += [f"| {escape(row.cell)} | {' | '.join(_cells(row))} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """RETURNS (str): A table of at most 80 columns, with what it shows below it."""
+    header = ("seeds", "dev F1", "test F1", "dev.", "difference (95 %)", "train", "words/s")
+    lines = []
+    for name, cells in [("system", header), *((row.cell, _cells(row)) for row in rows)]:
+        first, *more = textwrap.wrap(name, NAME_WIDTH)
+        columns = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS))
+        lines += [f"{first:{NAME_WIDTH}} {columns}", *more]
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:], rule, LEGEND]) + "\n"
+
+
+def _cells(row: Row) -> Tuple[str, ...]:
+    """What a table has of a system, without its name."""
+    difference = ""
+    if row.difference is not None:
+        mean, low, high = row.difference
+        interval = f"{low:+.2f} to {high:+.2f}" if row.is_enough else "too little data"
+        difference = f"{mean:+.2f} ({interval})"
+    return (
+        str(row.n_seeds),
+        f"{row.dev:.2f}",
+        f"{row.test:.2f}",
+        "" if row.deviation is None else f"{row.deviation:.2f}",
+        difference,
+        f"{row.train_seconds:.0f} s",
+        f"{row.words_per_second:.0f}",
+    )

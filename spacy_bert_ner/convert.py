@@ -5,7 +5,9 @@ from typing import Optional
 
 import spacy
 
-from .formats import Report, read_docs, write_docs
+from .formats import Report, check_format, read_docs, write_docs
+from .formats.output import check_target
+from .formats.progress import Progress
 from .lang import check_lang
 
 # A text takes about 80 times its size when it is tokens.
@@ -34,9 +36,13 @@ def convert(
     RETURNS (Report): How much there was, and what didn't fit.
     RAISES (ValueError): For what can't be read or written, and for an unknown language.
     """
+    source = check_format(input_path, source)
+    target = check_format(output_path, target, for_writing=True)
+    check_target(output_path, [input_path])
     nlp = spacy.blank(check_lang(lang))
     nlp.max_length = max_length
     report = Report(skip_broken=skip_broken)
-    docs = read_docs(input_path, nlp, source, report, column=column)
-    write_docs(output_path, docs, target, report)
+    with Progress(input_path, source, report) as progress:
+        docs = read_docs(progress.path, nlp, source, report, column=column)
+        write_docs(output_path, progress.each(docs), target, report)
     return report

@@ -3,22 +3,25 @@
 import random
 import sys
 from collections import defaultdict
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
+import spacy
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Corpus as SpacyCorpus
 from spacy.training import Example
-from spacy.util import logger
 
+from .errors import UserError, warn
 from .findings import show
 from .formats import FORMATS, FormatError, Report, check_format, read_docs
 
 # They have no entities to learn: of a folder, a text is no training data.
 UNLABELED = ("text", "lines", "csv", "tsv", "html")
+# What was logged: spaCy makes its readers twice, for initialization and for training.
+SHOWN: Set[str] = set()
 
 
 def create_corpus_reader(
@@ -29,13 +32,16 @@ def create_corpus_reader(
     gold_preproc: bool = False,
     augmenter: Optional[Callable] = None,
 ) -> Callable[[Language], Iterable[Example]]:
-    """Construct a Corpus, see its `__init__` for the settings.
+    """Construct a Corpus, see its `__init__` for the settings. Its first document is read, since
+    training reads the development data only after it has loaded the encoder and deleted what it
+    saved before.
 
-    RAISES (ValueError): Without a path.
+    RAISES (ValueError): Without a path, and for data that aren't there, are empty, or can't be read
+        from the beginning.
     """
     if path is None:
-        raise ValueError(Errors.E913)
-    return Corpus(
+        raise UserError(Errors.E913)
+    corpus = Corpus(
         path,
         format=format,
         max_length=max_length,
@@ -43,11 +49,13 @@ def create_corpus_reader(
         gold_preproc=gold_preproc,
         augmenter=augmenter,
     )
+    corpus.check()
+    return corpus
 
 
 class Corpus(SpacyCorpus):
     """spaCy's corpus of a file or of a folder of files, which may have any of the formats. It reads
-    them anew for each pass over the data, a document at a time."""
+    them again for each pass over the data, a document at a time."""
 
     def __init__(self, path: Union[str, Path], *, format: Optional[str] = None, **settings: Any):
         """Initialize a corpus.
@@ -62,7 +70,6 @@ class Corpus(SpacyCorpus):
         if format is not None:
             check_format(self.path, format)
         self.format = format
-        self._is_reported = False
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """Read the data. What doesn't fit is shown, the first time.
@@ -71,11 +78,43 @@ class Corpus(SpacyCorpus):
         RAISES (ValueError): For a file that can't be read, or if there is none.
         """
         report = Report()
+        yield from self.read(nlp, report)
+        if report.message():
+            _warn_once(f"[{self.path}] {report.message()}")
+
+    def read(self, nlp: Language, report: Report) -> Iterator[Example]:
+        """Read the data.
+
+        report (Report): Counts what doesn't fit.
+        YIELDS (Example): The examples.
+        RAISES (ValueError): For a file that can't be read, or if there is none.
+        """
         yield from self._make_all(nlp, self._read(nlp, report), report)
-        message = report.message()
-        if message and not self._is_reported:
-            self._is_reported = True
-            logger.warning("[%s] %s", self.path, message)
+
+    def check(self) -> None:
+        """Read the first document, and as many as it takes to find an entity; that there is none is
+        logged. Pipes and devices, which can be read once only, are left alone.
+
+        RAISES (ValueError): If there is none, or it can't be read.
+        """
+        if not self.path.exists():
+            raise FormatError(
+                f"There is no file or folder {self.path}. Set the path in [corpora], in most "
+                "configs with --paths.train or --paths.dev."
+            )
+        if not (self.path.is_file() or self.path.is_dir()):
+            return
+        nlp = spacy.blank("xx")
+        nlp.max_length = sys.maxsize
+        docs = self._read(nlp, Report())
+        first = next(docs, None)
+        if first is None:
+            raise FormatError(
+                f"There is no document with words in {self.path}. Check what it holds, or name "
+                "other data, in most configs with --paths.train or --paths.dev."
+            )
+        if not any(doc.ents or doc.spans for doc in chain([first], docs)):
+            _warn_once(f"[{self.path}] There are no entities, to learn or to evaluate on.")
 
     def _read(self, nlp: Language, report: Report) -> Iterator[Doc]:
         paths = self._find_files()
@@ -111,7 +150,7 @@ class Corpus(SpacyCorpus):
 
     def _split(self, doc: Doc, report: Report) -> Iterator[Doc]:
         """A document as spaCy's corpora divide it, but that spans stay, and that what is left out
-        for its length is told."""
+        for its length is reported."""
         limit = sys.maxsize if self.gold_preproc or not self.max_length else self.max_length
         parts = iter([doc])
         if (self.gold_preproc or len(doc) >= limit) and doc.has_annotation("SENT_START"):
@@ -141,6 +180,12 @@ def _split_sentences(doc: Doc) -> Iterator[Doc]:
                 copy = Span(part, i, j, label=span.label, kb_id=span.kb_id, span_id=span.id)
                 part.spans.setdefault(key).append(copy)
         yield part
+
+
+def _warn_once(message: str) -> None:
+    if message not in SHOWN:
+        SHOWN.add(message)
+        warn(message)
 
 
 def _is_hidden(path: Path) -> bool:

@@ -11,8 +11,10 @@ from spacy.training import Example
 
 from .chars import visible_tokens
 from .findings import Finding, show
+from .formats.report import Report
 from .formats.spans import INCORRECT_KEY
 from .gold import GoldReport
+from .spelling import find_misspelled
 
 UNREAD = (
     f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"], which nothing is '
@@ -93,8 +95,7 @@ class EncoderReport:
             "read, and are read in overlapping windows"
         )
         self.no_pieces = Finding(
-            "tokens that show something have no wordpieces, and take the vector of the piece "
-            "before them"
+            "visible tokens have no wordpieces, and use the vector of the piece before them"
         )
         self.blank = Finding("tokens show nothing and have no wordpieces: they aren't learned from")
 
@@ -168,6 +169,7 @@ class SplitReport:
     gold (Dict[str, GoldReport]): By component, the entities that it can't learn.
     encoders (Dict[str, EncoderReport]): By component, the documents as its encoder reads them.
     train (Optional[SplitReport]): The split to compare with.
+    reading (Report): What the reader couldn't read as it stands, if it is ours.
     is_whole (bool): Whether there are no more documents than those read.
     n_docs, n_tokens (int): Documents, and tokens as they are annotated.
     n_unannotated, n_missing (int): Documents without annotation of entities, and tokens, theirs
@@ -181,6 +183,7 @@ class SplitReport:
     gold: Dict[str, GoldReport]
     encoders: Dict[str, EncoderReport]
     train: Optional["SplitReport"] = None
+    reading: Report = field(default_factory=Report)
     is_whole: bool = True
     n_docs: int = 0
     n_tokens: int = 0
@@ -245,7 +248,7 @@ class SplitReport:
 
     def as_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What was counted, for JSON."""
-        findings = [self.repeated, self.unread]
+        findings = [*self.reading.findings.values(), self.repeated, self.unread]
         if self.train:
             findings += [self.in_train, self.unseen]
         return {
@@ -301,6 +304,11 @@ class DataReport:
         """RETURNS (Dict[str, int]): Labels with few entities in the training data, and how many."""
         return {label: n for label, n in self.train.labels.items() if n < FEW_EXAMPLES}
 
+    @property
+    def misspelled(self) -> Finding:
+        """RETURNS (Finding): Labels of both splits that may be others, misspelled."""
+        return find_misspelled(self.train.labels + self.dev.labels)
+
     def as_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The report, for JSON."""
         return {
@@ -308,6 +316,7 @@ class DataReport:
             "pipeline": self.pipeline,
             "labels": self.labels,
             "other_encoders": self.others,
+            "findings": _findings_as_dicts([self.misspelled]),
             **{name: split.as_dict() for name, split in self.splits.items()},
         }
 

@@ -1,6 +1,7 @@
 """A corpus as the pipeline of a config is trained on it: each split is read once, a document at a
 time."""
 
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
@@ -10,15 +11,17 @@ from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Example
 from spacy.util import (
     SimpleFrozenDict,
-    load_config,
-    load_model_from_config,
     registry,
     resolve_dot_names,
 )
 from thinc.api import Model
+from tqdm import tqdm
 
+from .checks import load_blank
 from .component import BertNER
+from .corpus import Corpus
 from .data_report import DataReport, EncoderReport, SplitReport
+from .errors import UserError
 from .gold import get_sentence_setters, make_gold_report
 from .listeners import check_upstream
 
@@ -44,12 +47,12 @@ def debug_data(
     RETURNS (DataReport): The counts.
     RAISES (ValueError): For a config that can't be trained. OSError: For files that aren't there.
     """
-    nlp = load_model_from_config(load_config(config_path, overrides=overrides), auto_fill=True)
+    nlp = load_blank(config_path, overrides)
     components = {name: pipe for name, pipe in nlp.components if isinstance(pipe, BertNER)}
     if not components:
-        raise ValueError(
+        raise UserError(
             f"The pipeline {nlp.pipe_names} has no component 'bert_ner': make a config with "
-            "'python -m spacy bert-ner init-config', or take 'python -m spacy debug data', which "
+            "'python -m spacy bert-ner init-config', or use 'python -m spacy debug data', which "
             "knows spaCy's own components."
         )
     for name, pipe in components.items():
@@ -70,7 +73,8 @@ def debug_data(
             gold[name] = make_gold_report(known, pipe.cfg)
         encoders = {name: EncoderReport(model) for name, model in models.items()}
         splits[split] = SplitReport(gold, encoders, train)
-        _read(nlp, corpus, splits[split], _get_limit(nlp, split) if limit is None else limit)
+        n_most = _get_limit(nlp, split) if limit is None else limit
+        _read(nlp, corpus, splits[split], n_most, split)
     return DataReport(
         lang=str(nlp.lang),
         pipeline=nlp.pipe_names,
@@ -87,12 +91,17 @@ def _get_limit(nlp: Language, split: str) -> Optional[int]:
     return STREAM_LIMIT if split == "train" and streams else None
 
 
-def _read(nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[int]) -> None:
+def _read(
+    nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[int], title: str
+) -> None:
     """Count the examples of a corpus. An encoder sees the sentence marks of components before it,
     as in training."""
     setters = get_sentence_setters(nlp)
-    examples = iter(corpus(nlp))
-    for example in islice(examples, limit):
+    # What our reader finds is shown with the rest, not logged.
+    read = partial(corpus.read, report=split.reading) if isinstance(corpus, Corpus) else corpus
+    examples = iter(read(nlp))
+    some = islice(examples, limit)
+    for example in tqdm(some, title, unit=" documents", leave=False, disable=None):
         doc = example.predicted.copy()
         for name, pipe in nlp.components:
             if name in split.encoders:
@@ -121,7 +130,7 @@ def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, str], Dict[st
             continue
         way_out = f"Set [{reader}] path, in most configs with --paths.{split} on the command line."
         if block["path"] is None:
-            raise ValueError(f"No path to the {split} data is given. {way_out}")
+            raise UserError(f"No path to the {split} data is given. {way_out}")
         if not Path(block["path"]).exists():
             raise FileNotFoundError(f"There is no file or folder {block['path']}. {way_out}")
     corpora = resolve_dot_names(config, list(readers.values()))
@@ -136,7 +145,7 @@ def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
             return
         if not isinstance(block.get(key), dict):
             known = ", ".join(f"corpora.{name}" for name in config.get("corpora", {})) or "none"
-            raise ValueError(
+            raise UserError(
                 f"[training] {split}_corpus is {reader!r}, and the config has no such block. Those "
                 f"of [corpora]: {known}."
             )

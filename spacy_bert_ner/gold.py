@@ -1,5 +1,6 @@
 """Gold annotation as tag ids, and an account of what can't be learned from it."""
 
+from collections import Counter
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy
@@ -9,8 +10,10 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from .chars import count_before, nonspace_table, visible_tokens
+from .errors import UserError
 from .findings import Finding, format_findings, show
 from .schemes import SCHEMES, TagSet
+from .spelling import find_misspelled
 from .types import Bools1d, Ints1d
 from .words import Words, get_words
 
@@ -110,7 +113,7 @@ def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
     for span in spans:
         if (span.start, span.end, span.label) in right:
             places = (span.start_char, span.end_char, span.label_)
-            raise ValueError(Errors.E868.format(span=places))
+            raise UserError(Errors.E868.format(span=places))
     return example.get_aligned_spans_y2x(spans, allow_overlap=True)
 
 
@@ -138,6 +141,7 @@ class GoldReport:
         self.merges = not SCHEMES[scheme].separates
         self.incorrect_spans_key = incorrect_spans_key
         self.n_ents = 0
+        self.label_counts: Counter = Counter()
         self.lost = Finding("gold entities don't align with the tokens, which count as missing")
         self.blank = Finding("gold entities begin or end with white space, which is left out")
         self.unknown = Finding(
@@ -179,6 +183,7 @@ class GoldReport:
             return
         gold = list(reference.ents)
         self.n_ents += len(gold)
+        self.label_counts.update(ent.label_ for ent in gold)
         aligned = example.get_aligned_spans_y2x(gold)
         found = set(_places(aligned, doc))
         visible = visible_tokens(doc)
@@ -219,7 +224,7 @@ class GoldReport:
         """RETURNS (str): One line for each kind found, with examples; empty if all fits."""
         lines = [
             format_findings(self.findings, total=self.n_ents),
-            format_findings([self.incorrect]),
+            format_findings([self.incorrect, find_misspelled(self.label_counts)]),
         ]
         return "\n".join(line for line in lines if line)
 

@@ -11,7 +11,9 @@ import spacy
 import srsly
 from spacy.util import load_config_from_str, logger
 from thinc.api import Config
+from tqdm import tqdm
 
+from .errors import UserError
 from .formats import read_docs
 from .lang import check_lang
 
@@ -70,8 +72,8 @@ def init_config(
     dev (Optional[Path]): A file of development data.
     name (str): The file's name, for its head to show.
     RETURNS (str): The config, with the comments of the template.
-    RAISES (ValueError): For a language, a recipe or an architecture that isn't there, and for data
-        that can't be read.
+    RAISES (ValueError): For a language, a recipe, an encoder or an architecture that doesn't exist,
+        and for data that can't be read.
     """
     text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
     text = _set(text, "nlp", "lang", check_lang(lang))
@@ -103,9 +105,9 @@ def init_config(
 
 def _check_architecture(config: Config, recipe: str, name: str) -> None:
     """RAISES (ValueError): For what can't be the architecture of a recipe without a transformer."""
-    way_out = "Leave the encoder out, or take another recipe."
+    way_out = "Leave the encoder out, or use another recipe."
     if not spacy.registry.has("architectures", name):
-        raise ValueError(
+        raise UserError(
             f"The recipe '{recipe}' has no transformer, and '{name}' is no registered name of a "
             f"token-to-vector architecture. {way_out}"
         )
@@ -114,7 +116,7 @@ def _check_architecture(config: Config, recipe: str, name: str) -> None:
         spacy.registry.resolve({"model": block})
     except (TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(
+        raise UserError(
             f"'{name}' can't be the encoder of the recipe '{recipe}', as it doesn't take the "
             f"settings there: {reason}. {way_out}"
         ) from error
@@ -136,7 +138,7 @@ class Plan(NamedTuple):
 
 def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     """Plan steps of about as many words as the recipe has that is known to work, and as many of
-    them as training takes.
+    them as training takes. Data without entities are logged.
 
     path (Path): A file in any of the formats.
     lang (str): Code of the language, whose tokenizer reads texts without tokens.
@@ -146,12 +148,16 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     """
     nlp = spacy.blank(lang)
     nlp.max_length = sys.maxsize  # the limit is for parsers
-    n_docs = n_words = 0
-    for doc in read_docs(path, nlp):
+    n_docs = n_words = n_ents = 0
+    docs = read_docs(path, nlp)
+    for doc in tqdm(docs, path.name, unit=" documents", leave=False, disable=None):
         n_docs += len(doc) > 0
         n_words += len(doc)
+        n_ents += len(doc.ents)
     if not n_words:
-        raise ValueError(f"There is nothing to train on in {path}: it has no words.")
+        raise UserError(f"There is nothing to train on in {path}: it has no words.")
+    if not n_ents:
+        logger.warning("%s has no entities: there is nothing to learn. Name labeled data.", path)
     batch_size = min(max(1, round(BATCH_WORDS * n_docs / n_words)), BATCH_DOCS)
     epoch = math.ceil(n_docs / batch_size)
     max_steps = epoch * min(max(passes.least, math.ceil(passes.few_steps / epoch)), passes.most)
@@ -168,7 +174,7 @@ def get_template(recipe: str) -> str:
     RAISES (ValueError): If there is none.
     """
     if recipe not in get_recipes():
-        raise ValueError(f"There is no recipe '{recipe}': take one of {', '.join(get_recipes())}.")
+        raise UserError(f"There is no recipe '{recipe}': use one of {', '.join(get_recipes())}.")
     return (TEMPLATES / f"{recipe}.cfg").read_text(encoding="utf-8")
 
 
@@ -182,26 +188,32 @@ def get_learn_rate(encoder: str) -> float:
 
 
 def _find_width(encoder: str) -> Optional[int]:
-    """The width that the encoder's config.json states. None, which is logged, without one."""
+    """The width that the encoder's config.json states. None, which is logged, without one.
+
+    RAISES (ValueError): If there is no such encoder, or none that transformers knows.
+    """
     from transformers import AutoConfig
 
     from .layers.hf import find_pretrained
+    from .layers.pretrained import check_pretrained
 
     source = find_pretrained(encoder)
+    check_pretrained(encoder, source)
     try:
-        if Path(source).is_dir() and not (Path(source) / "config.json").exists():
-            raise OSError(f"no config.json in {source}")  # AutoConfig would guess by its name
-        return int(AutoConfig.from_pretrained(source).hidden_size)
-    except (OSError, ValueError, AttributeError) as error:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"Can't read the config of the encoder '{encoder}': {reason}") from error
+    width = getattr(config, "hidden_size", None)
+    if width is None:
         logger.warning(
-            "Can't find out the size of the encoder '%s', and take the learning rate of BERT-base, "
-            "%s. Set initial_rate in [training.optimizer.learn_rate] to %s for a small encoder, to "
-            "%s for a large one. (%s)",
+            "The config of the encoder '%s' doesn't state its width, so the learning rate is that "
+            "of BERT-base, %s. Set initial_rate in [training.optimizer.learn_rate] to %s for a "
+            "small encoder, to %s for a large one.",
             encoder,
             *map(_dump, (UNKNOWN_LEARN_RATE, LEARN_RATES[767], LARGE_LEARN_RATE)),
-            str(error).strip().split("\n")[0],
         )
-        return None
+    return width
 
 
 def _set(text: str, section: str, key: str, value: Any) -> str:
@@ -211,9 +223,9 @@ def _set(text: str, section: str, key: str, value: Any) -> str:
     pattern = re.compile(rf"({head}){re.escape(key)} = .*$", re.MULTILINE)
     text, n = pattern.subn(lambda match: match[1] + line, text)
     if n != 1:
-        raise ValueError(
+        raise UserError(
             f"The template should have one line '{key} = …' in [{section}], and has {n}: install "
-            "the package anew."
+            "the package again."
         )
     return text
 

@@ -4,6 +4,8 @@ import re
 
 import spacy
 
+from .errors import UserError
+
 
 def check_lang(lang: str) -> str:
     """RETURNS (str): The code that spaCy itself uses: `en` for `eng`.
@@ -11,11 +13,11 @@ def check_lang(lang: str) -> str:
     """
     # Modules of spacy.lang that are no languages, and no codes at all, are errors of other kinds.
     if not re.fullmatch("[a-z]{2,3}", lang) and lang not in spacy.registry.languages:
-        raise ValueError(_no_lang(lang, "it isn't two or three lower-case letters"))
+        raise UserError(_no_lang(lang, "it isn't two or three lower-case letters"))
     try:
         return str(spacy.blank(lang).lang)
     except ImportError as error:
-        raise ValueError(_no_lang(lang, str(error))) from error
+        raise UserError(_no_lang(lang, str(error))) from error
 
 
 def _no_lang(lang: str, reason: str) -> str:

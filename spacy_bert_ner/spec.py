@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import srsly
-from spacy.util import load_config, load_model_from_config
+
+from .checks import load_blank
+from .errors import UserError
 
 DEFAULT_SEEDS = (1, 2, 3)
 MODELS = ("model-last", "model-best")
@@ -77,28 +79,27 @@ def read_spec(path: Path) -> Spec:
     try:
         return _read_spec(srsly.read_yaml(path))
     except ValueError as error:
-        raise ValueError(f"Can't compare by {path}: {error}") from error
+        raise UserError(f"Can't compare by {path}: {error}") from error
 
 
 def _read_spec(data: Any) -> Spec:
     known = {"paths", "config", "seeds", "overrides", "cells", "model"}
-    data = _check_block(data, f"the file holds no settings. It takes {', '.join(sorted(known))}.")
+    data = _check_block(data, f"the file holds no settings. They are {', '.join(sorted(known))}.")
     unknown, missing = set(data) - known, {"paths", "cells"} - set(data)
     if unknown or missing:
-        raise ValueError(
-            f"{sorted(unknown)} unknown, {sorted(missing)} missing. It takes "
-            f"{', '.join(sorted(known))}."
-        )
+        problems = [f"{key!r} is unknown" for key in sorted(map(str, unknown))]
+        problems += [f"{key!r} is missing" for key in sorted(missing)]
+        raise UserError(f"{', '.join(problems)}. The settings are {', '.join(sorted(known))}.")
     paths = data["paths"]
     fits = isinstance(paths, dict) and set(paths) == set(SPLITS)
     if not fits or not all(isinstance(path, str) for path in paths.values()):
-        raise ValueError(f"set paths to {', '.join(SPLITS)}, a file each.")
-    cells = _check_block(data["cells"], "cells is to be a block with a line NAME: {} for each.")
+        raise UserError(f"set paths to {', '.join(SPLITS)}, a file each.")
+    cells = _check_block(data["cells"], "cells must be a block with a line NAME: {} for each.")
     if not cells:
-        raise ValueError("cells is empty. Name at least one system: {}.")
+        raise UserError("cells is empty. Name at least one system: {}.")
     model = data.get("model", MODELS[0])
     if model not in MODELS:
-        raise ValueError(f"model is {model!r}. Set it to {' or '.join(MODELS)}.")
+        raise UserError(f"model is {model!r}. Set it to {' or '.join(MODELS)}.")
     spec = Spec(
         **paths,
         cells=tuple(_read_cell(data, str(name), settings) for name, settings in cells.items()),
@@ -108,29 +109,29 @@ def _read_spec(data: Any) -> Spec:
     for cell in spec.cells:
         other = folders.setdefault(cell.get_folder(0), cell.name)
         if other != cell.name:
-            raise ValueError(
+            raise UserError(
                 f"the folders of '{other}' and '{cell.name}' would have one name. Rename one."
             )
     return spec
 
 
 def _read_cell(data: Dict[str, Any], name: str, settings: Any) -> Cell:
-    common = _check_block(data.get("overrides") or {}, "overrides is to be a block of settings.")
-    own = _check_block(settings or {}, f"'{name}' is to be a block of settings, such as {{}}.")
+    common = _check_block(data.get("overrides") or {}, "overrides must be a block of settings.")
+    own = _check_block(settings or {}, f"'{name}' must be a block of settings, such as {{}}.")
     overrides = {**common, **own}
     config = overrides.pop("config", data.get("config"))
     seeds = overrides.pop("seeds", data.get("seeds", list(DEFAULT_SEEDS)))
     if config is None:
-        raise ValueError(f"'{name}' has no config. Set one for all.")
+        raise UserError(f"'{name}' has no config. Set one for all.")
     fits = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
     if not fits or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"'{name}' has seeds = {seeds}. Set a list of whole numbers: [1, 2].")
+        raise UserError(f"'{name}' has seeds = {seeds}. Set a list of whole numbers: [1, 2].")
     return Cell(name, str(config), overrides, tuple(seeds))
 
 
 def _check_block(value: Any, message: str) -> Dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(message)
+        raise UserError(message)
     return value
 
 
@@ -145,7 +146,7 @@ def check_spec(spec: Spec) -> None:
         if not Path(path).exists():
             raise FileNotFoundError(f"There is no file {path}, to which paths sets {split}.")
     for config in {cell.config for cell in spec.cells}:
-        nlp = load_model_from_config(load_config(config), auto_fill=True)
+        nlp = load_blank(config)
         names = set(_iter_names(nlp.config))
         for cell in spec.cells:
             if cell.config == config:
@@ -160,7 +161,7 @@ def _check_overrides(cell: Cell, names: set) -> None:
             siblings = [other for other in names if other.rpartition(".")[0] == (known or "")]
             where = f"[{known}] has" if known else "It has the sections"
             last = sorted(other.rpartition(".")[2] for other in siblings)
-            raise ValueError(
+            raise UserError(
                 f"'{cell.name}' sets {name}, which {cell.config} doesn't have. {where} "
                 f"{', '.join(last)}."
             )

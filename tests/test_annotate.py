@@ -1,14 +1,17 @@
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy
 import pytest
 import spacy
+from spacy.errors import Errors
 from spacy.language import Language
-from spacy.tokens import DocBin
+from spacy.tokens import DocBin, Span
 from thinc.compat import has_gpu
 from typer.testing import CliRunner
 
@@ -30,9 +33,15 @@ def parse(doc):
     return doc
 
 
+@Language.component("test_entities")
+def set_entities(doc):
+    doc.ents = [Span(doc, 0, 1, label="X")] * (doc[0].text == "Anna")
+    return doc
+
+
 @Language.component("test_failure")
 def fail(doc):
-    raise ValueError("a document has no sentences")
+    raise ValueError(Errors.E030)
 
 
 def run(*args):
@@ -150,9 +159,9 @@ def test_tables_of_texts(ruler_path, tmp_path):
     source, target = tmp_path / "a.csv", tmp_path / "b.jsonl"
     source.write_text('n,body\n1,"in\nOslo"\n2,"Bo" x\n3,Bo\n', encoding="utf-8")
     result = run(ruler_path, source, target)
-    assert result.exit_code == 2 and "and names: 'n', 'body'. Take --column" in plain(result)
+    assert result.exit_code == 1 and "and names: 'n', 'body'. Take --column" in plain(result)
     result = run(ruler_path, source, target, "--column", "body")
-    assert result.exit_code == 2 and "Can't read the record at line 4 of" in plain(result)
+    assert result.exit_code == 1 and "Can't read the record at line 4 of" in plain(result)
     assert list(tmp_path.iterdir()) == [source]
     result = run(ruler_path, source, target, "--column", "body", "--on-error", "skip")
     assert result.exit_code == 0
@@ -269,7 +278,7 @@ def test_batches_of_an_encoder(trained_path, tmp_path):
 def test_vocabulary_does_not_grow(ruler_path, tmp_path, monkeypatch, suffix):
     """But for the first document, and what a DocBin has with it."""
     nlp = spacy.load(ruler_path)
-    monkeypatch.setattr(module.spacy, "load", lambda name: nlp)
+    monkeypatch.setattr(module, "load_pipeline", lambda name: nlp)
     (tmp_path / "in").write_text("\n".join(f"new{i} Oslo" for i in range(50)), encoding="utf-8")
     before = len(nlp.vocab.strings)
     annotate("ruler", tmp_path / "in", tmp_path / f"out{suffix}", source="lines", batch_size=7)
@@ -294,12 +303,35 @@ def test_encoder_output_is_left_out(trained, text_path):
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_progress_bar(ruler_path, text_path, monkeypatch, capsys, is_terminal):
+@pytest.mark.parametrize("suffix", [".jsonl", ".spacy"])
+def test_progress_bar(ruler_path, tmp_path, monkeypatch, capsys, is_terminal, suffix):
+    """The share of the input that is done, and the time left; on terminals only."""
+    source = tmp_path / f"a{suffix}"
+    write_docs(source, [make_doc(["Oslo", f"w{i}"], ["O", "O"]) for i in range(2000)])
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
-    annotate(str(ruler_path), text_path)
+    annotate(str(ruler_path), source, tmp_path / "b.jsonl", batch_size=200)
     captured = capsys.readouterr()
-    assert ("1 documents" in captured.err) == is_terminal
     assert captured.out == ""
+    if not is_terminal:
+        assert captured.err == ""
+        return
+    bars = captured.err.split("\r")
+    assert re.fullmatch(r"100% \|█+\| 2000 documents, [\d,]+ words/s, 00:00 left\n", bars[-1])
+    assert re.match(r"  0% \| +\| 0 documents, 0 words/s, \? left", bars[1])
+    shares = [int(bar[:3]) for bar in bars if "%" in bar]
+    assert shares == sorted(shares)
+
+
+def test_progress_bar_of_a_pipe(ruler_path, tmp_path, monkeypatch, capsys):
+    """It has no size."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    thread = threading.Thread(target=path.write_text, args=("Oslo\n" * 9,))
+    thread.start()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    annotate(str(ruler_path), path, source="lines")
+    thread.join()
+    assert re.search(r"\r9 documents, [\d,]+ words/s, 00:00\s", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("name", ["spacy", "jsonl", "doccano", "label-studio", "conll", "lines"])
@@ -309,7 +341,7 @@ def test_wrong_input(ruler_path, tmp_path, name, content):
     source, target = tmp_path / "in", tmp_path / "out"
     source.write_bytes(content if name != "lines" else b"Oslo\n\xff")
     result = run(ruler_path, source, target, "--from", name, "--to", "jsonl")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert re.search("Can't read (line [12] of |the record at line 1 of )?/", plain(result))
     assert list(tmp_path.iterdir()) == [source]
 
@@ -325,14 +357,15 @@ def test_wrong_input(ruler_path, tmp_path, name, content):
         (["out.spacy", "--column", "a"], "the format 'text' has no columns, but csv and tsv have"),
         (["--restart"], "--restart is for an output file. Name that file, too."),
         (["--from", "html"], "'html' is only written"),
+        (["text.txt/out.jsonl"], "text.txt is a file, not a folder"),
         (["--to", "jsonl"], "--to jsonl is the format of an output file. Name that file, too."),
     ],
 )
 def test_wrong_formats(text_path, args, match):
-    """They are told before the pipeline is loaded."""
-    args = [text_path.parent / arg if arg.startswith("out") else arg for arg in args]
+    """They are reported before the pipeline is loaded."""
+    args = [text_path.parent / arg if "out" in arg and arg[0] != "-" else arg for arg in args]
     result = run("no-pipeline", text_path, *args)
-    assert result.exit_code == 2
+    assert result.exit_code in (1, 2)
     assert match in plain(result)
     assert list(text_path.parent.iterdir()) == [text_path]
 
@@ -345,16 +378,71 @@ def test_wrong_paths(ruler_path, text_path, tmp_path):
     result = run(ruler_path, text_path, tmp_path, "--to", "spacy")
     assert result.exit_code == 2 and "is a directory" in plain(result)
     result = run(ruler_path, text_path, text_path / "a.jsonl")
-    assert result.exit_code == 2 and "text.txt" in plain(result)
+    assert result.exit_code == 1 and "text.txt" in plain(result)
 
 
 @pytest.mark.parametrize("name", ["nothing", ""])
 def test_no_pipeline(text_path, tmp_path, name):
     """A name that is none, and a folder without a pipeline."""
     result = run(tmp_path / name, text_path, tmp_path / "a.jsonl")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "E050" in plain(result) or "E053" in plain(result)
     assert list(tmp_path.iterdir()) == [text_path]
+
+
+def make_without_ents(name, folder):
+    """A pipeline that sets no entities, on disk."""
+    nlp = spacy.blank("en")
+    if name == "span_ruler":
+        nlp.add_pipe("span_ruler").add_patterns([{"label": "LOC", "pattern": "Oslo"}])
+    elif name == "sentencizer":
+        nlp.add_pipe("sentencizer")
+        nlp.add_pipe("merge_entities")
+    nlp.to_disk(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name,match",
+    [
+        ("empty", r"(its components: none). Name one with bert_ner, ner or entity_ruler"),
+        ("sentencizer", r"(its components: sentencizer, merge_entities). Name one with"),
+        ("span_ruler", "'span_ruler' has annotate_ents = false, and writes to doc.spans only"),
+    ],
+)
+def test_pipeline_that_sets_no_entities(text_path, tmp_path, name, match):
+    pipeline = make_without_ents(name, tmp_path / "pipeline")
+    result = run(pipeline, text_path, tmp_path / "a.jsonl")
+    assert result.exit_code == 1
+    assert f"{pipeline}' sets no entities" in plain(result) and match in plain(result)
+    assert not list(tmp_path.glob("a.*"))
+    # Those of the input are in the output then.
+    assert run(pipeline, text_path, tmp_path / "a.jsonl", "--keep-ents").exit_code == 0
+    result = CliRunner().invoke(app, ["profile", str(pipeline), str(text_path)])
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Warning: The pipeline") and match in result.stderr
+
+
+def test_bert_ner_that_sets_no_entities(tiny, text_path, tmp_path):
+    """Its config says so, and can be changed."""
+    tiny.get_pipe("bert_ner").cfg["annotate_ents"] = False
+    tiny.to_disk(tmp_path / "pipeline")
+    result = run(tmp_path / "pipeline", text_path)
+    assert result.exit_code == 1
+    assert "'bert_ner' has annotate_ents = false" in plain(result)
+
+
+def test_components_of_others(text_path, tmp_path):
+    """What they set isn't known before: that there were no entities is told in the end."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("test_entities")
+    nlp.to_disk(tmp_path / "pipeline")
+    result = run(tmp_path / "pipeline", text_path)
+    assert result.exit_code == 0 and "Anna" in result.stdout and result.stderr == ""
+    text_path.write_text("nobody", encoding="utf-8")
+    result = run(tmp_path / "pipeline", text_path)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "No entities were found in 1 document.\n"
 
 
 @pytest.mark.parametrize("command", ["annotate", "profile"])
@@ -375,19 +463,19 @@ def test_broken_pipeline(ruler_path, text_path, tmp_path, command, spoil, match)
     path = shutil.copytree(ruler_path, tmp_path / "pipeline")
     spoil(path)
     result = CliRunner().invoke(app, [command, str(path), str(text_path)])
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert match in plain(result)
 
 
 @pytest.mark.parametrize("command", ["annotate", "profile"])
 def test_pipeline_that_can_not_predict(tmp_path, text_path, command):
-    """Its own message is shown."""
+    """What spaCy says of it is shown."""
     nlp = spacy.blank("en")
     nlp.add_pipe("test_failure")
     nlp.to_disk(tmp_path / "pipeline")
     result = CliRunner().invoke(app, [command, str(tmp_path / "pipeline"), str(text_path)])
-    assert result.exit_code == 2
-    assert "has no sentences" in plain(result)
+    assert result.exit_code == 1
+    assert "pipeline' can't predict: [E030] Sentence boundaries unset" in plain(result)
 
 
 def test_standard_output_is_no_file(ruler_path, text_path, tmp_path):
@@ -402,8 +490,23 @@ def test_standard_output_is_no_file(ruler_path, text_path, tmp_path):
     assert sorted(tmp_path.iterdir()) == [path, text_path]
 
 
+@pytest.mark.parametrize("options", [[], ["/dev/stdout", "--to", "lines"]])
+def test_reader_that_is_gone(ruler_path, tmp_path, options):
+    """As after `| head -1`: nothing is told, and the command ends."""
+    source = tmp_path / "in"
+    source.write_text("Oslo and Bo\n" * 20, encoding="utf-8")
+    args = ["annotate", ruler_path, source, "--from", "lines", *options]
+    command = [sys.executable, "-m", "spacy", "bert-ner", *map(str, args)]
+    read, write = os.pipe()
+    process = subprocess.Popen(command, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    os.close(read)
+    assert process.communicate()[1] == b""
+    assert process.returncode == 1
+
+
 @pytest.mark.skipif(has_gpu, reason="there is a GPU")
 def test_no_gpu(ruler_path, text_path):
     result = run(ruler_path, text_path, "--use-gpu", "0")
-    assert result.exit_code == 2
-    assert "Can't use GPU 0" in plain(result) and "--use-gpu -1" in plain(result)
+    assert result.exit_code == 1
+    assert "Can't use GPU 0" in plain(result) and "Leave out --use-gpu" in plain(result)

@@ -1,5 +1,9 @@
+import errno
+import json
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy
 import pytest
@@ -11,28 +15,38 @@ from spacy.tokens import DocBin
 from spacy.util import load_config, load_model_from_config
 from typer.testing import CliRunner
 
-from spacy_bert_ner.cli.compare import compare_cli
+from spacy_bert_ner import compare as module
+from spacy_bert_ner.cli import app
 from spacy_bert_ner.compare import (
+    Row,
     Run,
     compare,
     format_markdown,
+    format_table,
+    format_time,
     get_f1,
     get_interval,
     summarize,
 )
+from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.formats.output import open_locked
 from spacy_bert_ner.spec import check_spec, read_spec
 
 from .test_project import CONFIGS, ROOT
 
 (CONFIG,) = [path for path in CONFIGS if path.stem == "bert_ner"]
+RESULT = {
+    "cell": "a",
+    "seed": 1,
+    "key": "k",
+    "counts": {"dev": [[1, 2, 3]], "test": [[1, 2, 3]]},
+    "train_seconds": 1.0,
+    "words_per_second": 1.0,
+}
 
 
 def run_cli(*args):
-    from typer import Typer
-
-    app = Typer()
-    app.command()(compare_cli)
-    return CliRunner().invoke(app, [str(arg) for arg in args])
+    return CliRunner().invoke(app, ["compare", *map(str, args)])
 
 
 @pytest.fixture
@@ -86,8 +100,10 @@ def test_trains_once_and_goes_on(spec_path, tmp_path):
     assert (output / "results.jsonl").read_text(encoding="utf-8") == lines
     assert result.exit_code == 0, result.output
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert table in result.output
     assert table.count("\n") == 4
+    assert "greedy           2 " in result.stdout
+    assert "constrained      2 " in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
     renamed = srsly.read_yaml(spec_path)
     renamed["seeds"], renamed["cells"] = [1], {"../a name": renamed["cells"]["greedy"]}
     srsly.write_yaml(spec_path, renamed)
@@ -110,7 +126,7 @@ def test_folders_of_others_stay(spec_path, tmp_path):
     spec = write_spec(spec_path, seeds=[1], cells={"a": {}})
     (tmp_path / "out" / "a-1").mkdir(parents=True)
     (tmp_path / "out" / "a-1" / "thesis.txt").write_text("years", encoding="utf-8")
-    with pytest.raises(FileExistsError, match="a-1 isn't of this comparison: move it away"):
+    with pytest.raises(UserError, match="a-1 already exists and wasn't created by this comp"):
         list(compare(spec, tmp_path / "out", keep=True))
     assert len(list(compare(spec, tmp_path / "out"))) == 1
     assert (tmp_path / "out" / "a-1" / "thesis.txt").read_text(encoding="utf-8") == "years"
@@ -130,14 +146,17 @@ def test_other_data_are_another_result(spec_path, tmp_path, corpus):
     docs = list(DocBin().from_disk(copy).get_docs(vocab))
     DocBin(docs=docs[:2]).to_disk(copy)
     (other,) = compare(spec, tmp_path / "out", notify=trained.append)
-    assert trained == ["Training a, seed 1"] * 2
+    assert trained == [
+        "Training a, seed 1: training 1 of 1",
+        f"Training a, seed 1: training 1 of 1, about {first.train_seconds:.0f} s left",
+    ]
     assert (len(first.counts["test"]), len(other.counts["test"])) == (4, 2)
 
 
 def test_failed_training(spec_path, tmp_path):
     write_spec(spec_path, cells={"a": {"training.max_steps": "many"}})
     result = run_cli(spec_path, tmp_path / "out")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "has failed" in result.output
     assert "'total_steps': 'many'" in " ".join(result.output.replace("│", " ").split())
 
@@ -175,36 +194,72 @@ def test_settings_of_a_block_that_is_set(spec_path):
 
 def test_table_that_cant_be_written(spec_path, tmp_path):
     result = run_cli(spec_path, tmp_path / "out", "--markdown", spec_path / "table.md")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "spec.yml" in result.output
     assert not (tmp_path / "out").exists()
 
 
 def test_no_such_gpu(spec_path, tmp_path):
     result = run_cli(spec_path, tmp_path / "out", "--use-gpu", 99)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "Can't use GPU 99" in result.output
 
 
-def test_broken_journal(spec_path, tmp_path):
-    (tmp_path / "results.jsonl").write_text('{"cell": "a"}\n{}\n', encoding="utf-8")
-    with pytest.raises(ValueError, match="Line 1 of .*results.jsonl is no result"):
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"cell": "a"},
+        [],
+        {**RESULT, "counts": {}},
+        {**RESULT, "counts": {"dev": [[1, 2]], "test": [[1, 2, 3]]}},
+        {**RESULT, "counts": {"dev": [["1", 2, 3]], "test": [[1, 2, 3]]}},
+        {**RESULT, "train_seconds": "1"},
+        {**RESULT, "key": []},
+    ],
+)
+def test_broken_journal(spec_path, tmp_path, line):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f"{json.dumps(line)}\n{{}}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="Line 1 of .*results.jsonl is no result"):
         next(compare(read_spec(spec_path), tmp_path))
+    path.write_bytes(b"\xff\n")
+    with pytest.raises(UserError, match="Line 1 of .*results.jsonl is no result"):
+        next(compare(read_spec(spec_path), tmp_path))
+
+
+def test_two_comparisons(spec_path, tmp_path):
+    """In one folder, they would train the same, and remove each other's."""
+    match = r"results.jsonl: another process is writing it"
+    with open_locked(tmp_path / "results.jsonl"), pytest.raises(UserError, match=match):
+        next(compare(read_spec(spec_path), tmp_path))
+
+
+def test_what_a_killed_comparison_left(spec_path, tmp_path, monkeypatch):
+    """It is gone with the next one, and nothing is left of that."""
+    (tmp_path / "out" / ".training" / "pipeline").mkdir(parents=True)
+    monkeypatch.setattr(module, "_run", lambda *args: Run(**RESULT))
+    next(compare(read_spec(spec_path), tmp_path / "out"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.jsonl"]
+
+
+def test_names_in_markdown():
+    row = Row("a|b", 1, 1.0, 1.0, None, None, True, 1.0, 1.0)
+    assert format_markdown([row]).splitlines()[-1].startswith("| a\\|b | 1 |")
 
 
 @pytest.mark.parametrize(
     "change,message",
     [
-        ({"cell": {}}, r"\['cell'\] unknown"),
-        ({"cells": None}, r"\['cells'\] missing"),
+        ({"cell": {}}, "'cell' is unknown"),
+        ({"cells": None}, "'cells' is missing"),
         ({"paths": {"train": "a"}}, "set paths to train, dev, test, a file each"),
         ({"config": None}, "'greedy' has no config"),
         ({"paths": {"train": 1, "dev": "b", "test": "c"}}, "a file each"),
         ({"cells": ["a", "b"]}, "a block with a line NAME"),
         ({"cells": {}}, "cells is empty"),
-        ({"cells": {"a": "b"}}, "'a' is to be a block of settings"),
+        ({"cells": {"a": "b"}}, "'a' must be a block of settings"),
         ({"cells": {"a b": {}, "a-b": {}}}, "'a b' and 'a-b' would have one name"),
-        ({"overrides": [1]}, "overrides is to be a block"),
+        ({"overrides": [1]}, "overrides must be a block"),
         ({"seeds": 1}, "seeds = 1. Set a list"),
         ({"seeds": []}, r"seeds = \[\]"),
         ({"seeds": ["x"]}, r"seeds = \['x'\]"),
@@ -261,9 +316,45 @@ def test_table(spec_path):
     assert second.difference[0] == pytest.approx(-100 / 3)
     table = format_markdown([first, second])
     assert "| greedy | 2 | 100.00 | 66.67 | 0.00 |  | 10 s | 1000 |" in table
-    assert "| constrained | 2 | 0.00 | 33.33 | 0.00 | -33.33 (" in table
+    assert "| constrained | 2 | 0.00 | 33.33 | 0.00 | -33.33 (too little data) | 20 s |" in table
     (alone,) = summarize(spec, runs[:1])
     assert "| greedy | 1 | 100.00 | 66.67 |  |  | 10 s |" in format_markdown([alone])
+
+
+def test_table_of_a_terminal(spec_path):
+    """It fits, whatever the names are."""
+    spec = write_spec(spec_path, cells={"a": {}, "another system with shapes of words": {}})
+    counts = {"dev": [[1, 1, 1]], "test": [[1, 2, 2], [1, 1, 1]] * 10}
+    names = [cell.name for cell in spec.cells]
+    runs = [Run(name, seed, "", counts, 500.0, 12345.0) for name in names for seed in (1, 2)]
+    table = format_table(summarize(spec, runs))
+    assert max(map(len, table.splitlines())) <= 80
+    assert "+0.00 (+0.00 to +0.00)   500 s   12345\n" in table
+    assert "\nanother          2 100.00" in table
+    assert "\nsystem with\nshapes of\nwords\n" in table
+    few = format_table(summarize(spec, [run for run in runs if run.seed == 1]))
+    assert "+0.00 (too little data)" in few
+
+
+def test_time_for_people():
+    assert [format_time(n) for n in (4.2, 99, 100, 5900, 7200)] == [
+        "4 s",
+        "99 s",
+        "2 min",
+        "98 min",
+        "2.0 h",
+    ]
+
+
+def test_full_disk(spec_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    result = run_cli(spec_path, spec_path.parent / "out")
+    assert result.exit_code == 1
+    assert "out: No space left on device. Name another place" in result.output
+    assert result.output.count("\n") == 1
 
 
 def test_shown_specs_are_right(tmp_path, monkeypatch):

@@ -54,7 +54,7 @@ def test_convert_wrong_suffix(tmp_path, name):
     source, target = tmp_path / "a.conll", tmp_path / name
     source.write_text("a O\n", encoding="utf-8")
     result = convert(source, target)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "Can't tell the format of" in plain(result)
     assert "Name it with --to" in plain(result)
     assert not target.exists()
@@ -85,7 +85,7 @@ def test_convert_wrong_options(tmp_path, options, match):
     source, target = tmp_path / "a.conll", tmp_path / "a.spacy"
     source.write_text("a O\n", encoding="utf-8")
     result = convert(source, target, *options)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert match in plain(result)
     assert not target.exists()
 
@@ -164,7 +164,7 @@ def test_convert_bad_file(tmp_path, name, existing):
         target.parent.mkdir()
         target.write_text("before", encoding="utf-8")
     result = convert(source, target, "--to", name)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "Can't read line 3 of" in plain(result)
     assert [path.name for path in target.parent.glob("*")] == ["a"] * existing
     assert not existing or target.read_text(encoding="utf-8") == "before"
@@ -174,7 +174,7 @@ def test_convert_broken_json(tmp_path):
     source, target = tmp_path / "a.jsonl", tmp_path / "a.spacy"
     source.write_text(json.dumps(PRODIGY) + '\n{"text": "a"', encoding="utf-8")
     result = convert(source, target)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "Can't read line 2 of" in plain(result)
     assert not target.exists()
 
@@ -182,7 +182,7 @@ def test_convert_broken_json(tmp_path):
 def test_convert_skips_what_is_broken(tmp_path):
     source, target = tmp_path / "a.jsonl", tmp_path / "a.iob2"
     source.write_text('{"text": "Oslo"}\n{"text": 3}\n{\n{"text": "Bo"}', encoding="utf-8")
-    assert convert(source, target).exit_code == 2
+    assert convert(source, target).exit_code == 1
     result = convert(source, target, "--on-error", "skip")
     assert result.exit_code == 0
     counts = "2 documents, 2 tokens, 0 entities, 2 broken records left out"
@@ -225,7 +225,7 @@ def test_convert_folder(tmp_path):
     assert result.exit_code == 2
     assert "is a directory" in plain(result)
     result = convert(tmp_path / "a.conll", tmp_path / "a.conll" / "a.spacy")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "a.conll" in plain(result)
 
 
@@ -240,7 +240,7 @@ def test_convert_no_text(tmp_path):
     source, target = tmp_path / "a.conll", tmp_path / "a.spacy"
     source.write_bytes("Ålesund O\n".encode("latin-1"))
     result = convert(source, target)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "utf-8" in plain(result)
     assert not target.exists()
 

@@ -1,15 +1,19 @@
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
 import spacy
+from spacy.cli import app
 from spacy.cli.train import train
 from spacy.tokens import Span
 from spacy.training import Example
 from spacy.util import registry
+from typer.testing import CliRunner
 
 from spacy_bert_ner.corpus import Corpus, create_corpus_reader
+from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats import FORMATS, FormatError, write_docs
 
 from .formats.test_doccano import PAIRS, TEXT
@@ -46,10 +50,11 @@ def shown(monkeypatch):
     return messages
 
 
-def test_is_registered():
+def test_is_registered(tmp_path):
     reader = registry.readers.get("spacy-bert-ner.Corpus.v1")
     assert reader is create_corpus_reader
-    assert isinstance(reader("a.jsonl"), Corpus)
+    path = write(tmp_path / "a.jsonl", [{"text": "a"}])
+    assert isinstance(reader(path), Corpus)
 
 
 def test_no_path():
@@ -229,6 +234,15 @@ def test_what_does_not_fit_is_shown_once(tmp_path, shown):
     assert "'Ann' (X, 0–3, record 1, line 1)" in message
 
 
+def test_what_does_not_fit_is_shown_once_by_all(tmp_path, shown):
+    """spaCy makes a reader for initialization, and another one for training."""
+    span = {"start": 0, "end": 3, "label": "X"}
+    path = write(tmp_path / "a.jsonl", [{"text": "Anna", "spans": [span]}])
+    read(path)
+    read(path)
+    assert len(shown) == 1
+
+
 def test_nothing_to_show(tmp_path, shown):
     read(write(tmp_path / "a.jsonl", [PRODIGY]))
     assert shown == []
@@ -241,6 +255,58 @@ def test_files_are_read_as_needed(tmp_path):
     assert next(examples).reference.text == "a"
     with pytest.raises(FormatError, match="the record at line 2 of .*a.jsonl: its text is 3"):
         next(examples)
+
+
+@pytest.mark.parametrize(
+    "content,message",
+    [
+        (None, "There is no file or folder"),
+        ("", "There is no document with words in"),
+        ('{"text": ""}', "There is no document with words in"),
+        ('{"text": 3}', "Can't read the record at line 1 of"),
+    ],
+)
+def test_checked_when_it_is_made(tmp_path, content, message):
+    """Of development data, training reads nothing before it has loaded the encoder."""
+    path = tmp_path / "a.jsonl"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    for place in (path, tmp_path):
+        with pytest.raises(UserError):
+            create_corpus_reader(place)
+    with pytest.raises(UserError, match=f"{message}.*a.jsonl"):
+        create_corpus_reader(path)
+
+
+def test_no_entities(tmp_path, shown):
+    path = write(tmp_path / "a.jsonl", [{"text": "a"}, {"text": "b", "spans": []}])
+    for _ in range(2):
+        create_corpus_reader(path)
+    assert shown == [f"[{path}] There are no entities, to learn or to evaluate on."]
+    create_corpus_reader(write(tmp_path / "b.jsonl", [{"text": "a"}, PRODIGY]))
+    assert len(shown) == 1
+
+
+def test_pipes_are_not_read_when_it_is_made(tmp_path):
+    os.mkfifo(tmp_path / "a.jsonl")
+    assert isinstance(create_corpus_reader(tmp_path / "a.jsonl"), Corpus)
+
+
+def test_training_that_cant_start(tmp_path):
+    """One line, and what was trained before stays."""
+    train_path = write(tmp_path / "train.jsonl", [PRODIGY])
+    saved = tmp_path / "out" / "model-best" / "meta.json"
+    saved.parent.mkdir(parents=True)
+    saved.touch()
+    for dev in ("none.jsonl", "empty.jsonl"):
+        (tmp_path / "empty.jsonl").touch()
+        command = ["train", str(CNN), "--output", str(tmp_path / "out")]
+        command += ["--paths.train", str(train_path), "--paths.dev", str(tmp_path / dev)]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit)  # no traceback
+        assert f"There is no {'file' if dev == 'none.jsonl' else 'document'}" in result.output
+        assert saved.exists()
 
 
 def test_trains(tmp_path):

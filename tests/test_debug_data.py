@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import spacy
 import srsly
@@ -174,7 +176,7 @@ def test_prints(paths):
         "train: 1 of 7 (14.3 %) gold entities don't align",
         "dev: 3 of 6 (50.0 %) gold entities have labels the model doesn't have",
         "train: 1 sentences are longer than the 40 wordpieces",
-        "train: 1 tokens that show something have no wordpieces",
+        "train: 1 visible tokens have no wordpieces",
         "train: 1 of 8 (12.5 %) documents have the text of one before them",
         "dev: 1 of 3 (33.3 %) documents have the text of one in the training data",
         "dev: 2 of 4 (50.0 %) distinct entities aren't in the training data",
@@ -185,6 +187,28 @@ def test_prints(paths):
     assert "A label takes" not in text
     assert "A label takes" in plain(run(paths, "--verbose"))
     assert "✔" not in plain(run(paths, "--no-format"))
+
+
+def test_findings_of_the_reader_are_warnings_like_others(paths, tmp_path):
+    """Counted, in the report and on the same stream; a label that may be misspelled is one."""
+    spans = [{"start": 0, "end": 4, "label": "PERSON"}, {"start": 5, "end": 7, "label": "PERSON"}]
+    record = {"text": "Anna lives in Oslo.", "spans": spans[:1]}
+    typo = {**record, "spans": [{**spans[0], "label": "PERSNO"}]}
+    good, bad = [record] * 10 + [typo], [record] * 10 + [typo, {**record, "spans": spans}]
+    results = []
+    for records in (good, bad):
+        srsly.write_jsonl(tmp_path / "train.jsonl", records)
+        settings = {"paths.train": str(tmp_path / "train.jsonl")}
+        results.append(run(paths, "--no-format", "--json", tmp_path / "a.json", **settings))
+    assert "'PERSNO' (1) for 'PERSON' (10)" in plain(results[0])
+    found = "1 spans don't align with the tokens, which count as missing: 'li' (PERSON, 5–7, record"
+    assert f"train: {found}" in " ".join(results[1].stdout.split())
+    assert "align" not in results[1].stderr
+    counts = srsly.read_json(tmp_path / "a.json")
+    assert "spans don't align" in counts["train"]["findings"][0]["what"]
+    assert "misspelled" in counts["findings"][0]["what"]
+    n_warnings = [int(re.search(r"(\d+) warnings", plain(r))[1]) for r in results]
+    assert n_warnings[1] == n_warnings[0] + 2  # the span, and tokens that are missing for it
 
 
 def test_ignore_warnings(paths):
@@ -218,7 +242,8 @@ def test_no_documents(paths, tmp_path):
     assert "bert-ner convert" in plain(result)
     (tmp_path / "train.jsonl").write_text('{"text": ""}', encoding="utf-8")
     result = run(paths, **{"paths.train": str(tmp_path / "train.jsonl")})
-    assert "[corpora.train]: its reader spacy-bert-ner.Corpus.v1 gives no" in plain(result)
+    assert result.exit_code == 1
+    assert "There is no document with words in" in plain(result)
     assert "spacy.Corpus.v1 reads" not in plain(result)
 
 
@@ -265,7 +290,7 @@ def test_output_that_can_not_be_written(paths, tmp_path):
     (tmp_path / "file").touch()
     for name in ("file/counts.json", "file/more/counts.json"):
         result = run(paths, "--json", tmp_path / name, **{"paths.train": "none"})
-        assert result.exit_code == 2
+        assert result.exit_code == 1
         assert "Can't write the counts" in plain(result)
     assert run(paths, "--json", tmp_path / "new.json", **{"paths.train": "none"}).exit_code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -275,7 +300,7 @@ def test_unreadable_file(paths, tmp_path):
     (tmp_path / "train.spacy").write_bytes(b"none")
     result = run(paths, **{"paths.train": str(tmp_path / "train.spacy")})
     assert result.exit_code == 1
-    assert "Can't read the data" in plain(result)
+    assert f"Can't read {tmp_path / 'train.spacy'}" in plain(result)
 
 
 def test_wrong_options(paths):
@@ -470,7 +495,7 @@ def test_limit(paths, tmp_path, monkeypatch):
     assert (report.train.is_whole, report.dev.is_whole) == (False, True)
     result = run(paths, "--limit", 2, config=tmp_path / "config.cfg")
     for split in ("train", "dev"):
-        assert f"{split}: there is more behind 2 documents" in plain(result)
+        assert f"{split}: only the first 2 documents were read" in plain(result)
 
 
 def test_other_reader(paths, tmp_path):

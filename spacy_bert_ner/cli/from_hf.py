@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any, Optional
 
-from typer import Argument, BadParameter, Option, echo
+from typer import Argument, Option, echo
 
 # fmt: off
 
@@ -27,21 +27,18 @@ def from_hf_cli(
     from ..hf.folders import check_output, write_folder
     from ..hf.loader import from_huggingface
 
-    try:
-        check_output(output_path, force)
-        nlp = from_huggingface(
-            source,
-            lang,
-            labels=_read_labels(labels),
-            scheme=scheme,
-            align=align,
-            decoder=decoder,
-            window=window,
-        )
-        with write_folder(output_path, force=force) as folder:
-            nlp.to_disk(folder)
-    except (ValueError, OSError, ImportError) as error:
-        raise BadParameter(str(error)) from error
+    check_output(output_path, force, source)
+    nlp = from_huggingface(
+        source,
+        lang,
+        labels=_read_labels(labels),
+        scheme=scheme,
+        align=align,
+        decoder=decoder,
+        window=window,
+    )
+    with write_folder(output_path, force=force) as folder:
+        nlp.to_disk(folder)
     found = ", ".join(nlp.get_pipe("bert_ner").labels)  # type: ignore[attr-defined]
     echo(f"Wrote {output_path}, which finds {found}.")
 
@@ -49,12 +46,15 @@ def from_hf_cli(
 def _read_labels(path: Optional[Path]) -> Any:
     import srsly
 
+    from ..errors import UserError
+
+
     if path is None:
         return None
     try:
         labels = srsly.read_json(path)
     except ValueError as error:
-        raise ValueError(f"Can't read labels from {path}: it is no JSON ({error}).") from error
+        raise UserError(f"Can't read labels from {path}: it is no JSON ({error}).") from error
     if not isinstance(labels, (dict, list)):
-        raise ValueError(f"Can't read labels from {path}: it is neither an object nor an array.")
+        raise UserError(f"Can't read labels from {path}: it is neither an object nor an array.")
     return labels

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Optional
 
-from typer import Argument, BadParameter, Option, echo
+from typer import Argument, Option, echo
 
 # fmt: off
 
@@ -25,23 +25,26 @@ def init_config_cli(
     """
     from shlex import quote
 
+    from ..checks import check_output, report_unwritable
+    from ..errors import UserError
+    from ..formats.output import check_target, replace_file
     from ..init_config import init_config
 
     is_stdout = str(output_path) == "-"
     if not is_stdout and output_path.exists() and not force:
-        raise BadParameter(f"{output_path} is there already: give --force to overwrite it.")
+        raise UserError(f"{output_path} exists already. Use --force to overwrite it.")
     name = "config.cfg" if is_stdout else str(output_path)
-    try:
-        text = init_config(
-            lang=lang, encoder=encoder, gpu=gpu, recipe=recipe, train=train, dev=dev, name=name
-        )
-        if is_stdout:
-            echo(text, nl=False)
-            return
-        output_path.parent.mkdir(parents=True, exist_ok=True)
-        output_path.write_text(text, encoding="utf-8")
-    except (ValueError, OSError) as error:
-        raise BadParameter(str(error)) from error
+    if not is_stdout:
+        check_target(output_path, [path for path in (train, dev) if path is not None])
+    check_output(None if is_stdout else output_path, "the config")
+    text = init_config(
+        lang=lang, encoder=encoder, gpu=gpu, recipe=recipe, train=train, dev=dev, name=name
+    )
+    if is_stdout:
+        echo(text, nl=False)
+        return
+    with report_unwritable(output_path, "the config"), replace_file(output_path) as file:
+        file.write(text.encode("utf-8"))
     command = ["python -m spacy train", quote(str(output_path))]
     for split, path in (("train", train), ("dev", dev)):
         if path is None:

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Optional
 
-from typer import Argument, BadParameter, Option, echo
+from typer import Argument, Option, echo
 
 # fmt: off
 
@@ -19,14 +19,10 @@ def to_hf_cli(
     AutoModelForTokenClassification and AutoTokenizer read it, and pipeline("token-classification",
     aggregation_strategy="first").
     """
-    import spacy
-
+    from ..annotate import load_pipeline
     from ..hf.export import to_huggingface
     from ..hf.folders import check_output
 
-    try:
-        check_output(output_path, force)
-        to_huggingface(spacy.load(pipeline), output_path, component=component, force=force)
-    except (ValueError, OSError) as error:
-        raise BadParameter(str(error)) from error
+    check_output(output_path, force, pipeline)
+    to_huggingface(load_pipeline(pipeline), output_path, component=component, force=force)
     echo(f"Wrote {output_path}.")

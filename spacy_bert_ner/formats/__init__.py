@@ -56,7 +56,7 @@ FORMATS: Dict[str, Format] = {
     "tsv": Format((".tsv",), Reader(tables.read_tsv, tables.parse), None),
     "text": Format((".txt",), Reader(text.read, text.parse), TextWriter(text.render, between=None)),
     "lines": Format((), Reader(text.read_lines, text.parse), TextWriter(text.render_line)),
-    "html": Format((".html", ".htm"), None, TextWriter(html.render, html.start, "", html.TAIL)),
+    "html": Format((".html", ".htm"), None, TextWriter(html.render, html.start, "", html.end())),
 }
 # Those that have columns.
 TABLES = ("csv", "tsv")

@@ -3,7 +3,7 @@
 import json
 import zlib
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
+from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
 
 import numpy
 import srsly
@@ -13,7 +13,8 @@ from spacy.language import Language
 from spacy.parts_of_speech import NAMES
 from spacy.tokens import Doc, DocBin
 
-from .files import RECORD_KEY, open_bytes, replace_file
+from .files import RECORD_KEY, open_bytes
+from .output import replace_file
 from .report import FormatError, Report
 from .source import Source
 from .spans import INCORRECT_KEY
@@ -43,13 +44,32 @@ def read(source: Source) -> Iterator[Piece]:
     """YIELDS (Piece): The documents, which are read one at a time.
     RAISES (ValueError): For a file that is no DocBin, or becomes too large.
     """
-    with open_bytes(source.path) as file:
+    packed = _load(source.path)
+    for string in packed.strings:
+        source.nlp.vocab.strings.add(string)
+    for i in range(len(packed)):
+        yield Piece(source.path, i + 1, _pick(packed, i))
+
+
+def count(path: Path) -> Optional[int]:
+    """RETURNS (Optional[int]): How many documents a file has; None if it can't be read, of which
+    its reader tells why."""
+    try:
+        return len(_load(path))
+    except FormatError:
+        return None
+
+
+def _load(path: Path) -> DocBin:
+    """RETURNS (DocBin): The documents of a file.
+    RAISES (ValueError): For a file that is no DocBin, or becomes too large.
+    """
+    with open_bytes(path) as file:
         data = file.read()
     try:
-        _check_lengths(srsly.msgpack_loads(_unpack(source.path, data)))
+        _check_lengths(srsly.msgpack_loads(_unpack(path, data)))
         packed = DocBin().from_bytes(data)
-        for string in packed.strings:
-            source.nlp.vocab.strings.add(str.__str__(string))  # a TypeError for what is none
+        packed.strings = {str.__str__(string) for string in packed.strings}  # TypeError for others
         parts: List[Any] = [packed.tokens, packed.spaces, packed.cats]
         parts += [packed.span_groups, packed.flags]
         if not all(isinstance(part, list) for part in parts):
@@ -59,15 +79,14 @@ def read(source: Source) -> Iterator[Piece]:
         raise
     # Whatever it is: all of it is made of what the file says.
     except Exception as error:
-        raise FormatError(f"Can't read {source.path}: {Errors.E1014} {_show(error)}") from error
+        raise FormatError(f"Can't read {path}: {Errors.E1014} {_show(error)}") from error
     if len(lengths) > 1:
         counts = ", ".join(map(str, sorted(lengths)))
         raise FormatError(
-            f"Can't read {source.path}: its parts are of {counts} documents, so it is damaged. "
+            f"Can't read {path}: its parts are of {counts} documents, so it is damaged. "
             "Write it again."
         )
-    for i in range(len(packed)):
-        yield Piece(source.path, i + 1, _pick(packed, i))
+    return packed
 
 
 def _unpack(path: Path, data: bytes) -> bytes:
@@ -186,13 +205,14 @@ class DocBinWriter:
     def end(self, is_empty: bool) -> bytes:
         return b""
 
-    def place(self, part: Path, target: Path) -> None:
+    def place(self, file: IO[bytes], part: Path, target: Path) -> None:
         """Put the pieces together. All are in memory then."""
         packed = DocBin(store_user_data=True)
-        with part.open("rb") as file:
-            while size := file.read(SIZE):
-                piece = file.read(int.from_bytes(size, "big"))
-                packed.merge(DocBin(store_user_data=True).from_bytes(piece))
+        file.seek(0)
+        while size := file.read(SIZE):
+            piece = file.read(int.from_bytes(size, "big"))
+            packed.merge(DocBin(store_user_data=True).from_bytes(piece))
         with replace_file(target) as merged:
             merged.write(packed.to_bytes())
+        file.close()
         part.unlink()

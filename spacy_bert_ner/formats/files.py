@@ -1,12 +1,9 @@
-"""Files of text, how they are opened and replaced, and the records in them."""
+"""Files of text, how they are opened, and the records in them."""
 
 import json
-import os
-import re
-from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Union
+from typing import IO, Any, Dict, List, NamedTuple, Optional, Union
 
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
@@ -19,9 +16,6 @@ RECORD_KEY = "spacy_bert_ner.record"
 RECORD_FIELDS = ("id", "meta")
 # Of 64 bits, with a sign or without.
 WHOLE_NUMBERS = range(-(1 << 63), 1 << 64)
-# Names of what is open already. What it is redirected to, a file even, may have more in it.
-STREAM = re.compile(r"/dev/(stdout|stderr|fd/(\d+))|/proc/self/fd/(\d+)")
-STREAM_NUMBERS = {"stdout": 1, "stderr": 2}
 # How files begin that aren't text, what they are, and what to do about it.
 EXPORT = "Export it as CSV in UTF-8, or as plain text"
 SIGNATURES = {
@@ -85,41 +79,6 @@ def check_utf8(path: Path, line: int, text: str) -> None:
             f"Can't read line {line} of {path}: {error.reason}, the {error.encoding} codec says. "
             "Convert the file to UTF-8."
         ) from error
-
-
-def get_stream(path: Path) -> Optional[int]:
-    """RETURNS (Optional[int]): The number of the open file that a path such as /dev/stdout stands
-    for, None for others."""
-    match = STREAM.fullmatch(path.as_posix())
-    if match is None:
-        return None
-    name, *numbers = match.groups()
-    return STREAM_NUMBERS.get(name) or int(numbers[0] or numbers[1])
-
-
-@contextmanager
-def replace_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file beside the target, which takes its place once it is complete. After an error,
-    the target is as it was. What is no file, such as a pipe or a device, is written to, and so is
-    what is open already, as /dev/stdout."""
-    number = get_stream(path)
-    if number is not None:
-        with os.fdopen(os.dup(number), "wb") as file:
-            yield file
-        return
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            yield file
-        return
-    target = path.resolve()  # a link stays one
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class Record(NamedTuple):

@@ -1,43 +1,79 @@
-"""Entities marked in the text, as a web page by displaCy."""
+"""Entities marked in the text, with their scores, as a web page."""
 
 from functools import cache
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional, Tuple
 
-from spacy import displacy
-from spacy.displacy.render import DEFAULT_DIR, DEFAULT_LANG, EntityRenderer
-from spacy.displacy.templates import TPL_PAGE
 from spacy.tokens import Doc
-from spacy.util import escape_html
 
+from ..pages import get_hue
+from ..pages import render as render_template
+from .files import get_fields
 from .report import Report
+from .spans import get_scores
 
-_HEAD, TAIL = TPL_PAGE.strip().split("{content}")
+# What stands for the documents where a page is cut: no name of a language has it.
+CUT = "\0"
+LONGEST_ID = 40
 
 
 def start(doc: Optional[Doc]) -> str:
     """RETURNS (str): The page before its first document, in the language of that."""
-    return _make_head({} if doc is None else displacy.get_doc_settings(doc))
+    lang = "" if doc is None or doc.vocab.lang == "xx" else doc.vocab.lang
+    return _make_page(lang, "ltr" if doc is None else _get_direction(doc))[0]
 
 
-def _make_head(settings: Dict[str, Any]) -> str:
-    lang, direction = settings.get("lang", DEFAULT_LANG), settings.get("direction", DEFAULT_DIR)
-    return _HEAD.format(lang=lang, dir=direction)
-
-
-def render(doc: Doc, report: Report) -> str:
-    """RETURNS (str): The figure of a document, from the page that displaCy makes of it."""
-    # displaCy's own reading of documents warns of those without entities, and leaves their labels
-    # as they are.
-    ents = [
-        {"start": ent.start_char, "end": ent.end_char, "label": escape_html(ent.label_)}
-        for ent in doc.ents
-    ]
-    settings = displacy.get_doc_settings(doc)
-    parsed = {"text": doc.text, "ents": ents, "settings": settings}
-    page = _get_renderer().render([parsed], page=True).strip()
-    return page[len(_make_head(settings)) : -len(TAIL)]
+def end() -> str:
+    """RETURNS (str): The page after its last document."""
+    return _make_page("", "ltr")[1]
 
 
 @cache
-def _get_renderer() -> EntityRenderer:
-    return EntityRenderer()
+def _make_page(lang: str, direction: str) -> Tuple[str, str]:
+    page = render_template(
+        "annotate.html", title="Entities", lang=lang, direction=direction, documents=CUT
+    )
+    before, _, after = page.rpartition(CUT)
+    return before + "\n", f"{after}\n"
+
+
+def _get_direction(doc: Doc) -> str:
+    return doc.vocab.writing_system.get("direction", "ltr")
+
+
+def render(doc: Doc, report: Report) -> str:
+    """RETURNS (str): The part of the page that shows a document."""
+    lang = doc.vocab.lang
+    # Of a language that is none, each text tells by its letters.
+    direction = "auto" if lang in ("", "xx") else _get_direction(doc)
+    article = render_template(
+        "document.html",
+        number=report.n_docs,
+        id=_get_id(doc),
+        direction=direction,
+        parts=list(_iter_parts(doc)),
+    )
+    return f"{article}\n"
+
+
+def _get_id(doc: Doc) -> Optional[str]:
+    value = get_fields(doc).get("id")
+    if not isinstance(value, (str, int)):
+        return None
+    text = str(value)
+    return text if len(text) <= LONGEST_ID else text[:LONGEST_ID] + "…"
+
+
+def _iter_parts(doc: Doc) -> Iterator[Dict[str, Any]]:
+    """YIELDS (Dict[str, Any]): The text in its order, in pieces: entities, and what is between."""
+    text, at = doc.text, 0
+    scores = get_scores(doc) or {}
+    for ent in doc.ents:
+        yield {"text": text[at : ent.start_char], "label": None}
+        yield {
+            "text": text[ent.start_char : ent.end_char],
+            "label": ent.label_,
+            "hue": get_hue(ent.label_),
+            "score": scores.get((ent.start, ent.end, ent.label)),
+        }
+        at = ent.end_char
+    yield {"text": text[at:], "label": None}

@@ -1,16 +1,18 @@
 """What a file holds, and what of it couldn't be read or written as it stands."""
 
+import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Iterable, Iterator, List
 
 from spacy.tokens import Doc
 
+from ..errors import UserError
 from ..findings import Finding, format_findings, number
 
 N_BROKEN_SHOWN = 100
 
 
-class FormatError(ValueError):
+class FormatError(UserError):
     """A file that can't be read or written: which one, where, and the way out."""
 
 
@@ -86,7 +88,26 @@ class Report:
         return {**counted, "findings": list(counted["findings"].values())}
 
     def restore(self, counted: Dict[str, Any]) -> None:
-        """Go on with what `to_dict` gave."""
-        findings = {entry["what"]: Finding(**entry) for entry in counted["findings"]}
-        for name, value in {**counted, "findings": findings}.items():
+        """Resume with what `to_dict` gave.
+
+        RAISES (TypeError, ValueError): For anything else, such as a journal that was changed.
+        """
+        values = {name: _check(name, counted[name], own) for name, own in self.to_dict().items()}
+        findings = [Finding(**entry) for entry in values["findings"]]
+        for finding in findings:
+            for name, own in asdict(Finding("")).items():
+                _check(name, getattr(finding, name), own)
+        values["findings"] = {finding.what: finding for finding in findings}
+        for name, value in values.items():
             setattr(self, name, value)
+
+
+def _check(name: str, value: Any, own: Any) -> Any:
+    """RETURNS (Any): A value that is of the type of our own."""
+    if type(value) is not type(own):
+        raise TypeError(f"'{name}' is {value!r}, not of type {type(own).__name__}")
+    if isinstance(value, int) and not 0 <= value <= sys.maxsize:
+        raise ValueError(f"'{name}' is {value!r}, which is no count")
+    if name in ("broken", "shown") and not all(isinstance(text, str) for text in value):
+        raise TypeError(f"'{name}' has more than strings")
+    return value

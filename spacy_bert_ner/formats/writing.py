@@ -1,18 +1,17 @@
 """How files are written: as text, document by document, or by a writer of their own."""
 
-import os
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, NamedTuple, Optional, Protocol
+from typing import IO, Callable, Iterable, Iterator, NamedTuple, Optional, Protocol
 
 from spacy.tokens import Doc
 
-from .files import replace_file
+from .output import put, replace_file
 from .report import FormatError, Report
 
 
 class Writer(Protocol):
     """Writes documents at once, or a batch at a time: a file in the making is appended to, and put
-    in place when it is complete. It can be cut behind any batch, and gone on with there."""
+    in place when it is complete. It can be cut after any batch, and resumed there."""
 
     def write(self, path: Path, docs: Iterable[Doc], report: Report) -> None:
         """Write a file, which is there when it is complete, and not before."""
@@ -26,8 +25,8 @@ class Writer(Protocol):
     def end(self, is_empty: bool) -> bytes:
         """RETURNS (bytes): What is appended behind all documents, if there were any."""
 
-    def place(self, part: Path, target: Path) -> None:
-        """Make the file that was asked for of the one in the making."""
+    def place(self, file: IO[bytes], part: Path, target: Path) -> None:
+        """Make the file that was asked for of the one in the making, which is open and locked."""
 
 
 class TextWriter(NamedTuple):
@@ -69,5 +68,5 @@ class TextWriter(NamedTuple):
     def end(self, is_empty: bool) -> bytes:
         return ((self.start(None) if is_empty else "") + self.tail).encode("utf-8")
 
-    def place(self, part: Path, target: Path) -> None:
-        os.replace(part, target)
+    def place(self, file: IO[bytes], part: Path, target: Path) -> None:
+        put(file, part, target)

@@ -6,6 +6,7 @@ import srsly
 from spacy.language import Language
 
 from ..component import BertNER
+from ..markdown import code, escape, link
 from .encoders import Found
 
 USAGE = """```python
@@ -28,17 +29,17 @@ def make_card(nlp: Language, ner: BertNER, found: Found) -> str:
     meta = nlp.meta
     title = _get_title(meta)
     sections = [
-        f"# {title}",
-        meta.get("description") or "Named entity recognition.",
+        f"# {escape(title)}",
+        escape(meta.get("description") or "Named entity recognition."),
         "## Use",
         USAGE,
         "## Labels",
-        "\n".join(f"- `{label}`" for label in ner.labels),
+        "\n".join(f"- {code(label)}" for label in ner.labels),
         "## Model",
         _describe_model(ner, found),
         *_section("## Scores", _make_scores(meta.get("performance", {}))),
         *_section("## Data and sources", _make_sources(meta)),
-        *_section("## Licence", meta.get("license")),
+        *_section("## Licence", escape(meta.get("license") or "")),
         *_section("## Author", _make_author(meta)),
     ]
     front = srsly.yaml_dumps(_make_front(nlp, title)).strip()
@@ -46,7 +47,7 @@ def make_card(nlp: Language, ner: BertNER, found: Found) -> str:
 
 
 def _get_title(meta: Dict[str, Any]) -> str:
-    name = meta.get("name") or "pipeline"
+    name = str(meta.get("name") or "pipeline")
     return name if name.startswith(f"{meta['lang']}_") else f"{meta['lang']}_{name}"
 
 
@@ -60,7 +61,7 @@ def _make_front(nlp: Language, title: str) -> Dict[str, Any]:
     if nlp.lang and nlp.lang != "xx":
         front["language"] = [nlp.lang]
     if meta.get("license"):
-        front["license"] = meta["license"]
+        front["license"] = str(meta["license"])
     scores = meta.get("performance", {})
     names = {"ents_p": "precision", "ents_r": "recall", "ents_f": "f1"}
     metrics = [
@@ -79,7 +80,7 @@ def _describe_model(ner: BertNER, found: Found) -> str:
     settings = found.node.attrs["settings"]
     encoder = type(found.shim._model).__name__
     lines = [
-        f"`{encoder}` with a token classifier on the first piece of each word. The tags are "
+        f"{code(encoder)} with a token classifier on the first piece of each word. The tags are "
         f"{ner.cfg['scheme']}, on {ALIGNED[ner.cfg['align']]}.",
         "Exported from a spaCy pipeline of spacy-bert-ner, which reads text in windows of "
         f"{settings.window or 'one sentence'}{' wordpieces' if settings.window else ''}, decodes "
@@ -93,7 +94,8 @@ def _describe_model(ner: BertNER, found: Found) -> str:
 def _make_scores(scores: Dict[str, Any]) -> str:
     rows: List[Tuple[Any, ...]] = [("all", *(scores.get(f"ents_{key}") for key in "prf"))]
     for label, values in (scores.get("ents_per_type") or {}).items():
-        rows.append((f"`{label}`", *(values.get(key) for key in "prf")))
+        values = values if isinstance(values, dict) else {}
+        rows.append((code(label, in_table=True), *(values.get(key) for key in "prf")))
     lines = [
         f"| {label} | {' | '.join(f'{100 * float(value):.1f}' for value in values)} |"
         for label, *values in rows
@@ -108,16 +110,16 @@ def _make_scores(scores: Dict[str, Any]) -> str:
 def _make_sources(meta: Dict[str, Any]) -> str:
     lines = []
     for source in meta.get("sources") or []:
-        entry = {"name": source} if isinstance(source, str) else source
-        text = entry.get("name", "")
-        text = f"[{text}]({entry['url']})" if entry.get("url") else text
-        extra = [entry[key] for key in ("author", "license") if entry.get(key)]
+        entry = source if isinstance(source, dict) else {"name": source}
+        name, url = entry.get("name") or "", entry.get("url")
+        text = link(name, url) if url else escape(name)
+        extra = [escape(entry[key]) for key in ("author", "license") if entry.get(key)]
         lines.append(f"- {text} ({', '.join(extra)})" if extra else f"- {text}")
     return "\n".join(lines)
 
 
 def _make_author(meta: Dict[str, Any]) -> str:
-    return ", ".join(meta[key] for key in ("author", "email", "url") if meta.get(key))
+    return ", ".join(escape(meta[key]) for key in ("author", "email", "url") if meta.get(key))
 
 
 def _section(head: str, text: Any) -> List[str]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
-import spacy
 import torch
 from spacy.language import Language
 
+from ..annotate import load_pipeline
 from ..component import BertNER
 from ..layers.hf import Encoder, find_pretrained, get_limit
 from ..listeners import KINDS, find_upstream, get_listeners
@@ -30,7 +30,7 @@ def describe(source: Union[Language, str, Path]) -> Dict[str, Any]:
     path = Path(find_pretrained(str(source)))
     if (path / "config.json").exists() and not (path / "config.cfg").exists():
         return _describe_checkpoint(str(source))
-    return _describe_pipeline(spacy.load(source), str(source))
+    return _describe_pipeline(load_pipeline(str(source)), str(source))
 
 
 def _describe_pipeline(nlp: Language, source: str) -> Dict[str, Any]:

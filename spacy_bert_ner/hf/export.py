@@ -8,6 +8,7 @@ import torch
 from spacy.language import Language
 
 from ..component import BertNER
+from ..errors import UserError
 from ..gold import marks_sentences
 from ..layers.hf import get_limit, tokenizer_from_files, tokenizer_to_files
 from ..layers.linear_crf import has_transitions
@@ -78,12 +79,12 @@ def find_component(nlp: Language, name: Optional[str] = None) -> Tuple[str, Bert
         name = names[0]
     if name not in names:
         if not names:
-            raise ValueError(
+            raise UserError(
                 f"The pipeline has no bert_ner, only {nlp.component_names}: Hugging Face has no "
                 "model for other components."
             )
         given = "several" if name is None else f"no bert_ner named '{name}', but"
-        raise ValueError(
+        raise UserError(
             f'The pipeline has {given} {names}: name one, as component="{names[0]}" in Python '
             f"or --component {names[0]} on the command line."
         )
@@ -102,27 +103,27 @@ def make_model(
     """
     encoder = found.shim.encoder
     if encoder is None or not ner.model.get_ref("output_layer").has_param("W"):
-        raise ValueError(f"'{name}' is not trained, and has no weights: initialize it first.")
+        raise UserError(f"'{name}' is not trained, and has no weights: initialize it first.")
     if has_transitions(ner.model):
-        raise ValueError(
+        raise UserError(
             f"'{name}' is a CRF, and Hugging Face has no place for its transitions: train it with "
             f"spacy-bert-ner.LinearSoftmax.v1 in [components.{name}.model] and "
             f"spacy-bert-ner.CrossEntropy.v1 in [components.{name}.loss]."
         )
     if any(node.param_names for node in ner.model.get_ref("tok2vec").walk()):
-        raise ValueError(
-            f"'{name}' reads other vectors beside those of its encoder, and Hugging Face's models "
+        raise UserError(
+            f"'{name}' reads other vectors next to those of its encoder, and Hugging Face's models "
             "have none: train it with a listener alone as [components."
             f"{name}.model.tok2vec]."
         )
     pooling = get_pooling(ner.model)
     if pooling != "reduce_first":
-        raise ValueError(
+        raise UserError(
             f"'{name}' reads a word by {pooling} of its wordpieces, and Hugging Face's models by "
             'the first alone: train with pooling = {"@layers": "spacy-bert-ner.reduce_first.v1"}.'
         )
     if found.shim.mixed_layers > 1:
-        raise ValueError(
+        raise UserError(
             f"'{name}' reads the mean of the last {found.shim.mixed_layers} layers of its encoder, "
             "and Hugging Face's models the last alone: train with mixed_layers = 1."
         )
@@ -175,7 +176,7 @@ def _set_weights(name: str, ner: BertNER, model: Any, encoder: Any) -> None:
     # The classes for token classification have no layer over the first piece.
     unexpected = [key for key in unexpected if not key.startswith("pooler.")]
     if missing or unexpected:
-        raise ValueError(
+        raise UserError(
             f"The encoder of '{name}' doesn't fit {type(model).__name__}: missing {missing}, "
             f"unexpected {unexpected}."
         )
@@ -193,7 +194,7 @@ def _find_ours(name: str, ner: BertNER, names: list, kind: str) -> Head:
     # Weights that Hugging Face's class has no place for, such as a dense layer.
     others = [node for node in ner.model.walk() if node.param_names and node not in known]
     if set(get_params(ner.model, head)) != set(names) or others:
-        raise ValueError(
+        raise UserError(
             f"'{name}' has another classifier than Hugging Face's models of type '{kind}', whose "
             f"architecture is {head.architecture}: train it with that in "
             f"[components.{name}.model]."

@@ -2,32 +2,45 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional, Union
+
+from ..checks import check_parent, report_unwritable
+from ..errors import UserError
 
 
-def check_output(path: Path, force: bool) -> None:
+def check_output(path: Path, force: bool, source: Optional[Union[str, Path]] = None) -> None:
     """RAISES (ValueError): For a path that can't be written: a file, or, unless `force`, a folder
-    that isn't empty. The working directory and those it is in are never replaced."""
+    that isn't empty. The working directory, what is read, and those they are in are never replaced.
+
+    source (Optional[Union[str, Path]]): What is read, which may be a folder.
+    """
     if path.exists() and not path.is_dir():
-        raise ValueError(f"Can't write to {path}: it is a file. Name a folder.")
+        raise UserError(f"Can't write to {path}: it is a file. Name a folder.")
+    check_parent(path)
     if not path.is_dir() or not any(path.iterdir()):
         return
     if not force:
-        raise ValueError(
+        raise UserError(
             f"Can't write to {path}: the folder isn't empty. Name another one, or replace it with "
             "force=True (--force)."
         )
     if path.resolve() in (Path.cwd(), *Path.cwd().parents):
-        raise ValueError(
+        raise UserError(
             f"Can't replace {path}: it is the working directory, or one that it is in. Name "
             "another folder."
+        )
+    mine = None if source is None else Path(source).resolve()
+    if mine is not None and mine.exists() and path.resolve() in (mine, *mine.parents):
+        raise UserError(
+            f"Can't replace {path}: it is the input, or a folder that it is in. Name another "
+            "folder."
         )
 
 
 @contextmanager
 def write_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """Write a folder as a whole or not at all: to a temporary one beside it, which takes its name
-    when all is there. What is there before is kept until then. A folder that is there and empty
+    """Write a folder as a whole or not at all: to a temporary one next to it, which takes its name
+    when all is there. What is there before is kept until then. An existing folder that is empty
     stays, and gets what was written; so does a link to one.
 
     force (bool): Replace a folder that isn't empty.
@@ -35,7 +48,12 @@ def write_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     RAISES (ValueError): See `check_output`.
     """
     check_output(path, force)
-    path = path.resolve()
+    with report_unwritable(path), _stage(path.resolve()) as target:
+        yield target
+
+
+@contextmanager
+def _stage(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:

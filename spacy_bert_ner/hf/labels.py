@@ -3,9 +3,10 @@
 import re
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ..errors import UserError
 from ..schemes import SCHEMES, TagSet
 
-# Letters before or behind a label, and our prefixes that they stand for.
+# Letters before or after a label, and our prefixes that they stand for.
 LETTERS = {"B": "B", "I": "I", "M": "I", "L": "L", "E": "L", "U": "U", "S": "U", "W": "U"}
 # Schemes by the prefixes that occur. Of B and I alone, it takes a look at each label.
 NOTATIONS = {"I": "IO", "B": "BIO", "BI": "BIO", "BILU": "BILUO", "BLU": "BILUO"}
@@ -27,7 +28,7 @@ SUFFIXED = re.compile(r"(.+)[-_]([A-Za-z])", re.DOTALL)
 GENERIC = re.compile(r"LABEL_\d+")
 
 
-class LabelError(ValueError):
+class LabelError(UserError):
     """Labels that can't be understood."""
 
 
@@ -52,7 +53,7 @@ def read_labels(
     scheme: Optional[str] = None,
 ) -> Reading:
     """Understand the names of a classifier's rows: IOB1, IOB2, BILOU, IOBES, BMES, IO or bare
-    names, with the letter before or behind the label, `-` or `_` between. Rows for special tokens
+    names, with the letter before or after the label, `-` or `_` between. Rows for special tokens
     count for nothing.
 
     label_map (Optional[Mapping[Any, Optional[str]]]): New names for some, or for numbers of rows,
@@ -81,6 +82,23 @@ def read_labels(
     if not labels:
         raise _unclear(names, "no name stands for an entity")
     return Reading(found, labels, rows)
+
+
+def list_names(id2label: Mapping[int, Any]) -> List[str]:
+    """The names of a classifier's rows, in their order.
+
+    id2label (Mapping[int, Any]): The names by number, as a config.json has them. What is no text,
+        such as a number, is written as one.
+    RAISES (LabelError): For other numbers than those of the rows.
+    """
+    numbers = sorted(id2label)
+    if numbers != list(range(len(numbers))):
+        shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
+        raise LabelError(
+            f"id2label in config.json has the numbers {shown} for its {len(numbers)} labels. They "
+            f"must be those of the classifier's rows, 0 to {len(numbers) - 1}: correct the file."
+        )
+    return [str(id2label[number]) for number in numbers]
 
 
 def name_tags(tag_set: TagSet, scheme: str) -> List[str]:

@@ -6,8 +6,9 @@ import tracemalloc
 import pytest
 
 from spacy_bert_ner.formats import FormatError, Report, read_docs
-from spacy_bert_ner.formats.files import Record, make_doc, replace_file
+from spacy_bert_ner.formats.files import Record, make_doc
 from spacy_bert_ner.formats.json_values import CHUNK, dump, read_records
+from spacy_bert_ner.formats.output import replace_file
 from spacy_bert_ner.formats.writing import TextWriter
 
 from .util import NLP

@@ -1,5 +1,6 @@
-"""What can't be read: one clear error, exit code 2 and nothing written."""
+"""What can't be read: one clear error, exit code 1 and nothing written."""
 
+import errno
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ import pytest
 import safetensors.torch
 import spacy
 import torch
+from safetensors import SafetensorError
 from transformers import (
     CanineConfig,
     CanineForTokenClassification,
@@ -21,6 +23,7 @@ from typer.testing import CliRunner
 
 from spacy_bert_ner import describe, from_huggingface
 from spacy_bert_ner.cli import app
+from spacy_bert_ner.hf.folders import check_output
 
 from .. import toy
 from .util import NAMES, make_checkpoint
@@ -141,6 +144,34 @@ SPOILED = {
         ),
         "LABEL_0 tells nothing",
     ),
+    "labels numbered from 1": (
+        lambda folder: change_config(
+            folder, id2label={str(i + 1): name for i, name in enumerate(NAMES)}
+        ),
+        "has the numbers 1, 2, 3, 4, 5 for its 5 labels. They must be those .* rows, 0 to 4",
+    ),
+    "labels with gaps": (
+        lambda folder: change_config(
+            folder, id2label={str(i * 2): name for i, name in enumerate(NAMES)}
+        ),
+        "has the numbers 0, 2, 4, 6, 8 for its 5 labels",
+    ),
+    "labels that are numbers": (
+        lambda folder: change_config(folder, id2label={str(i): i for i in range(len(NAMES))}),
+        "none of them is O, for tokens outside entities",
+    ),
+    "labels that are null": (
+        lambda folder: change_config(folder, id2label={str(i): None for i in range(len(NAMES))}),
+        "none of them is O, for tokens outside entities",
+    ),
+    "labels numbered by letters": (
+        lambda folder: change_config(folder, id2label=dict(zip("abcde", NAMES))),
+        "invalid literal for int",
+    ),
+    "labels in a list": (
+        lambda folder: change_config(folder, id2label=NAMES),
+        "Can't read the model",
+    ),
 }
 
 
@@ -151,8 +182,10 @@ def test_spoiled(spoil, message, folder, tmp_path):
         from_huggingface(str(folder))
     assert "checkpoint" in str(error.value)
     code, text = run("from-hf", folder, tmp_path / "out" / "pipeline")
-    assert code == 2
-    assert "Traceback" not in text
+    assert code == 1
+    assert text.startswith("Error: ")
+    assert "Usage" not in text
+    assert "Invalid value" not in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint"]
 
 
@@ -173,7 +206,7 @@ def test_pickle_with_code(folder, tmp_path):
     with pytest.raises(ValueError, match="files with code in them are not opened"):
         from_huggingface(str(folder))
     code, _ = run("from-hf", folder, tmp_path / "out")
-    assert code == 2
+    assert code == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint"]
     pickle.loads(pickle.dumps(Executed(marker)))  # it would have
     assert os.path.isdir(marker)
@@ -256,7 +289,7 @@ def test_commands(good, tmp_path):
 @pytest.mark.parametrize("lang", ["zz", "tokenizer_exceptions"])
 def test_no_such_language(good, tmp_path, lang):
     code, text = run("from-hf", good, tmp_path / "out", "--lang", lang)
-    assert (code, f"can't make a pipeline of the language '{lang}'" in text) == (2, True)
+    assert (code, f"can't make a pipeline of the language '{lang}'" in text) == (1, True)
 
 
 def test_labels_from_a_file(folder, tmp_path):
@@ -268,8 +301,67 @@ def test_labels_from_a_file(folder, tmp_path):
     for content in ("3", "{"):
         labels.write_text(content)
         code, text = run("from-hf", folder, tmp_path / "other", "--labels", labels)
-        assert (code, "Can't read labels from" in text, "map.json" in text) == (2, True, True)
+        assert (code, "Can't read labels from" in text, "map.json" in text) == (1, True, True)
     assert not (tmp_path / "other").exists()
+
+
+def test_numbers_for_names(folder, tmp_path):
+    """A map gives them names, as it does for LABEL_0."""
+    change_config(folder, id2label={str(i): i for i in range(len(NAMES))})
+    nlp = from_huggingface(str(folder), labels=dict(enumerate(NAMES)))
+    assert set(nlp.get_pipe("bert_ner").labels) == {"LOC", "PER"}
+
+
+def refuse(*args, **kwargs):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def refuse_in_rust(*args, **kwargs):
+    raise SafetensorError(
+        "Error while serializing: I/O error: No space left on device (os error 28)"
+    )
+
+
+@pytest.mark.parametrize(
+    "command,place,error",
+    [
+        ("from-hf", "spacy.language.Language.to_disk", refuse),
+        ("to-hf", "transformers.PreTrainedModel.save_pretrained", refuse_in_rust),
+        ("to-hf", "transformers.PreTrainedTokenizerFast.save_pretrained", refuse),
+    ],
+)
+def test_full_disk(command, place, error, good, tmp_path, tiny_pipeline, monkeypatch):
+    """One line, and what is there stays."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").touch()
+    source = {"from-hf": good, "to-hf": tiny_pipeline}[command]
+    if place.endswith("Fast.save_pretrained"):  # also used to read a tokenizer
+        from spacy_bert_ner.hf import export
+
+        read = export.tokenizer_from_files
+
+        def read_and_refuse(files):
+            tokenizer = read(files)
+            tokenizer.save_pretrained = error
+            return tokenizer
+
+        monkeypatch.setattr(export, "tokenizer_from_files", read_and_refuse)
+    else:
+        monkeypatch.setattr(place, error)
+    code, text = run(command, source, out, "--force")
+    assert code == 1
+    assert f"Error: Can't write {out}: No space left on device" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+def test_read_only(good, tmp_path, monkeypatch):
+    """It is reported before anything is loaded."""
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    for command in ("from-hf", "to-hf"):
+        code, text = run(command, "nothing", tmp_path / "out")
+        assert (code, f"{tmp_path} is read-only for you" in text) == (1, True)
 
 
 def test_output_that_is_there(good, tmp_path):
@@ -278,7 +370,7 @@ def test_output_that_is_there(good, tmp_path):
     (out / "mine").touch()
     for command, source in (("from-hf", good), ("to-hf", "nothing")):
         code, text = run(command, source, out)
-        assert code == 2
+        assert code == 1
         assert "isn't empty" in text
     assert [path.name for path in out.iterdir()] == ["mine"]
     code, text = run("from-hf", good, out, "--force")
@@ -286,7 +378,7 @@ def test_output_that_is_there(good, tmp_path):
     assert "mine" not in [path.name for path in out.iterdir()]
     (tmp_path / "file").touch()
     code, text = run("from-hf", good, tmp_path / "file", "--force")
-    assert (code, "it is a file" in text) == (2, True)
+    assert (code, "it is a file" in text) == (1, True)
 
 
 def test_pipelines_that_are_not_there(tmp_path):
@@ -295,5 +387,21 @@ def test_pipelines_that_are_not_there(tmp_path):
         ["describe", tmp_path / "none"],
     ):
         code, text = run(*command)
-        assert (code, "Traceback" in text) == (2, False)
+        assert (code, "Traceback" in text) == (1, False)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["", "inside"])
+def test_output_that_is_the_input(tmp_path, place):
+    """It would be gone before anything is read from it again."""
+    source = tmp_path / "pipeline" / place
+    source.mkdir(parents=True)
+    (source / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match="it is the input, or a folder that it is in"):
+        check_output(tmp_path / "pipeline", True, str(source))
+    check_output(tmp_path / "pipeline", True, "en_core_web_sm")
+    for command in ("to-hf", "from-hf"):
+        args = [command, str(source), str(tmp_path / "pipeline"), "--force"]
+        result = CliRunner().invoke(app, args)
+        assert result.exit_code == 1 and "it is the input" in result.stderr
+    assert (source / "config.json").exists()

@@ -1,18 +1,23 @@
 """What Hugging Face's own pipeline makes of an exported one, and what can't be exported."""
 
 import json
+import re
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import pytest
 import spacy
 import srsly
 import transformers
+from markdown_it import MarkdownIt
 from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_bert_ner import from_huggingface, to_huggingface
+from spacy_bert_ner.hf.card import make_card
+from spacy_bert_ner.hf.encoders import find_encoder
 from spacy_bert_ner.hf.folders import check_output, write_folder
 
 from .. import toy
@@ -145,6 +150,43 @@ def test_card(exported):
     assert "| all | 50.0 | 25.0 | 33.3 |\n| `PER` | 100.0 | 50.0 | 66.7 |" in body
     assert "[a corpus](https://example.org) (CC0)" in body
     assert 'aggregation_strategy="first"' in body
+
+
+def test_card_of_hostile_names(tmp_path):
+    """Read as Markdown, they are shown as they are: no element, no link, no cell is theirs."""
+    label = "A|Q`<script>alert(1)</script>"
+    nlp = from_huggingface(make_checkpoint(tmp_path / "in", names=["O", f"B-{label}"]))
+    nlp.meta.update(
+        name="x\n---\n# <b>",
+        description="<img src=x onerror=alert(1)> [a](javascript:alert(1))",
+        license="MIT\n---\n<script>",
+        author="**Ann** <script>",
+        url="javascript:alert(1)",
+        sources=["[a](javascript:x)", {"name": "b|", "url": "javascript:alert(1)"}, 3],
+        performance={
+            "ents_p": 1.0,
+            "ents_per_type": {label: {"p": 1.0, "r": 1.0, "f": 1.0}, "x": None},
+        },
+    )
+    ner = nlp.get_pipe("bert_ner")
+    card = make_card(nlp, ner, find_encoder(nlp, "bert_ner", ner.model))
+    front = srsly.yaml_loads(card.split("\n---\n")[0])
+    assert front["license"] == "MIT\n---\n<script>" and front["tags"]
+    body = card.split("\n---\n\n", 1)[1]
+    html = MarkdownIt("commonmark").enable("table").render(body)
+    elements = set(re.findall(r"<(\w+)", html))
+    assert elements <= {"h1", "h2", "p", "pre", "code", "ul", "li"} | {
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+    }
+    assert "href" not in html
+    assert html.count(f"<code>{escape(label, quote=False)}</code>") == 2
+    rows = [row.count("<td>") for row in html.split("<tr>")[2:]]
+    assert rows == [4] * len(rows)
 
 
 def test_licence_comes_in(exported):

@@ -1,0 +1,233 @@
+"""Files that are written: checked before the work begins, locked, and put in place when they are
+complete."""
+
+import errno
+import os
+import re
+import sys
+from contextlib import contextmanager, suppress
+from io import BufferedRandom, BufferedWriter, FileIO
+from pathlib import Path
+from typing import IO, Any, Iterable, Iterator, NoReturn, Optional
+
+from .report import FormatError
+
+if sys.platform != "win32":
+    import fcntl
+
+# Names of what is open already. What it is redirected to, a file even, may have more in it.
+STREAM = re.compile(r"/dev/(stdout|stderr|fd/(\d+))|/proc/self/fd/(\d+)")
+STREAM_NUMBERS = {"stdout": 1, "stderr": 2}
+# Errors of file systems, such as some in a network, that have no locks.
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+# What to do about errors of the system.
+WAYS_OUT = {
+    errno.ENOSPC: "Free some space, or name another output.",
+    errno.EDQUOT: "Free some space, or name another output.",
+    errno.EFBIG: "Raise the limit (ulimit -f), or name another output.",
+    errno.EROFS: "Name an output in a folder that can be written.",
+    errno.EACCES: "Name an output in a folder that you can write to.",
+    errno.EPERM: "Name an output in a folder that you can write to.",
+    errno.ENAMETOOLONG: "Name a shorter one.",
+}
+
+
+def get_stream(path: Path) -> Optional[int]:
+    """RETURNS (Optional[int]): The number of the open file that a path such as /dev/stdout stands
+    for, None for others."""
+    match = STREAM.fullmatch(path.as_posix())
+    if match is None:
+        return None
+    name, *numbers = match.groups()
+    return STREAM_NUMBERS.get(name) or int(numbers[0] or numbers[1])
+
+
+def resolve(path: Path) -> Path:
+    """RETURNS (Path): The file that is replaced: where a link leads to, so that it stays one."""
+    return Path(os.path.realpath(path))
+
+
+def get_part(target: Path) -> Path:
+    """RETURNS (Path): Where a file is made that outlives its process, see `part`."""
+    return target.with_name(f"{target.name}.part")
+
+
+def get_journal(target: Path) -> Path:
+    """RETURNS (Path): Where is noted how much of that file is good."""
+    return target.with_name(f"{target.name}.journal")
+
+
+def get_new(target: Path) -> Path:
+    """RETURNS (Path): Where a file is made that is written at once. It has one name, so that what a
+    killed process has left is overwritten by the next."""
+    return target.with_name(f".{target.name}.new")
+
+
+def check_target(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Check what can be known of an output before there is anything to write. Nothing is made.
+
+    inputs (Iterable[Path]): Files that are read.
+    RAISES (ValueError): For an output that can't be written, or that would replace an input,
+        whatever it is called.
+    """
+    if get_stream(path) is None and path.is_dir():
+        raise FormatError(f"Can't write {path}: it is a folder. Name a file.")
+    target = resolve(path)
+    for mine in (target, get_part(target), get_journal(target), get_new(target)):
+        for other in inputs:
+            if _is_same(mine, other):
+                where = "" if mine == target else f", which is made in {mine}"
+                raise FormatError(
+                    f"Can't write {path}{where}: that is the input. Name another output."
+                )
+    if target.exists() and not target.is_file():
+        if not os.access(target, os.W_OK):
+            _refuse(path, errno.EACCES)
+        return
+    folder = next(folder for folder in target.parents if folder.exists())
+    if not folder.is_dir():
+        raise FormatError(f"Can't write {path}: {folder} is a file, not a folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        is_read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
+        _refuse(path, errno.EROFS if is_read_only else errno.EACCES)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether both are one file: also under two names. Terminals and pipes aren't files."""
+    if not (path.is_file() and other.exists()):
+        return False
+    return os.path.samefile(path, other)
+
+
+def _refuse(path: Any, number: int, cause: Optional[BaseException] = None) -> NoReturn:
+    message = f"Can't write {path}: {os.strerror(number)}."
+    raise FormatError(f"{message} {WAYS_OUT.get(number, 'Name another output.')}") from cause
+
+
+@contextmanager
+def explain(path: Path) -> Iterator[None]:
+    """Tell which file can't be written, and what to do: the error of the system doesn't.
+
+    RAISES (ValueError): For any error of the system, but for a pipe that nobody reads any more.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _refuse(path, error.errno or errno.EIO, error)
+
+
+class _Raw(FileIO):
+    """A file whose errors of writing name it, whenever its buffer is written.
+
+    path (Path): What it is called.
+    file (Any): What is opened: a path, or the number of an open file.
+    """
+
+    def __init__(self, path: Path, file: Any, mode: str, opener: Any = None):
+        super().__init__(file, mode, opener=opener)
+        self.path = path
+
+    def write(self, data: Any) -> Optional[int]:  # type: ignore[override]
+        with explain(self.path):
+            return super().write(data)
+
+
+def open_locked(path: Path) -> BufferedRandom:
+    """Open a file to write, made if it isn't there, and keep other processes from it: the system
+    lets go of it whatever ends this one. Links aren't followed.
+
+    RAISES (ValueError): If it can't be opened, or another process has it.
+    """
+    with explain(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        raw = _Raw(path, path, "r+", opener=_create)
+    try:
+        _lock(raw, path)
+    except BaseException:
+        raw.close()
+        raise
+    return BufferedRandom(raw)
+
+
+def _create(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _lock(file: FileIO, path: Path) -> None:
+    if sys.platform == "win32":
+        return
+    busy = FormatError(
+        f"Can't write {path}: another process is writing it. Wait for that one, or name another "
+        "output."
+    )
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise busy from error
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+    # Until then, the other may have put the file in place: it isn't in the making any more.
+    if not (path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))):
+        raise busy
+
+
+def sync(file: IO[bytes], path: Path) -> None:
+    """Have all that was written to a file on the disk."""
+    file.flush()
+    with explain(path):
+        os.fsync(file.fileno())
+
+
+def put(file: IO[bytes], path: Path, target: Path) -> None:
+    """Move a complete file to where it belongs. It is locked until then."""
+    sync(file, path)
+    if sys.platform == "win32":  # where an open file can't be moved
+        file.close()
+    with explain(target):
+        os.replace(path, target)
+    file.close()
+
+
+def abandon(file: IO[bytes]) -> None:
+    """Close a file that isn't complete, after an error. What is left in its buffer doesn't count,
+    and may not fit on the disk: that must not hide the error."""
+    with suppress(FormatError):
+        file.close()
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file next to the target, which takes its place once it is complete. After an error,
+    the target is as it was. What is no file, such as a pipe or a device, is written to, and so is
+    what is open already, as /dev/stdout.
+
+    RAISES (ValueError): If it can't be written, or another process is writing it.
+    """
+    number = get_stream(path)
+    if number is not None or (path.exists() and not path.is_file()):
+        with _open_stream(path, number) as file:
+            yield file
+        return
+    target = resolve(path)
+    new = get_new(target)
+    file = open_locked(new)
+    try:
+        file.truncate(0)
+        yield file
+        put(file, new, target)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    finally:
+        abandon(file)
+
+
+@contextmanager
+def _open_stream(path: Path, number: Optional[int]) -> Iterator[IO[bytes]]:
+    with explain(path):
+        raw = _Raw(path, path if number is None else os.dup(number), "w")
+    with BufferedWriter(raw) as file:
+        yield file

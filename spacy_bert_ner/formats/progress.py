@@ -1,0 +1,101 @@
+"""How much of a file is read, and the time that is left, on terminals."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any, Iterable, Iterator, Optional
+
+from spacy.tokens import Doc
+from tqdm import tqdm
+
+from ..findings import number
+from . import docbin
+from .report import Report
+
+KNOWN = "{percentage:3.0f}% |{bar}| {desc}, {remaining} left"
+UNKNOWN = "{desc}, {elapsed}"
+
+
+class Watched(type(Path())):  # type: ignore[misc]
+    """A path that knows how much was read of the file that it was opened as. Readers needn't."""
+
+    file: Optional[IO[Any]] = None
+
+    def open(self, *args: Any, **settings: Any) -> IO[Any]:
+        self.file = super().open(*args, **settings)
+        return self.file
+
+    def tell(self) -> int:
+        """RETURNS (int): How many bytes the system has given, which is a bit ahead."""
+        if self.file is None:
+            return 0
+        if self.file.closed:
+            return self.stat().st_size
+        return os.lseek(self.file.fileno(), 0, os.SEEK_CUR)
+
+
+class Progress:
+    """A bar on terminals, and nothing elsewhere: the share of a file that is done, counts, speed
+    and the time left. Of a pipe, which has no size, it is counts and speed."""
+
+    def __init__(self, path: Path, name: Optional[str], report: Report):
+        """Nothing is shown yet.
+
+        path (Path): What is read.
+        name (Optional[str]): Its format.
+        report (Report): Where it is counted, also from before, if it is resumed.
+        """
+        self.path = Watched(path)
+        self.report = report
+        # A DocBin is read as a whole before it has its first document.
+        self.in_bytes = path.is_file() and name != "spacy"
+        self.is_resumed = report.n_read > 0
+        self.bar: Optional[tqdm] = None
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def follow(self, docs: Iterable[Doc]) -> Iterator[Doc]:
+        """YIELDS (Doc): The same documents, read from `path`. `update` shows how far they are."""
+        for doc in docs:
+            if self.bar is None and sys.stderr.isatty():
+                self._start()
+            yield doc
+
+    def each(self, docs: Iterable[Doc]) -> Iterator[Doc]:
+        """YIELDS (Doc): The same documents. Each is done when the next one is asked for."""
+        for doc in self.follow(docs):
+            yield doc
+            self.update()
+
+    def _start(self) -> None:
+        self.start, self.n_tokens = time.monotonic(), self.report.n_tokens
+        total, form = None, UNKNOWN
+        if self.in_bytes:
+            total = self.path.stat().st_size
+        elif self.path.is_file():
+            total = docbin.count(self.path)
+        if total is not None:
+            form = KNOWN
+        at = self._tell() if self.is_resumed else 0
+        text = self._describe()
+        self.bar = tqdm(total=total, initial=at, desc=text, bar_format=form, miniters=1)
+
+    def update(self) -> None:
+        """Show how much is done: all that was read."""
+        if self.bar is not None:
+            self.bar.set_description_str(self._describe(), refresh=False)
+            self.bar.update(self._tell() - self.bar.n)
+
+    def _describe(self) -> str:
+        seconds = max(time.monotonic() - self.start, 0.001)
+        speed = (self.report.n_tokens - self.n_tokens) / seconds
+        return f"{number(self.report.n_docs, 'document')}, {speed:,.0f} words/s"
+
+    def _tell(self) -> int:
+        return self.path.tell() if self.in_bytes else self.report.n_read
