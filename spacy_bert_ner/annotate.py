@@ -24,6 +24,7 @@ from tqdm import tqdm
 from wasabi import table
 
 from . import __version__
+from .errors import UserError
 from .formats import Report, check_column, check_format, get_writer, read_docs
 from .formats.files import RECORD_KEY, get_stream
 from .formats.part import open_part
@@ -112,7 +113,7 @@ def load_pipeline(name: str) -> Language:
     try:
         return spacy.load(name)
     except ValueError as error:
-        raise ValueError(f"Can't load the pipeline '{name}': {error}") from error
+        raise UserError(f"Can't load the pipeline '{name}': {error}") from error
 
 
 def _can_resume(input_path: Path, output_path: Path) -> bool:

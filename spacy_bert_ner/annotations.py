@@ -7,6 +7,7 @@ from spacy.tokens import Doc, Span
 
 from .constraints import get_constraints
 from .decode import decode
+from .errors import UserError
 from .schemes import TagSet
 from .scores import make_span_group
 from .types import Floats2d
@@ -33,7 +34,7 @@ def write_entities(
     if not docs:
         return
     if not all(numpy.isfinite(X).all() for X in scores):
-        raise ValueError(
+        raise UserError(
             f"'{name}' gives scores that are no numbers (NaN). If the encoder's precision is "
             '"fp16" or "bf16", set it to "fp32" in [components.transformer.model]; if they stay, '
             "its weights are broken: train anew, at a lower learning rate."

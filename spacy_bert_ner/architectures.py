@@ -8,6 +8,7 @@ from spacy.util import SimpleFrozenDict
 from thinc.api import Dropout, Model, Ops, Softmax_v2, chain, with_array
 from thinc.types import Floats2d, Ragged, Shape
 
+from .errors import UserError
 from .layers.dense_norm import dense_norm
 from .layers.fixed_dropout import fixed_dropout
 from .layers.linear_crf import linear_crf
@@ -53,7 +54,7 @@ def build_dense_softmax_v1(
     RAISES (ValueError): For an `eps` that isn't above 0.
     """
     if not eps > 0.0:
-        raise ValueError(f"Can't normalize with eps = {eps}: set it above 0, such as 0.00001.")
+        raise UserError(f"Can't normalize with eps = {eps}: set it above 0, such as 0.00001.")
     width = tok2vec.maybe_get_dim("nO")
     dense = dense_norm(
         width,
@@ -86,7 +87,7 @@ def build_linear_crf_v1(
     The other settings are those of `LinearSoftmax.v1`.
     """
     if not learn_rate_factor > 0.0:
-        raise ValueError(
+        raise UserError(
             f"Can't train transitions with learn_rate_factor = {learn_rate_factor}: set it to a "
             "number above 0, such as 50."
         )
@@ -194,7 +195,7 @@ def build_transformer_model_v1(
     from .layers.shim import EncoderShim
 
     if get_spans is not None:
-        raise ValueError(
+        raise UserError(
             "spacy-bert-ner.TransformerModel.v1 makes its own spans: set get_spans = null, and "
             "window to the number of wordpieces to read at once."
         )
@@ -207,12 +208,12 @@ def build_transformer_model_v1(
         ("batch_pieces", batch_pieces, 1),
     ):
         if value is not None and value < least:
-            raise ValueError(
+            raise UserError(
                 f"Can't read text with {setting} = {value}: set it to {least} or more in "
                 "[components.transformer.model]."
             )
     if not 0.0 <= context_dropout <= 1.0:
-        raise ValueError(
+        raise UserError(
             f"Can't drop the context of windows with context_dropout = {context_dropout}: set it "
             "to a share from 0 to 1 in [components.transformer.model]."
         )

@@ -15,7 +15,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from .annotations import write_entities
-from .errors import warn
+from .errors import UserError, warn
 from .gold import get_gold, get_labels, report_gold
 from .hf.protocol import CheckpointLoader
 from .layers.linear_crf import get_transitions, has_transitions
@@ -198,7 +198,7 @@ class BertNER(TrainablePipe):
         n_needed = len(get_tag_set(self.cfg["scheme"], (*self.labels, label)))
         if n_tags is not None and n_tags < n_needed:
             if not self.is_resizable:
-                raise ValueError(Errors.E922.format(name=self.name, nO=n_tags))
+                raise UserError(Errors.E922.format(name=self.name, nO=n_tags))
             self.set_output(n_needed)
         self.cfg["labels"].append(label)
         self.vocab.strings.add(label)
@@ -214,7 +214,7 @@ class BertNER(TrainablePipe):
         docs = list(docs)
         n_tags = self._n_outputs()
         if n_tags is None or n_tags != len(self.tag_set):
-            raise ValueError(Errors.E109.format(name=self.name))
+            raise UserError(Errors.E109.format(name=self.name))
         if not any(len(doc) for doc in docs):
             return [numpy.zeros((0, n_tags), dtype="float32") for _ in docs]
         check_output(docs, self.name, self.model)
@@ -285,7 +285,7 @@ class BertNER(TrainablePipe):
         gold = [get_gold(example, tag_set, key, align=align) for example in examples]
         loss, d_scores = self.loss(self.model, scores, gold, tag_set)
         if not numpy.isfinite(loss):
-            raise ValueError(Errors.E910.format(name=self.name))
+            raise UserError(Errors.E910.format(name=self.name))
         return loss, d_scores
 
     def rehearse(
@@ -344,7 +344,7 @@ class BertNER(TrainablePipe):
         for label in get_labels(get_examples()) if labels is None else labels:
             self.add_label(label)
         if not self.labels:
-            raise ValueError(
+            raise UserError(
                 f"'{self.name}' found no entities to learn in the examples. Check that their "
                 f"doc.ents are set, or name the labels in [initialize.components.{self.name}] "
                 "labels."

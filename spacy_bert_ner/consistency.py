@@ -10,6 +10,7 @@ import numpy
 from spacy.training import Example
 from thinc.api import Model
 
+from .errors import UserError
 from .gold import MISSING, Gold
 from .layers.linear_crf import has_transitions
 from .losses import TINY, CrossEntropy, Loss
@@ -51,7 +52,7 @@ class RDrop:
     def check(self, labels: Sequence[str], model: Model) -> None:
         """RAISES (ValueError): If the settings of the other loss don't fit, and for a CRF."""
         if has_transitions(model):
-            raise ValueError(
+            raise UserError(
                 "spacy-bert-ner.RDrop.v1 compares the probabilities of tags, and a CRF gives "
                 "log-scores. Take the model spacy-bert-ner.LinearSoftmax.v1."
             )
@@ -88,7 +89,7 @@ def make_rdrop(loss: Optional[Loss] = None, weight: float = 1.0) -> RDrop:
     RAISES (ValueError): For another weight.
     """
     if not weight > 0.0:
-        raise ValueError(
+        raise UserError(
             f"Can't weigh the divergence of R-Drop by {weight}: set weight above 0, such as 1."
         )
     return RDrop(CrossEntropy() if loss is None else loss, weight)

@@ -6,6 +6,7 @@ import numpy
 from spacy.tokens import Doc, Span
 
 from .chars import visible_tokens
+from .errors import UserError
 from .types import Bools1d, Ints1d
 
 # Values of token.ent_iob.
@@ -46,7 +47,7 @@ def get_constraints(
     sequence = numpy.cumsum(fixed)
     if by_sentence:
         if not doc.has_annotation("SENT_START"):
-            raise ValueError(
+            raise UserError(
                 f"'{name}' can't decode by sentence, since the document has none. Add a "
                 "component that sets them (sentencizer, senter, parser) before it, or set "
                 'decode_scope = "doc".'

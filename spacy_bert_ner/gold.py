@@ -10,6 +10,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from .chars import count_before, nonspace_table, visible_tokens
+from .errors import UserError
 from .findings import Finding, format_findings, show
 from .schemes import SCHEMES, TagSet
 from .spelling import find_misspelled
@@ -112,7 +113,7 @@ def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
     for span in spans:
         if (span.start, span.end, span.label) in right:
             places = (span.start_char, span.end_char, span.label_)
-            raise ValueError(Errors.E868.format(span=places))
+            raise UserError(Errors.E868.format(span=places))
     return example.get_aligned_spans_y2x(spans, allow_overlap=True)
 
 

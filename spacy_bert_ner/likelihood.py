@@ -8,6 +8,7 @@ import numpy
 from thinc.api import Model
 
 from .crf import Chain, get_marginals, like_lengths, make_chain
+from .errors import UserError
 from .gold import MISSING, Gold, Incorrect
 from .layers.linear_crf import add_gradient, get_transitions, has_transitions
 from .losses import FLOOR
@@ -26,7 +27,7 @@ class CRFLikelihood:
     def check(self, labels: Sequence[str], model: Model) -> None:
         """RAISES (ValueError): For a model without transitions."""
         if not has_transitions(model):
-            raise ValueError(
+            raise UserError(
                 "spacy-bert-ner.CRFLikelihood.v1 trains transitions between tags, and the model "
                 "has none. Take the model spacy-bert-ner.LinearCRF.v1, or the loss "
                 "spacy-bert-ner.CrossEntropy.v1."

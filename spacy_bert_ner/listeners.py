@@ -6,6 +6,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model
 
+from .errors import UserError
 from .layers.linear_crf import has_transitions
 
 ADD = (
@@ -103,11 +104,11 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
     for listener in get_listeners(model):
         upstream = find_upstream(nlp, name, listener)
         if upstream is None:
-            raise ValueError(_missing(nlp, name, listener))
+            raise UserError(_missing(nlp, name, listener))
         training = nlp.config.interpolate()["training"]
         frozen = upstream in training["frozen_components"]
         if frozen and upstream not in training["annotating_components"]:
-            raise ValueError(
+            raise UserError(
                 f"'{name}' can't train on the frozen '{upstream}' without its output. Set "
                 f'annotating_components = ["{upstream}"] in [training], beside '
                 "frozen_components, behind those that are there."
@@ -124,7 +125,7 @@ def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
     for doc in docs if kinds else ():
         for kind, listener in kinds.items():
             if len(doc) and not kind.is_heard(doc):
-                raise ValueError(_unheard(doc, name, kind, kind.get_pipe(listener)))
+                raise UserError(_unheard(doc, name, kind, kind.get_pipe(listener)))
 
 
 def check_rehearsal(name: str, model: Model) -> None:
@@ -134,13 +135,13 @@ def check_rehearsal(name: str, model: Model) -> None:
     mix = "Or train with examples of the old data among the new."
     for listener in get_listeners(model):
         upstream = KINDS[listener.name].get_pipe(listener)
-        raise ValueError(
+        raise UserError(
             f"'{name}' can't rehearse, since '{upstream}', to which it listens, doesn't. "
             f"{leave_out}Or give it an encoder of its own first: "
             f'nlp.replace_listeners("{upstream}", "{name}", ["model.tok2vec"]). {mix}'
         )
     if has_transitions(model):
-        raise ValueError(f"'{name}' can't rehearse, since its model is a CRF. {leave_out}{mix}")
+        raise UserError(f"'{name}' can't rehearse, since its model is a CRF. {leave_out}{mix}")
 
 
 def find_upstream(nlp: Language, name: str, listener: Model) -> Optional[str]:

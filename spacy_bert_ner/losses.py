@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, runtime
 import numpy
 from thinc.api import Model
 
+from .errors import UserError
 from .gold import MISSING, Gold, Incorrect
 from .layers.linear_crf import has_transitions
 from .schemes import TagSet
@@ -52,13 +53,13 @@ class CrossEntropy:
         """RAISES (ValueError): For the weight of a label that the component doesn't have, and for
         the model of a CRF."""
         if has_transitions(model):
-            raise ValueError(
+            raise UserError(
                 "spacy-bert-ner.CrossEntropy.v1 trains no transitions between tags, as the model "
                 "has. Take the loss spacy-bert-ner.CRFLikelihood.v1."
             )
         unknown = sorted(set(self.label_weights) - {OUTSIDE, *labels})
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"Can't weigh the labels {unknown}, which the component doesn't have. It has "
                 f"{sorted(labels)}, and O for tokens outside: mend label_weights."
             )
@@ -115,9 +116,9 @@ def make_cross_entropy(
     label_weights = dict(label_weights or {})
     wrong = {label: weight for label, weight in label_weights.items() if not weight >= 0.0}
     if wrong:
-        raise ValueError(f"Can't weigh labels by {wrong}: set label_weights to numbers from 0 up.")
+        raise UserError(f"Can't weigh labels by {wrong}: set label_weights to numbers from 0 up.")
     if not 0.0 <= label_smoothing < 1.0:
-        raise ValueError(
+        raise UserError(
             f"Can't smooth labels by {label_smoothing}: set label_smoothing to 0 for none, or to a "
             "share below 1, such as 0.1."
         )

@@ -6,6 +6,8 @@ from thinc.api import Optimizer
 from thinc.optimizers import ADAM_DEFAULTS
 from thinc.types import Generator
 
+from .errors import UserError
+
 Rate = Union[float, List[float], Generator]
 
 
@@ -51,17 +53,17 @@ def make_layered_adam(
     RAISES (ValueError): For factors out of their range.
     """
     if not head_factor > 0.0:
-        raise ValueError(
+        raise UserError(
             f"Can't train heads with head_factor = {head_factor}: set it to a number above 0, "
             "such as 5."
         )
     if not 0.0 < layer_decay <= 1.0:
-        raise ValueError(
+        raise UserError(
             f"Can't decay learning rates with layer_decay = {layer_decay}: set it to 1 for the "
             "same rate in all blocks, or to a number between 0 and 1, such as 0.9."
         )
     if not (beta1 > 0.0 and beta2 > 0.0):
-        raise ValueError(
+        raise UserError(
             f"spacy-bert-ner.LayeredAdam.v1 can't do without moments: set beta1 = {beta1} and "
             f"beta2 = {beta2} to numbers above 0, or take SGD.v1."
         )

@@ -5,6 +5,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 import numpy
 from spacy.tokens import Doc, Span, SpanGroup
 
+from .errors import UserError
 from .types import Floats1d
 
 # Marks our groups among others with scores, such as spancat's, under any key.
@@ -48,7 +49,7 @@ def iter_scores(doc: Doc) -> Iterator[Tuple[Key, float]]:
 def _iter_group(key: str, group: SpanGroup) -> Iterator[Tuple[Key, float]]:
     scores = numpy.asarray(group.attrs["scores"])
     if len(scores) != len(group):
-        raise ValueError(
+        raise UserError(
             f"Can't tell the scores of doc.spans['{key}']: it has {len(group)} spans and "
             f"{len(scores)} scores. Change group.attrs['scores'] along with the spans."
         )

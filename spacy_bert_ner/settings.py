@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, Optional
 
+from .errors import UserError
 from .schemes import SCHEMES
 
 CHOICES = {
@@ -23,15 +24,15 @@ def check_settings(name: str, cfg: Dict[str, Any]) -> None:
     for key, choices in CHOICES.items():
         if cfg[key] not in choices:
             names = " or ".join(f'"{choice}"' for choice in choices)
-            raise ValueError(f"'{name}' doesn't know {key} = {cfg[key]!r}: set it to {names}.")
+            raise UserError(f"'{name}' doesn't know {key} = {cfg[key]!r}: set it to {names}.")
     if not 0.0 <= cfg["threshold"] <= 1.0:
-        raise ValueError(
+        raise UserError(
             f"'{name}' can't have the threshold {cfg['threshold']}: set it to a score from 0 (all "
             "entities) to 1."
         )
     scheme = SCHEMES[cfg["scheme"]]
     if cfg["incorrect_spans_key"] is not None and scheme.begin in scheme.inside:
-        raise ValueError(
+        raise UserError(
             f"'{name}' can't learn from incorrect_spans_key = {cfg['incorrect_spans_key']!r} with "
             f'scheme = "{cfg["scheme"]}", whose tags don\'t say where an entity begins: set scheme '
             'to "BIO" or "BILUO", or incorrect_spans_key to null.'
@@ -45,7 +46,7 @@ def check_outputs(name: str, n_tags: int, n_outputs: Optional[int]) -> None:
     n_outputs (Optional[int]): None if the model takes what is needed.
     """
     if n_outputs not in (None, n_tags):
-        raise ValueError(
+        raise UserError(
             f"'{name}' has labels that make {n_tags} tags, and a model with nO = {n_outputs}: set "
             f"nO to {n_tags}, or to null, so that it is counted."
         )
@@ -63,7 +64,7 @@ def settle_settings(name: str, cfg: Dict[str, Any], configured: Dict[str, Any]) 
     before = cfg.get(CONFIGURED, {})
     changed = {key: value for key, value in configured.items() if value != before.get(key, value)}
     if "scheme" in changed:
-        raise ValueError(
+        raise UserError(
             f"'{name}' was trained with scheme = \"{before['scheme']}\", and the config has "
             f'scheme = "{configured["scheme"]}": set it back, or train anew.'
         )

@@ -3,16 +3,19 @@
 import errno
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from spacy.cli._util import show_validation_error
 from thinc.api import ConfigValidationError
 from typer.testing import CliRunner
 
+import spacy_bert_ner
 from spacy_bert_ner import checks
 from spacy_bert_ner.cli import app
 from spacy_bert_ner.errors import UserError, explain, warn, wrap
 
+PACKAGE = Path(spacy_bert_ner.__file__).parent
 MESSAGE = "Can't use a: it is b. Name c."
 
 
@@ -148,3 +151,19 @@ def test_a_config_that_makes_no_pipeline(tmp_path):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=f"Can't make the pipeline of .*{message}"):
             checks.load_blank(path)
+
+
+def test_what_users_can_fix_is_a_user_error():
+    """A ValueError is a mistake of ours, and shown with its traceback: of what a component is given
+    in Python."""
+    lines = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "raise ValueError(" in line
+    ]
+    assert lines == [
+        "component.py: raise ValueError(Errors.E187)",
+        'pooling.py: raise ValueError("Nothing goes back through a prediction: take '
+        'model.begin_update.")',
+    ]

@@ -12,6 +12,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
+from ..errors import UserError
 from ..layers.hf import Encoder, find_pretrained, tokenizer_from_files, tokenizer_to_files
 from ..layers.pretrained import check_pretrained
 from ..schemes import SCHEMES, TagSet
@@ -138,7 +139,7 @@ def _read_config(name: str, source: str) -> Any:
     try:
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except READ_ERRORS as error:
-        raise ValueError(
+        raise UserError(
             f"Can't read the model '{name}': its config.json is damaged, or of a kind that the "
             f"installed transformers doesn't know ({_first_line(error)})."
         ) from error
@@ -148,13 +149,13 @@ def _read_tokenizer(name: str, source: str) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
     except READ_ERRORS as error:
-        raise ValueError(
+        raise UserError(
             f"Can't read the tokenizer of '{name}' ({_first_line(error)}). Put the files that it "
             "was saved with beside the weights: tokenizer.json, or the vocabulary of one that can "
             "be made fast."
         ) from error
     if not tokenizer.is_fast:
-        raise ValueError(
+        raise UserError(
             f"Can't align the pieces of '{name}' with spaCy's tokens: {type(tokenizer).__name__} "
             "is a slow tokenizer, which gives no character offsets. Save a fast one beside the "
             "weights (tokenizer.json)."
@@ -176,7 +177,7 @@ def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[
             output_loading_info=True,
         )
     except READ_ERRORS as error:
-        raise ValueError(
+        raise UserError(
             f"Can't read the weights of '{name}' ({_first_line(error)}). They have to be whole, as "
             "model.safetensors, or as a pytorch_model.bin that holds nothing but tensors: files "
             "with code in them are not opened. Download or save them again."
@@ -193,21 +194,21 @@ def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[
                 if is_encoder
                 else (f"{config.num_labels} labels")
             )
-            raise ValueError(
+            raise UserError(
                 f"The weights of '{name}' don't fit its config.json, which states {stated}: {key} "
                 f"doesn't have the shape {shapes.get(key)}. One of the files is that of another "
                 "model."
             )
     missing = [key for key in info["missing_keys"] if key.startswith(prefix)]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"The weights of '{name}' lack {len(missing)} of the encoder's, {missing[0]} the first:"
             f" they are not those of a {model_class.__name__} with this config.json."
         )
     names = list(split_state(model)[1])
     lost = [key for key in info["missing_keys"] if key in names]
     if lost and len(lost) < len(names) and _is_token_classifier(config):
-        raise ValueError(f"The weights of '{name}' have a classifier that lacks {sorted(lost)}.")
+        raise UserError(f"The weights of '{name}' have a classifier that lacks {sorted(lost)}.")
     return model.eval(), _is_token_classifier(config) and not lost
 
 
@@ -219,14 +220,14 @@ def _is_token_classifier(config: Any) -> bool:
 def _check_encoder(name: str, model: Any, tokenizer: Any) -> None:
     params = signature(model.forward).parameters
     if not {"input_ids", "attention_mask"} <= set(params):
-        raise ValueError(
+        raise UserError(
             f"Can't take '{name}': {type(model).__name__} doesn't read wordpieces with a mask."
         )
     rows = model.get_input_embeddings()
     n_rows = getattr(rows, "num_embeddings", None)
     n_pieces = max(tokenizer.get_vocab().values()) + 1
     if n_rows is not None and n_pieces > n_rows:
-        raise ValueError(
+        raise UserError(
             f"The tokenizer of '{name}' has {n_pieces} wordpieces, and the encoder has vectors for "
             f"{n_rows}: it is that of another model."
         )

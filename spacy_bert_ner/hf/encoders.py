@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, Optional
 
 from spacy.language import Language
 
+from ..errors import UserError
 from ..layers.shim import EncoderShim
 from ..listeners import KINDS, find_upstream, get_listeners
 
@@ -36,18 +37,18 @@ def find_encoder(nlp: Optional[Language], name: str, model: Any) -> Found:
         kind = KINDS[listener.name].factory
         upstream = None if nlp is None else find_upstream(nlp, name, listener)
         if nlp is None or upstream is None:
-            raise ValueError(f"'{name}' listens to a {kind} that isn't in the pipeline.")
+            raise UserError(f"'{name}' listens to a {kind} that isn't in the pipeline.")
         found = _find_in(upstream, nlp.get_pipe(upstream).model)  # type: ignore[attr-defined]
         if found is not None:
             return found
         if kind == "tok2vec":
             break
-        raise ValueError(
+        raise UserError(
             f"'{name}' reads with '{upstream}', a {kind} of another kind than {OURS}, whose "
             f"weights and tokenizer we don't know. Train it with {OURS} as "
             f"[components.{upstream}.model]."
         )
-    raise ValueError(
+    raise UserError(
         f"'{name}' reads with no transformer: its vectors are those of other layers "
         f"({', '.join(_get_names(model))}), which Hugging Face doesn't have."
     )

@@ -7,6 +7,7 @@ import torch
 from thinc.api import Model
 from transformers import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, MODEL_MAPPING
 
+from ..errors import UserError
 from ..types import Floats2d
 
 
@@ -84,11 +85,11 @@ def check_family(config: Any, name: str) -> None:
     """RAISES (ValueError): For a kind of model that can't become a pipeline."""
     kind = config.model_type
     if kind in REFUSED:
-        raise ValueError(f"Can't take '{name}', a model of type '{kind}': {REFUSED[kind]}.")
+        raise UserError(f"Can't take '{name}', a model of type '{kind}': {REFUSED[kind]}.")
     if type(config) not in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING or type(config) not in (
         MODEL_MAPPING
     ):
-        raise ValueError(
+        raise UserError(
             f"Can't take '{name}', a model of type '{kind}': the installed transformers has no "
             "class for token classification with it. Take an encoder such as BERT, RoBERTa or "
             "DeBERTa."
@@ -124,7 +125,7 @@ def find_head(names: List[str], kind: str) -> Head:
     for head in HEADS:
         if head.is_of(names):
             return head
-    raise ValueError(
+    raise UserError(
         f"Can't take the classifier of a model of type '{kind}': its weights {sorted(names)} are "
         "those of none of our architectures: "
         f"{', '.join(sorted({head.architecture for head in HEADS}))}."

@@ -11,6 +11,7 @@ from spacy.training import Example
 from spacy.util import get_lang_class, logger
 
 from ..component import BertNER
+from ..errors import UserError
 from ..lang import check_lang
 from ..layers.hf import get_limit
 from .checkpoint import Checkpoint, LabelsT, read_checkpoint
@@ -70,26 +71,26 @@ def prepare(
     name, model = component.name, component.model
     block = f"[components.{name}.model]"
     if component.cfg["scheme"] != checkpoint.scheme:
-        raise ValueError(
+        raise UserError(
             f"'{name}' has the scheme {component.cfg['scheme']}, and '{checkpoint.name}' has tags "
             f'of {checkpoint.scheme}: set scheme = "{checkpoint.scheme}" in [components.{name}].'
         )
     is_dense = any(ref == "dense_norm" for ref, _ in checkpoint.head.weights.values())
     if not model.has_ref("output_layer") or bool(model.has_ref("dense_norm")) != is_dense:
-        raise ValueError(
+        raise UserError(
             f"'{name}' has another classifier than '{checkpoint.name}': in {block}, set "
             f'@architectures = "{checkpoint.head.architecture}".'
         )
     found = find_encoder(nlp, name, model)
     frozen = [] if nlp is None else nlp.config["training"]["frozen_components"]
     if found.component in frozen:
-        raise ValueError(
+        raise UserError(
             f"'{checkpoint.name}' brings an encoder of its own, and '{found.component}' is frozen: "
             "take it out of frozen_components in [training]."
         )
     width = checkpoint.encoder.model.config.hidden_size
     if found.node.has_dim("nO") and found.node.get_dim("nO") != width:
-        raise ValueError(
+        raise UserError(
             f"'{checkpoint.name}' has vectors of {width} numbers, and '{found.component}' gives "
             f"{found.node.get_dim('nO')}: set name in [components.{found.component}.model] to "
             f"'{checkpoint.name}' as well."

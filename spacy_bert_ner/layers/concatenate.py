@@ -4,6 +4,8 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d
 
+from ..errors import UserError
+
 InT = List[Doc]
 OutT = List[Floats2d]
 
@@ -17,7 +19,7 @@ def concatenate(*layers: Model[InT, OutT]) -> Model[InT, OutT]:
     RAISES (ValueError): If there are none.
     """
     if not layers:
-        raise ValueError(
+        raise UserError(
             "Can't concatenate the vectors of no layers: add blocks such as "
             "[components.bert_ner.model.tok2vec.*.transformer]."
         )

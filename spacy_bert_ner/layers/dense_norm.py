@@ -5,6 +5,8 @@ from thinc.api import Model, Ops
 from thinc.types import Floats1d, Floats2d, Shape
 from thinc.util import ArrayInfo, get_width
 
+from ..errors import UserError
+
 InT = Floats2d
 OutT = Floats2d
 
@@ -39,7 +41,7 @@ def dense_norm(
     RAISES (ValueError): For an unknown activation.
     """
     if activation not in ACTIVATIONS:
-        raise ValueError(
+        raise UserError(
             f"Can't use the activation '{activation}' in a classifier: take one of "
             f"{', '.join(ACTIVATIONS)}."
         )

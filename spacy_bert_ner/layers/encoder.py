@@ -15,6 +15,7 @@ from spacy_transformers.layers._util import replace_listener
 from thinc.api import Model, torch2xp
 from transformers.utils import ModelOutput
 
+from ..errors import UserError
 from .batches import Batch, get_batches
 from .hf import load_pretrained
 from .shim import EncoderShim
@@ -72,7 +73,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
     settings: EncoderSettings = model.attrs["settings"]
     if shim.encoder is None:
-        raise ValueError(Errors.E109.format(name=model.name))
+        raise UserError(Errors.E109.format(name=model.name))
     validate_window(settings, shim)  # a loaded pipeline may have been given another
     filled = [doc for doc in docs if len(doc)]
     cut = [
@@ -145,7 +146,7 @@ def validate_window(settings: EncoderSettings, shim: EncoderShim) -> None:
     """RAISES (ValueError): For a window that the encoder can't read, or that holds no text."""
     least = len(shim.pieces.prefix) + len(shim.pieces.suffix) + 1
     if settings.window and not least <= settings.window <= shim.limit:
-        raise ValueError(
+        raise UserError(
             f"Can't read windows of {settings.window} wordpieces with '{settings.name}': it takes "
             f"{least} to {shim.limit}, special tokens included. Set window in "
             "[components.transformer.model] to a number between, or to 0 for one sentence each."

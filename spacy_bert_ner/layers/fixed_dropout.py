@@ -4,6 +4,8 @@ from typing import Callable, Tuple
 from thinc.api import Model
 from thinc.types import Floats2d
 
+from ..errors import UserError
+
 InT = Floats2d
 OutT = Floats2d
 
@@ -16,7 +18,7 @@ def fixed_dropout(rate: float) -> Model[InT, OutT]:
     RAISES (ValueError): For a rate that is no probability.
     """
     if not 0.0 <= rate < 1.0:
-        raise ValueError(
+        raise UserError(
             f"Can't drop out at a rate of {rate}: set dropout to a number from 0 up to, not "
             "including, 1, or to null for the rate of the training loop."
         )

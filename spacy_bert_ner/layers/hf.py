@@ -14,6 +14,7 @@ import torch
 from huggingface_hub.errors import HFValidationError
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
+from ..errors import UserError
 from .pretrained import check_pretrained
 
 # For an encoder that states no length at all: what most are pre-trained with.
@@ -68,11 +69,11 @@ def load_pretrained(
         config.torch_dtype = torch.float32
         model = AutoModel.from_pretrained(source, config=config)
     except (OSError, HFValidationError) as error:
-        raise ValueError(
+        raise UserError(
             f"Can't load the encoder '{name}': {str(error).strip().splitlines()[0]} {WAY_OUT}"
         ) from error
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"{type(config).__name__} of the encoder '{name}' has no settings {sorted(unknown)}: "
             "mend transformer_config in [components.transformer.model]."
         )
@@ -113,11 +114,11 @@ def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any])
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:  # of tensors that have another shape
-        raise ValueError(_misfit(model, str(error))) from error
+        raise UserError(_misfit(model, str(error))) from error
     lost = set(missing) & set(_distinct_weights(model))
     if lost or unexpected:
         details = f"missing {sorted(lost)}, unexpected {sorted(unexpected)}"
-        raise ValueError(_misfit(model, details))
+        raise UserError(_misfit(model, details))
     return Encoder(model, tokenizer)
 
 
@@ -149,7 +150,7 @@ def freeze(model: Any, n_layers: int) -> None:
     """
     path, blocks = _find_blocks(model, f"freeze {n_layers} layers", "freeze_layers = null")
     if not 0 <= n_layers <= len(blocks):
-        raise ValueError(
+        raise UserError(
             f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {len(blocks)}. "
             f"Set freeze_layers to null (train all), or to 0 (embeddings) up to {len(blocks)}."
         )
@@ -185,7 +186,7 @@ def check_mixed_layers(model: Any, n_layers: int) -> None:
     """RAISES (ValueError): If the encoder has fewer outputs than are to be averaged."""
     n_blocks, name = model.config.num_hidden_layers, type(model).__name__
     if n_layers > n_blocks:
-        raise ValueError(
+        raise UserError(
             f"Can't mix the last {n_layers} layers of {name}, which has {n_blocks}. Set "
             f"mixed_layers to 1 (the last alone), or up to {n_blocks}."
         )
@@ -224,7 +225,7 @@ def _find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.Mod
     for path, module in model.named_modules():
         if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks:
             return path, module
-    raise ValueError(
+    raise UserError(
         f"Can't {what} of {type(model).__name__}: it has no list of {n_blocks} blocks. Set "
         f"{way_out}."
     )

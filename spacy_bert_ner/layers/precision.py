@@ -9,6 +9,8 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional, Tuple, c
 import torch
 from torch.overrides import TorchFunctionMode
 
+from ..errors import UserError
+
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # Of oneDNN and of the layer between it and torch, read when they are first used. They keep what was
 # made for each shape of a batch, 1,024 of them, which is hundreds of megabytes after a while, and
@@ -19,7 +21,7 @@ SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 def check_precision(precision: str) -> None:
     """RAISES (ValueError): For a name that isn't one of PRECISIONS."""
     if precision not in PRECISIONS:
-        raise ValueError(
+        raise UserError(
             f"Can't compute with precision = '{precision}': set it to one of "
             f"{', '.join(PRECISIONS)} in [components.transformer.model]."
         )

@@ -4,6 +4,7 @@ from typing import Any, List, Tuple
 
 import numpy
 
+from ..errors import UserError
 from ..types import Ints1d, Ints2d
 
 # Texts are encoded this many characters at a time: the tokenizer's own records take about a
@@ -27,7 +28,7 @@ class PieceTokenizer:
 
     def __init__(self, tokenizer: Any):
         if not tokenizer.is_fast:
-            raise ValueError(
+            raise UserError(
                 f"Can't align the pieces of {type(tokenizer).__name__} with spaCy's tokens: it "
                 "gives no character offsets. Use its fast version: tokenizer_config = "
                 '{"use_fast": true}, with a tokenizer.json beside the weights.'
