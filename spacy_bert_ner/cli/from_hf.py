@@ -48,7 +48,6 @@ def _read_labels(path: Optional[Path]) -> Any:
 
     from ..errors import UserError
 
-
     if path is None:
         return None
     try:

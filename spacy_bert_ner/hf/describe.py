@@ -6,10 +6,10 @@ from typing import Any, Dict, List, Optional, Union
 import torch
 from spacy.language import Language
 
-from ..annotate import load_pipeline
 from ..component import BertNER
 from ..layers.hf import Encoder, find_pretrained, get_limit
 from ..listeners import KINDS, find_upstream, get_listeners
+from ..pipelines import load_pipeline
 from ..settings import CONFIGURED
 from .checkpoint import read_checkpoint
 from .encoders import find_encoder
