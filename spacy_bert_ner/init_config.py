@@ -183,15 +183,12 @@ def get_learn_rate(encoder: str) -> float:
 
 def _find_width(encoder: str) -> Optional[int]:
     """The width that the encoder's config.json states. None, which is logged, without one."""
-    from transformers import AutoConfig
-
     from .layers.hf import find_pretrained
+    from .layers.pretrained import read_config
 
     source = find_pretrained(encoder)
     try:
-        if Path(source).is_dir() and not (Path(source) / "config.json").exists():
-            raise OSError(f"no config.json in {source}")  # AutoConfig would guess by its name
-        return int(AutoConfig.from_pretrained(source).hidden_size)
+        return int(read_config(source).hidden_size)
     except (OSError, ValueError, AttributeError) as error:
         logger.warning(
             "Can't find out the size of the encoder '%s', and take the learning rate of BERT-base, "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
+import srsly
 import torch
 from spacy.errors import Errors
 from spacy.tokens import Doc
@@ -15,6 +16,7 @@ from spacy_transformers.layers._util import replace_listener
 from thinc.api import Model, torch2xp
 from transformers.utils import ModelOutput
 
+from ..damage import reading
 from .batches import Batch, get_batches
 from .hf import load_pretrained
 from .shim import EncoderShim
@@ -47,13 +49,31 @@ class EncoderSettings:
     batch_pieces: Optional[int]
 
 
+class EncoderLayer(Model[InT, OutT]):
+    """A layer of nothing but its shim, which is all that it reads from a file."""
+
+    def from_dict(self, msg: Dict) -> "EncoderLayer":
+        with reading("the file 'model' of a transformer component"):
+            ((shim_bytes,),) = msg["shims"]
+        shim: EncoderShim = self.shims[0]  # type: ignore[assignment]
+        shim.from_bytes(shim_bytes)
+        if shim.encoder is not None:
+            self.set_dim("nO", shim.encoder.model.config.hidden_size, force=True)
+        return self
+
+    def from_bytes(self, bytes_data: bytes) -> "EncoderLayer":
+        with reading("the file 'model' of a transformer component"):
+            msg = srsly.msgpack_loads(bytes_data)
+        return self.from_dict(msg)
+
+
 def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
     """Encode documents of any length, in windows of whole sentences.
 
     settings (EncoderSettings): Settings.
     shim (EncoderShim): Holds the encoder, once the layer is initialized or read from bytes.
     """
-    return Model(
+    return EncoderLayer(
         "transformer",
         forward,
         init=init,

@@ -11,6 +11,7 @@ import torch
 from thinc.api import Optimizer, PyTorchGradScaler, get_torch_default_device, torch2xp, xp2torch
 from thinc.shims import PyTorchShim, Shim
 
+from ..damage import reading
 from ..optimizers import LayeredAdam
 from .batches import Batch
 from .hf import (
@@ -22,6 +23,7 @@ from .hf import (
     freeze,
     get_depths,
     get_limit,
+    get_rows,
 )
 from .memory import return_free_memory
 from .optimizer import Params, is_adam, step_adam
@@ -74,7 +76,7 @@ class EncoderShim(PyTorchShim):
         """Take an encoder that was loaded, to the device of the current ops."""
         self.encoder = encoder
         self._scales = {}
-        self.pieces = PieceTokenizer(encoder.tokenizer)
+        self.pieces = PieceTokenizer(encoder.tokenizer, get_rows(encoder.model))
         self.limit = get_limit(encoder)
         self.pad_id = encoder.tokenizer.pad_token_id or 0
         if self.freeze_layers is not None:
@@ -192,8 +194,9 @@ class EncoderShim(PyTorchShim):
         return srsly.msgpack_dumps(encoder_to_bytes(self.encoder) if self.encoder else {})
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
-        data = srsly.msgpack_loads(bytes_data)
-        if data:
+        with reading("the encoder in the file 'model' of its component"):
+            data = srsly.msgpack_loads(bytes_data)
+        if data != {}:
             self.set_encoder(encoder_from_bytes(data, self.transformer_config))
         return self
 

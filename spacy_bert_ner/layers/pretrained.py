@@ -1,0 +1,146 @@
+"""The one place where transformers is asked to load something: no code of a checkpoint is run."""
+
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Dict, Iterator, Mapping, Optional
+
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils.hub import cached_file
+
+from ..damage import DamagedPipelineError
+
+# Settings that ask for code of a checkpoint, which transformers would download and run.
+CODE_SETTINGS = ("trust_remote_code", "code_revision", "auto_map")
+TOKENIZER_FILE = "tokenizer.json"
+# What transformers saves of a fast tokenizer, and the vocabularies of slow ones.
+TOKENIZER_FILES = (
+    TOKENIZER_FILE,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+)
+
+
+def read_config(source: str, **settings: Any) -> Any:
+    """Read the config of a folder, or of a name on the Hugging Face hub.
+
+    settings: Of the config. With `return_unused_kwargs=True`, those it hasn't are returned too.
+    RAISES (ValueError): For a config that needs code of its own, or is of an unknown kind.
+        OSError: If there is none.
+    """
+    if Path(source).is_dir() and not (Path(source) / "config.json").exists():
+        raise OSError(f"no config.json in {source}")  # AutoConfig would guess by its name
+    settings = _without_code("transformer_config", settings)
+    with _refusing_code(source):
+        return AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
+
+
+def read_tokenizer(source: str, **settings: Any) -> Any:
+    """Read the tokenizer of a folder, or of a name on the hub, see `read_config`."""
+    settings = _without_code("tokenizer_config", settings)
+    with _refusing_code(source):
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
+
+
+def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> Any:
+    """Read the model of a folder, or of a name on the hub, see `read_config`: from safetensors, or
+    from a file of tensors, in which nothing else is unpickled.
+
+    model_class (type): An Auto class, or one of a kind of model.
+    """
+    with _refusing_code(source):
+        return model_class.from_pretrained(
+            source, weights_only=True, trust_remote_code=False, **settings
+        )
+
+
+def find_file(source: str, name: str) -> Optional[Path]:
+    """RETURNS (Optional[Path]): A file of a name on the hub, None without one.
+    RAISES (OSError): If there is nothing of that name.
+    """
+    found = cached_file(
+        source,
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return Path(found) if found else None
+
+
+def make_config(settings: Dict[str, Any]) -> Any:
+    """RETURNS (PretrainedConfig): A config with all settings of a saved one."""
+    return CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
+
+
+def make_model(config: Any, **settings: Any) -> Any:
+    """RETURNS (PreTrainedModel): An encoder with random weights."""
+    return AutoModel.from_config(config, trust_remote_code=False, **settings)
+
+
+def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
+    """RETURNS (Dict[str, bytes]): What Hugging Face saves of a fast tokenizer, by file name."""
+    with TemporaryDirectory() as folder:
+        # Without the files of the slow twin, which are there only at the first time.
+        tokenizer.save_pretrained(folder, legacy_format=False)
+        return {
+            path.name: path.read_bytes()
+            for path in sorted(Path(folder).iterdir())
+            if path.name in TOKENIZER_FILES  # not a folder of templates for chats
+        }
+
+
+def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
+    """Make a tokenizer of files that were saved. Nothing else is written, read or downloaded.
+
+    RETURNS (PreTrainedTokenizerFast): The tokenizer of these files.
+    RAISES (DamagedPipelineError): For files that no tokenizer has.
+    """
+    for name in files:
+        if name not in TOKENIZER_FILES:
+            raise DamagedPipelineError(
+                f"Can't load a tokenizer with a file {name!r}, which isn't written anywhere. Its "
+                f"files can be: {', '.join(TOKENIZER_FILES)}. Don't use this pipeline: it was "
+                "changed after it was saved."
+            )
+    if TOKENIZER_FILE not in files:
+        raise DamagedPipelineError(f"Can't load a tokenizer without a file '{TOKENIZER_FILE}'.")
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        # The config of a tokenizer could name another file.
+        path = str(Path(folder, TOKENIZER_FILE))
+        return read_tokenizer(folder, local_files_only=True, tokenizer_file=path)
+
+
+def _without_code(block: str, settings: Mapping[str, Any]) -> Dict[str, Any]:
+    for key in CODE_SETTINGS:
+        if settings.get(key):
+            raise ValueError(
+                f"Can't use {key} = {settings[key]!r} in {block}: it would run Python code that "
+                "comes with the weights. Remove it, and use an encoder that transformers has the "
+                "code of."
+            )
+    return {key: value for key, value in settings.items() if key not in CODE_SETTINGS}
+
+
+@contextmanager
+def _refusing_code(source: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ValueError(
+            f"Can't load '{source}': it needs Python code that comes with it (auto_map in its "
+            "files), which is never run. Use an encoder that transformers has the code of."
+        ) from error
