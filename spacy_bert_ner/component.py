@@ -427,11 +427,11 @@ class BertNER(TrainablePipe):
         """
         model = parts.get("model")
         if "cfg" in parts:
-            configured = self.cfg[CONFIGURED]
-            self.cfg.update(read_cfg(parts["cfg"], model, places))
-            settle_settings(self.name, self.cfg, configured)
+            cfg = {**self.cfg, **read_cfg(parts["cfg"], model, places)}
+            settle_settings(self.name, cfg, self.cfg[CONFIGURED])
             with reading(places["cfg"]):
-                check_settings(self.name, self.cfg)
+                check_settings(self.name, cfg)
+            self.cfg.update(cfg)
         if model is not None:
             with reading(places["model"]):
                 self.model.from_bytes(model)

@@ -29,9 +29,9 @@ def check_types(cfg: Dict[str, Any]) -> None:
     cfg (Dict[str, Any]): Settings and labels. Some may be missing.
     RAISES (ValueError): For a value of another type, and for labels that can't be.
     """
-    for key, value in {**cfg.get(CONFIGURED, {}), **cfg}.items():
+    for key, value in cfg.items():
         types, description = TYPES.get(key, ((object,), ""))
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        if not isinstance(value, types) or (type(value) is bool and {int} & set(types)):
             raise ValueError(f"{key} = {value!r} must be {description}")
     labels = cfg.get("labels", [])
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
