@@ -191,6 +191,14 @@ def test_missing_files(file, folder):
         spacy.load(folder)
 
 
+@pytest.mark.filterwarnings("ignore:Automatically converting a transformer component")
+def test_folder_in_place_of_a_file(folder):
+    (folder / "transformer" / "model").unlink()
+    (folder / "transformer" / "model").mkdir()
+    with pytest.raises(DamagedPipelineError, match="it is a folder, or nobody is allowed to read"):
+        spacy.load(folder)
+
+
 @pytest.mark.parametrize("file", ["bert_ner/cfg", "bert_ner/model"])
 def test_mixed_files(file, folder, tiny, tmp_path):
     """Of a pipeline that was trained on, and has everything in the same shape."""

@@ -16,7 +16,7 @@ from spacy_transformers.layers._util import replace_listener
 from thinc.api import Model, torch2xp
 from transformers.utils import ModelOutput
 
-from ..damage import reading
+from ..damage import WAY_OUT, DamagedPipelineError, reading
 from .batches import Batch, get_batches
 from .hf import load_pretrained
 from .shim import EncoderShim
@@ -60,6 +60,15 @@ class EncoderLayer(Model[InT, OutT]):
         if shim.encoder is not None:
             self.set_dim("nO", shim.encoder.model.config.hidden_size, force=True)
         return self
+
+    @property
+    def _init_tokenizer_config(self) -> Dict[str, Any]:
+        # Where the file can't be opened, spacy-transformers takes it for a folder of its first
+        # version, and asks for this.
+        raise DamagedPipelineError(
+            "Can't read the file 'model' of a transformer component: it is a folder, or nobody is "
+            f"allowed to read it. {WAY_OUT}"
+        )
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderLayer":
         with reading("the file 'model' of a transformer component"):

@@ -12,6 +12,8 @@ from ..damage import DamagedPipelineError
 
 # Settings that ask for code of a checkpoint, which transformers would download and run.
 CODE_SETTINGS = ("trust_remote_code", "code_revision", "auto_map")
+# The name of a repository in it does too, where the package `kernels` is installed.
+ATTENTION = "attn_implementation"
 TOKENIZER_FILE = "tokenizer.json"
 # What transformers saves of a fast tokenizer, and the vocabularies of slow ones.
 TOKENIZER_FILES = (
@@ -42,14 +44,22 @@ def read_config(source: str, **settings: Any) -> Any:
         raise OSError(f"no config.json in {source}")  # AutoConfig would guess by its name
     settings = _without_code("transformer_config", settings)
     with _refusing_code(source):
-        return AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
+        result = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
+    config = result[0] if isinstance(result, tuple) else result
+    attention = {ATTENTION: getattr(config, f"_{ATTENTION}", None)}
+    _without_code(f"the config.json of '{source}'", attention)
+    return result
 
 
 def read_tokenizer(source: str, **settings: Any) -> Any:
     """Read the tokenizer of a folder, or of a name on the hub, see `read_config`."""
     settings = _without_code("tokenizer_config", settings)
     with _refusing_code(source):
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
+    if isinstance(getattr(tokenizer, "chat_template", None), dict):
+        # Several, each of which would be saved to a file of its own name, wherever that is.
+        tokenizer.chat_template = None
+    return tokenizer
 
 
 def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> Any:
@@ -84,6 +94,8 @@ def make_config(settings: Dict[str, Any]) -> Any:
 
 def make_model(config: Any, **settings: Any) -> Any:
     """RETURNS (PreTrainedModel): An encoder with random weights."""
+    # Over what the config may name.
+    settings = {ATTENTION: None, **_without_code("transformer_config", settings)}
     return AutoModel.from_config(config, trust_remote_code=False, **settings)
 
 
@@ -95,7 +107,7 @@ def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
         return {
             path.name: path.read_bytes()
             for path in sorted(Path(folder).iterdir())
-            if path.name in TOKENIZER_FILES  # not a folder of templates for chats
+            if path.name in TOKENIZER_FILES
         }
 
 
@@ -122,13 +134,16 @@ def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
         return read_tokenizer(folder, local_files_only=True, tokenizer_file=path)
 
 
-def _without_code(block: str, settings: Mapping[str, Any]) -> Dict[str, Any]:
-    for key in CODE_SETTINGS:
-        if settings.get(key):
+def _without_code(place: str, settings: Mapping[str, Any]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): Settings without those that have no other use than to run code.
+    RAISES (ValueError): If they would run some.
+    """
+    for key, value in settings.items():
+        if (key in CODE_SETTINGS and value) or (key == ATTENTION and "/" in str(value)):
             raise ValueError(
-                f"Can't use {key} = {settings[key]!r} in {block}: it would run Python code that "
-                "comes with the weights. Remove it, and use an encoder that transformers has the "
-                "code of."
+                f"Can't use {key} = {value!r} in {place}: it would run code that comes with "
+                "weights or from the Hugging Face hub. Remove it, and use an encoder that "
+                "transformers has the code of."
             )
     return {key: value for key, value in settings.items() if key not in CODE_SETTINGS}
 

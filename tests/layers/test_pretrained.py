@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,19 @@ def test_saved_config_reads_no_other_file(tmp_path):
     assert tokenizer_from_files(changed).get_vocab() == tokenizer.get_vocab()
 
 
-def test_no_templates_of_chats_in_folders():
-    """Which some tokenizers come with, and which have no use here."""
-    tokenizer = toy.wordpiece()
-    tokenizer.chat_template = {"default": "{{ messages }}", "tool": "{{ tools }}"}
-    loaded = tokenizer_from_files(tokenizer_to_files(tokenizer))
-    assert loaded.get_vocab() == tokenizer.get_vocab()
+def test_file_names_of_templates(tmp_path, monkeypatch):
+    """A tokenizer may have several templates for chats, which transformers saves by their names."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    files = tokenizer_to_files(toy.wordpiece())
+    settings = json.loads(files["tokenizer_config.json"])
+    names = ["default", "../../written", str(tmp_path / "written")]
+    settings["chat_template"] = [{"name": name, "template": "x"} for name in names]
+    changed = {**files, "tokenizer_config.json": json.dumps(settings).encode()}
+    tokenizer = tokenizer_from_files(changed)
+    again = tokenizer_to_files(tokenizer)
+    tokenizer.save_pretrained(tmp_path / "a" / "b" / "c")  # as to-hf does
+    assert tokenizer_to_files(tokenizer_from_files(again)) == again
+    assert not list(tmp_path.rglob("*written*"))
 
 
 # Code
@@ -139,7 +147,12 @@ def test_every_load_runs_no_code():
 @pytest.mark.parametrize("block", ["tokenizer_config", "transformer_config"])
 @pytest.mark.parametrize(
     "setting",
-    [{"trust_remote_code": True}, {"code_revision": "main"}, {"auto_map": {"AutoModel": "a.B"}}],
+    [
+        {"trust_remote_code": True},
+        {"code_revision": "main"},
+        {"auto_map": {"AutoModel": "a.B"}},
+        {"attn_implementation": "someone/own:attend"},
+    ],
 )
 def test_settings_refused(block, setting, tiny_encoder):
     settings = {"tokenizer_config": {}, "transformer_config": {}, block: setting}
@@ -151,6 +164,48 @@ def test_settings_refused(block, setting, tiny_encoder):
 def test_setting_not_to_run_code(tiny_encoder):
     off = {"trust_remote_code": False}
     assert load_pretrained(tiny_encoder, off, off).tokenizer.is_fast
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """Names of the repositories that code for attention is downloaded from."""
+    names = []
+    monkeypatch.setattr("transformers.modeling_utils.is_kernels_available", lambda: True)
+    monkeypatch.setattr(
+        "transformers.modeling_utils.get_kernel", lambda name: names.append(name), raising=False
+    )
+    return names
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_attention_of_the_hub(key, tmp_path, kernels):
+    """Where transformers finds the package `kernels`, it runs what a config names."""
+    folder = make_checkpoint(tmp_path / "checkpoint")
+    path = Path(folder, "config.json")
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, key: "someone/own:attend"}), encoding="utf-8")
+    for read in (from_huggingface, lambda folder: load_pretrained(folder, {}, {})):
+        with suppress(ValueError):
+            read(folder)
+    data = encoder_to_bytes(toy.make_encoder("bert"))
+    del data[CHECKSUMS]
+    with pytest.raises(DamagedPipelineError, match="Can't use attn_implementation"):
+        encoder_from_bytes(data, {"attn_implementation": "someone/own:attend"})
+    data["config"] = json.dumps({**json.loads(data["config"]), key: "someone/own:attend"})
+    encoder_from_bytes(data, {})
+    assert kernels == []
+
+
+def test_attention_of_the_hub_refused(tmp_path):
+    folder = make_checkpoint(tmp_path / "checkpoint")
+    path = Path(folder, "config.json")
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(
+        json.dumps({**config, "_attn_implementation": "a/own:attend"}), encoding="utf-8"
+    )
+    for read in (from_huggingface, lambda folder: load_pretrained(folder, {}, {})):
+        with pytest.raises(ValueError, match="Can't use attn_implementation = 'a/own:attend' in"):
+            read(folder)
 
 
 @pytest.mark.parametrize(
