@@ -155,8 +155,8 @@ def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any])
     RAISES (DamagedPipelineError): For a part that can't be read, is another than was saved, or
         doesn't fit the others.
     """
-    places = {part: _place(part) for part in PARTS}
-    with reading("the encoder in the file 'model' of its component"):
+    places = {part: get_place(part) for part in PARTS}
+    with reading(get_place("parts")):
         parts = _as_bytes(data)
         check_checksums(data.get(CHECKSUMS), parts, places)
     with reading(places["config"]):
@@ -185,7 +185,8 @@ def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any])
     return Encoder(model, tokenizer)
 
 
-def _place(part: str) -> str:
+def get_place(part: str) -> str:
+    """RETURNS (str): What to call a part of a saved encoder."""
     return f"the {part} of the encoder in the file 'model' of its component"
 
 
