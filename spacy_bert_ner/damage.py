@@ -25,6 +25,8 @@ def reading(part: str) -> Iterator[None]:
     except (DamagedPipelineError, MemoryError):
         raise
     except Exception as error:  # msgpack, safetensors and tokenizers have errors of their own
+        if type(error).__name__ == "OutOfMemoryError":  # of a GPU: torch's, and CuPy's
+            raise
         lines = str(error).strip().splitlines() or [""]
         details = f"{type(error).__name__}: {lines[0]}"
         raise DamagedPipelineError(f"Can't read {part} ({details}). {WAY_OUT}") from error

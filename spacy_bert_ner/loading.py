@@ -88,12 +88,9 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
     if layer is not None and layer.has_param("W"):
         n_tags = len(component.tag_set)
         source = f"the {len(cfg['labels'])} labels in {places['cfg']} make"
-        n_outputs, width = layer.get_param("W").shape
-        yield "outputs", n_outputs, source, n_tags
-        yield "outputs", layer.get_param("b").shape[0], source, n_tags
-        tok2vec = model.maybe_get_ref("tok2vec")
-        if tok2vec is not None:
-            yield "inputs", width, "its token vectors have", tok2vec.maybe_get_dim("nO")
+        for param in ("W", "b"):
+            if layer.has_param(param):
+                yield "outputs", len(layer.get_param(param)), source, n_tags
     for node in model.walk():
         for shim in node.shims:
             encoder = getattr(shim, "encoder", None)
