@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union
 
 import numpy
+import srsly
+from spacy import util
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
@@ -16,10 +18,12 @@ from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from .annotations import write_entities
 from .errors import UserError, warn
+from .damage import reading
 from .gold import get_gold, get_labels, report_gold
 from .hf.protocol import CheckpointLoader
 from .layers.linear_crf import get_transitions, has_transitions
 from .listeners import check_output, check_rehearsal, check_upstream
+from .loading import add_checksums, check_fit, read_cfg, read_file, remember_pipeline
 from .losses import CrossEntropy, Loss, rehearsal_loss
 from .schemes import TagSet, get_tag_set
 from .scorer import bert_ner_score
@@ -79,7 +83,7 @@ def make_bert_ner(
     scorer: Optional[Callable],
 ) -> "BertNER":
     """Construct a BertNER component, see its `__init__` for the settings."""
-    return BertNER(
+    component = BertNER(
         nlp.vocab,
         model,
         name,
@@ -95,6 +99,8 @@ def make_bert_ner(
         incorrect_spans_key=incorrect_spans_key,
         scorer=scorer,
     )
+    remember_pipeline(component, nlp)
+    return component
 
 
 class BertNER(TrainablePipe):
@@ -364,20 +370,74 @@ class BertNER(TrainablePipe):
         if write_head is not None:
             write_head()
 
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        cfg, model = self._get_parts(exclude)
+        getters: Dict[str, Callable] = {
+            "cfg": lambda: srsly.json_dumps(cfg),
+            "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
+            "model": lambda: model,
+        }
+        return util.to_bytes(getters, exclude)
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        cfg, model = self._get_parts(exclude)
+        writers: Dict[str, Callable] = {
+            "cfg": lambda file: srsly.write_json(file, cfg),
+            "vocab": lambda folder: self.vocab.to_disk(folder, exclude=exclude),
+            "model": lambda file: file.write_bytes(model),
+        }
+        util.to_disk(path, writers, exclude)
+
+    def _get_parts(self, exclude: Iterable[str]) -> Tuple[Dict[str, Any], Optional[bytes]]:
+        model = None if "model" in exclude else self.model.to_bytes()
+        return add_checksums(self.cfg, model), model
+
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "BertNER":
-        configured = self.cfg[CONFIGURED]
-        super().from_bytes(bytes_data, exclude=exclude)
-        self._finish_loading(configured)
+        """Load what `to_bytes` gave.
+
+        RAISES (DamagedPipelineError): If a part can't be read, was changed, or doesn't fit another.
+        """
+        places = {"cfg": f"the cfg of '{self.name}'", "model": f"the model of '{self.name}'"}
+        with reading(f"the component '{self.name}'"):
+            data = dict(srsly.msgpack_loads(bytes_data))
+        util.from_dict(
+            data, {"vocab": lambda vocab: self.vocab.from_bytes(vocab, exclude=exclude)}, exclude
+        )
+        self._load({key: data[key] for key in places if key in data and key not in exclude}, places)
         return self
 
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "BertNER":
-        configured = self.cfg[CONFIGURED]
-        super().from_disk(path, exclude=exclude)
-        self._finish_loading(configured)
+        """Load what `to_disk` has written.
+
+        RAISES (DamagedPipelineError): If a part can't be read, was changed, or doesn't fit another.
+        """
+        files = {key: Path(path) / key for key in ("cfg", "model")}
+        parts = {key: read_file(files[key]) for key in files if key not in exclude}
+        readers: Dict[str, Callable] = {
+            "vocab": lambda folder: self.vocab.from_disk(folder, exclude=exclude)
+        }
+        util.from_disk(path, readers, exclude)
+        self._load(parts, {key: str(file) for key, file in files.items()})
         return self
 
-    def _finish_loading(self, configured: Dict[str, Any]) -> None:
-        settle_settings(self.name, self.cfg, configured)
+    def _load(self, parts: Dict[str, Any], places: Dict[str, str]) -> None:
+        """Take over settings and weights.
+
+        parts (Dict[str, Any]): "cfg", JSON, and "model", bytes, as far as they are loaded.
+        places (Dict[str, str]): What to call them.
+        """
+        model = parts.get("model")
+        if "cfg" in parts:
+            cfg = {**self.cfg, **read_cfg(parts["cfg"], model, places)}
+            settle_settings(self.name, cfg, self.cfg[CONFIGURED])
+            with reading(places["cfg"]):
+                check_settings(self.name, cfg)
+            self.cfg.update(cfg)
+        if model is not None:
+            with reading(places["model"]):
+                self.model.from_bytes(model)
+        if len(parts) == len(places):
+            check_fit(self, places)
         # A string that the vocabulary first sees in a memory zone is gone after it.
         for label in self.labels:
             self.vocab.strings.add(label)

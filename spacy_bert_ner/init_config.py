@@ -192,15 +192,14 @@ def _find_width(encoder: str) -> Optional[int]:
 
     RAISES (ValueError): If there is no such encoder, or none that transformers knows.
     """
-    from transformers import AutoConfig
-
     from .layers.hf import find_pretrained
-    from .layers.pretrained import check_pretrained
+    from .layers.lookup import check_pretrained
+    from .layers.pretrained import read_config
 
     source = find_pretrained(encoder)
     check_pretrained(encoder, source)
     try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        config = read_config(source)
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"Can't read the config of the encoder '{encoder}': {reason}") from error

@@ -4,6 +4,7 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
 from spacy.language import Language
@@ -18,6 +19,9 @@ MOST_PADDING = 0.15
 LEAST_BATCH_ITEMS = 20_000
 LEAST_BATCH_SIZE = 16
 TOKENIZER = "tokenizer"
+# One thread at a time may have functions replaced: the last to leave would put back what another
+# had put there.
+_WATCHING = Lock()
 
 
 @dataclass
@@ -72,7 +76,7 @@ def profile(nlp: Language, texts: Iterable[str], *, batch_size: int) -> Profile:
         with _timed(result.seconds, TOKENIZER):
             docs = [nlp.make_doc(text) for text in batch]
         for name, pipe in nlp.pipeline:
-            with _watched(name, pipe, result), _timed(result.seconds, name):
+            with _WATCHING, _watched(name, pipe, result), _timed(result.seconds, name):
                 docs = _run(pipe, docs)
         result.n_docs += len(docs)
         result.n_words += sum(len(doc) for doc in docs)

@@ -1,6 +1,6 @@
 """Settings of the component: what they can be, and which of them hold when it is loaded."""
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from .errors import UserError
 from .schemes import SCHEMES
@@ -11,8 +11,34 @@ CHOICES = {
     "decoder": ("constrained", "greedy"),
     "decode_scope": ("doc", "sentence"),
 }
-# In `cfg`: the settings as the config has them, beside those that hold.
+# In `cfg`: the settings as the config has them, next to those that hold.
 CONFIGURED = "configured"
+# Of all that `cfg` can have, and what to call them.
+TYPES: Dict[str, Tuple[Tuple[type, ...], str]] = {
+    **dict.fromkeys((*CHOICES, "spans_key"), ((str,), "a string")),
+    "annotate_ents": ((bool,), "true or false"),
+    "overwrite_ents": ((bool,), "true or false"),
+    "threshold": ((int, float), "a number"),
+    "incorrect_spans_key": ((str, type(None)), "a string or null"),
+    CONFIGURED: ((dict,), "an object"),
+}
+
+
+def check_types(cfg: Dict[str, Any]) -> None:
+    """Check what was read from a file.
+
+    cfg (Dict[str, Any]): Settings and labels. Some may be missing.
+    RAISES (ValueError): For a value of another type, and for labels that can't be.
+    """
+    for key, value in cfg.items():
+        types, description = TYPES.get(key, ((object,), ""))
+        if not isinstance(value, types) or (type(value) is bool and {int} & set(types)):
+            raise ValueError(f"{key} = {value!r} must be {description}")
+    labels = cfg.get("labels", [])
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"labels = {labels!r} must be a list of strings")
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"labels = {labels!r} must differ from each other")
 
 
 def check_settings(name: str, cfg: Dict[str, Any]) -> None:

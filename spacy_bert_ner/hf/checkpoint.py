@@ -10,11 +10,18 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 import numpy
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoTokenizer
 
 from ..errors import UserError
-from ..layers.hf import Encoder, find_pretrained, tokenizer_from_files, tokenizer_to_files
-from ..layers.pretrained import check_pretrained
+from ..layers.hf import Encoder, check_vocabulary, find_pretrained
+from ..layers.lookup import check_pretrained
+from ..layers.pretrained import (
+    find_file,
+    read_config,
+    read_model,
+    read_tokenizer,
+    tokenizer_from_files,
+    tokenizer_to_files,
+)
 from ..schemes import SCHEMES, TagSet
 from ..types import Floats2d
 from .heads import (
@@ -137,7 +144,7 @@ def quiet() -> Iterator[None]:
 
 def _read_config(name: str, source: str) -> Any:
     try:
-        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+        return read_config(source)
     except READ_ERRORS as error:
         raise UserError(
             f"Can't read the model '{name}': its config.json is damaged, or of a kind that the "
@@ -147,7 +154,7 @@ def _read_config(name: str, source: str) -> Any:
 
 def _read_tokenizer(name: str, source: str) -> Any:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
+        tokenizer = read_tokenizer(source, use_fast=True)
     except READ_ERRORS as error:
         raise UserError(
             f"Can't read the tokenizer of '{name}' ({_first_line(error)}). Put the files that it "
@@ -167,12 +174,11 @@ def _read_tokenizer(name: str, source: str) -> Any:
 def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[Any, bool]:
     """RETURNS (Tuple[PreTrainedModel, bool]): The model, and whether its classifier was read."""
     try:
-        model, info = model_class.from_pretrained(
+        model, info = read_model(
             source,
+            model_class,
             config=config,
             torch_dtype="float32",
-            weights_only=True,
-            trust_remote_code=False,
             ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,
         )
@@ -223,14 +229,7 @@ def _check_encoder(name: str, model: Any, tokenizer: Any) -> None:
         raise UserError(
             f"Can't take '{name}': {type(model).__name__} doesn't read wordpieces with a mask."
         )
-    rows = model.get_input_embeddings()
-    n_rows = getattr(rows, "num_embeddings", None)
-    n_pieces = max(tokenizer.get_vocab().values()) + 1
-    if n_rows is not None and n_pieces > n_rows:
-        raise UserError(
-            f"The tokenizer of '{name}' has {n_pieces} wordpieces, and the encoder has vectors for "
-            f"{n_rows}: it is that of another model."
-        )
+    check_vocabulary(name, model, tokenizer)
 
 
 def _read_rows(
@@ -313,15 +312,10 @@ def _read_card(source: str) -> str:
     if Path(source).is_dir():
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     try:
-        cached = transformers.utils.hub.cached_file(
-            source,
-            "README.md",
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
+        found = find_file(source, "README.md")
     except READ_ERRORS:
         return ""
-    return Path(cached).read_text(encoding="utf-8", errors="replace") if cached else ""
+    return found.read_text(encoding="utf-8", errors="replace") if found else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from spacy.language import Language
 
 from ..component import BertNER
 from ..layers.hf import Encoder, find_pretrained, get_limit
+from ..layers.pretrained import read_config
 from ..listeners import KINDS, find_upstream, get_listeners
 from ..pipelines import load_pipeline
 from ..settings import CONFIGURED
@@ -226,9 +227,7 @@ def _describe_checkpoint(source: str) -> Dict[str, Any]:
 
 def _stand_ins(source: str) -> Any:
     """Labels under which a checkpoint can be read whose own tell nothing."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(find_pretrained(source), trust_remote_code=False)
+    config = read_config(find_pretrained(source))
     classes = config.architectures or []
     if any(name.endswith("ForTokenClassification") for name in classes):
         n_labels = config.num_labels

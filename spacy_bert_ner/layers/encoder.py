@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
+import srsly
 import torch
 from spacy.errors import Errors
 from spacy.tokens import Doc
@@ -16,6 +17,7 @@ from thinc.api import Model, torch2xp
 from transformers.utils import ModelOutput
 
 from ..errors import UserError
+from ..damage import WAY_OUT, DamagedPipelineError, reading
 from .batches import Batch, get_batches
 from .hf import load_pretrained
 from .shim import EncoderShim
@@ -48,13 +50,40 @@ class EncoderSettings:
     batch_pieces: Optional[int]
 
 
+class EncoderLayer(Model[InT, OutT]):
+    """A layer of nothing but its shim, which is all that it reads from a file."""
+
+    def from_dict(self, msg: Dict) -> "EncoderLayer":
+        with reading("the file 'model' of a transformer component"):
+            ((shim_bytes,),) = msg["shims"]
+        shim: EncoderShim = self.shims[0]  # type: ignore[assignment]
+        shim.from_bytes(shim_bytes)
+        if shim.encoder is not None:
+            self.set_dim("nO", shim.encoder.model.config.hidden_size, force=True)
+        return self
+
+    @property
+    def _init_tokenizer_config(self) -> Dict[str, Any]:
+        # Where the file can't be opened, spacy-transformers takes it for a folder of its first
+        # version, and asks for this.
+        raise DamagedPipelineError(
+            "Can't read the file 'model' of a transformer component: it is a folder, or nobody is "
+            f"allowed to read it. {WAY_OUT}"
+        )
+
+    def from_bytes(self, bytes_data: bytes) -> "EncoderLayer":
+        with reading("the file 'model' of a transformer component"):
+            msg = srsly.msgpack_loads(bytes_data)
+        return self.from_dict(msg)
+
+
 def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
     """Encode documents of any length, in windows of whole sentences.
 
     settings (EncoderSettings): Settings.
     shim (EncoderShim): Holds the encoder, once the layer is initialized or read from bytes.
     """
-    return Model(
+    return EncoderLayer(
         "transformer",
         forward,
         init=init,

@@ -5,17 +5,26 @@ from dataclasses import dataclass
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Iterator, Optional, Set, Tuple
 
 import safetensors.torch
 import srsly
 import torch
 from huggingface_hub.errors import HFValidationError
-from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+from transformers import MODEL_MAPPING
 
+from ..damage import CHECKSUMS, DamagedPipelineError, check_checksums, get_checksums, reading
 from ..errors import UserError
-from .pretrained import check_pretrained
+from .lookup import check_pretrained
+from .pretrained import (
+    make_config,
+    make_model,
+    read_config,
+    read_model,
+    read_tokenizer,
+    tokenizer_from_files,
+    tokenizer_to_files,
+)
 
 # For an encoder that states no length at all: what most are pre-trained with.
 DEFAULT_LIMIT = 512
@@ -23,6 +32,8 @@ WAY_OUT = (
     "Set another one with [components.transformer.model] name, or with --vars.encoder on the "
     "command line."
 )
+# Of an encoder that is saved.
+PARTS = ("config", "tokenizer", "weights")
 
 
 @dataclass
@@ -55,19 +66,19 @@ def load_pretrained(
     """Load an encoder by name, in float32.
 
     name (str): A folder, an installed package, or a hub name, see `find_pretrained`.
-    tokenizer_config (Dict[str, Any]): Arguments for AutoTokenizer.
+    tokenizer_config (Dict[str, Any]): Arguments for AutoTokenizer. Tokens that it adds get vectors,
+        which have to be trained.
     transformer_config (Dict[str, Any]): Arguments for AutoConfig.
-    RAISES (ValueError): If there is no such encoder, or if its config has no such settings.
+    RAISES (ValueError): If there is no such encoder, if its config has no such settings, and for
+        a tokenizer of another model.
     """
     source = find_pretrained(name)
     check_pretrained(name, source, WAY_OUT)
     try:
-        config, unknown = AutoConfig.from_pretrained(
-            source, return_unused_kwargs=True, **transformer_config
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source, **tokenizer_config)
+        config, unknown = read_config(source, return_unused_kwargs=True, **transformer_config)
+        tokenizer = read_tokenizer(source, **tokenizer_config)
         config.torch_dtype = torch.float32
-        model = AutoModel.from_pretrained(source, config=config)
+        model = read_model(source, config=config)
     except (OSError, HFValidationError) as error:
         raise UserError(
             f"Can't load the encoder '{name}': {str(error).strip().splitlines()[0]} {WAY_OUT}"
@@ -75,51 +86,123 @@ def load_pretrained(
     if unknown:
         raise UserError(
             f"{type(config).__name__} of the encoder '{name}' has no settings {sorted(unknown)}: "
-            "mend transformer_config in [components.transformer.model]."
+            "fix transformer_config in [components.transformer.model]."
         )
     if tokenizer.is_fast:
+        _add_rows(model, tokenizer, set(_strings(tokenizer_config)))
+        check_vocabulary(name, model, tokenizer)
         # As it will come back from a saved pipeline: what Hugging Face saves depends on the files
         # that a tokenizer was made from.
         tokenizer = tokenizer_from_files(tokenizer_to_files(tokenizer))
     return Encoder(model, tokenizer)
 
 
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in the settings of a tokenizer, the tokens among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _add_rows(model: Any, tokenizer: Any, added: Set[str]) -> None:
+    """Give tokens that the settings add to a vocabulary a vector each: at random, with the mean and
+    the covariance of the others."""
+    n_rows = get_rows(model)
+    vocab = tokenizer.get_vocab()
+    new = {token for token, id_ in vocab.items() if n_rows is not None and id_ >= n_rows}
+    if new and new <= added:
+        model.resize_token_embeddings(max(vocab.values()) + 1)
+
+
+def get_rows(model: Any) -> Optional[int]:
+    """RETURNS (Optional[int]): How many wordpieces an encoder has vectors for, None if it can't
+    be told."""
+    return getattr(model.get_input_embeddings(), "num_embeddings", None)
+
+
+def check_vocabulary(name: str, model: Any, tokenizer: Any) -> None:
+    """RAISES (ValueError): For a tokenizer with more wordpieces than the encoder has vectors for.
+
+    name (str): Of both.
+    """
+    n_rows = get_rows(model)
+    n_pieces = max(tokenizer.get_vocab().values()) + 1
+    if n_rows is not None and n_pieces > n_rows:
+        raise ValueError(
+            f"The tokenizer of '{name}' has {n_pieces} wordpieces, and the encoder has vectors for "
+            f"{n_rows}: it is that of another model."
+        )
+
+
 def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): Config as a dict, tokenizer files and safetensors as bytes."""
+    """RETURNS (Dict[str, Any]): Config as a dict, tokenizer files and safetensors as bytes, and
+    checksums of all three."""
     config = encoder.model.config.to_diff_dict()
     config.pop("_name_or_path", None)
-    return {
+    data: Dict[str, Any] = {
         "config": srsly.json_dumps(config, sort_keys=True),
         "tokenizer": tokenizer_to_files(encoder.tokenizer),
         "weights": safetensors.torch.save(_distinct_weights(encoder.model)),
     }
+    return {**data, CHECKSUMS: get_checksums(_as_bytes(data))}
 
 
 def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any]) -> Encoder:
-    """Build an encoder from what `encoder_to_bytes` gave. Asks no hub.
+    """Build an encoder from what `encoder_to_bytes` gave. Asks no hub, and runs no code.
 
     transformer_config (Dict[str, Any]): The settings of the architecture. They hold against those
         saved, as dropout may change; `attn_implementation` isn't saved.
+    RAISES (DamagedPipelineError): For a part that can't be read, is another than was saved, or
+        doesn't fit the others.
     """
-    config_dict = srsly.json_loads(data["config"])
-    config = CONFIG_MAPPING[config_dict["model_type"]].from_dict(config_dict)
-    saved = config.to_dict()
-    config.update({key: value for key, value in transformer_config.items() if key in saved})
-    tokenizer = tokenizer_from_files(data["tokenizer"])
-    weights = safetensors.torch.load(data["weights"])
+    places = {part: get_place(part) for part in PARTS}
+    with reading(get_place("parts")):
+        parts = _as_bytes(data)
+        check_checksums(data.get(CHECKSUMS), parts, places)
+    with reading(places["config"]):
+        config = make_config(srsly.json_loads(data["config"]))
+        saved = config.to_dict()
+        config.update({key: value for key, value in transformer_config.items() if key in saved})
+    with reading(places["tokenizer"]):
+        tokenizer = tokenizer_from_files(data["tokenizer"])
+        if not tokenizer.is_fast:
+            raise TypeError(f"{type(tokenizer).__name__} isn't a fast tokenizer")
+    with reading(places["weights"]):
+        weights = safetensors.torch.load(data["weights"])
     settings = {"attn_implementation": transformer_config.get("attn_implementation")}
-    if not any(name.startswith("pooler.") for name in weights) and _pools(config):
-        settings["add_pooling_layer"] = False  # as the classes for token classification do
-    model = AutoModel.from_config(config, **settings)
+    with reading(places["config"]):
+        if not any(name.startswith("pooler.") for name in weights) and _pools(config):
+            settings["add_pooling_layer"] = False  # as the classes for token classification do
+        model = make_model(config, **settings)
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:  # of tensors that have another shape
-        raise UserError(_misfit(model, str(error))) from error
+        raise DamagedPipelineError(_misfit(model, str(error))) from error
     lost = set(missing) & set(_distinct_weights(model))
     if lost or unexpected:
         details = f"missing {sorted(lost)}, unexpected {sorted(unexpected)}"
-        raise UserError(_misfit(model, details))
+        raise DamagedPipelineError(_misfit(model, details))
     return Encoder(model, tokenizer)
+
+
+def get_place(part: str) -> str:
+    """RETURNS (str): What to call a part of a saved encoder."""
+    return f"the {part} of the encoder in the file 'model' of its component"
+
+
+def _as_bytes(data: Dict[str, Any]) -> Dict[str, bytes]:
+    """The parts of an encoder, for checksums."""
+    files = data["tokenizer"]
+    return {
+        "config": data["config"].encode("utf-8"),
+        "tokenizer": b"".join(name.encode("utf-8") + files[name] for name in sorted(files)),
+        "weights": data["weights"],
+    }
 
 
 def _misfit(model: Any, details: str) -> str:
@@ -229,22 +312,6 @@ def _find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.Mod
         f"Can't {what} of {type(model).__name__}: it has no list of {n_blocks} blocks. Set "
         f"{way_out}."
     )
-
-
-def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
-    """RETURNS (Dict[str, bytes]): What Hugging Face saves of a fast tokenizer, by file name."""
-    with TemporaryDirectory() as folder:
-        # Without the files of the slow twin, which are there only at the first time.
-        tokenizer.save_pretrained(folder, legacy_format=False)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-
-
-def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
-    """RETURNS (PreTrainedTokenizerFast): The tokenizer of these files."""
-    with TemporaryDirectory() as folder:
-        for name, content in files.items():
-            Path(folder, name).write_bytes(content)
-        return AutoTokenizer.from_pretrained(folder)
 
 
 def _pools(config: Any) -> bool:

@@ -1,107 +1,165 @@
-"""Whether there is an encoder of a name, and which one may be meant."""
+"""The one place where transformers is asked to load something: no code of a checkpoint is run."""
 
-import difflib
-import pkgutil
-import re
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List
+from tempfile import TemporaryDirectory
+from typing import Any, Dict, Iterator, Mapping, Optional
 
-from ..errors import UserError
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils.hub import cached_file
 
-# How long the hub may take to answer, in seconds.
-PATIENCE = 10.0
+from ..damage import DamagedPipelineError
+
+# Settings that ask for code of a checkpoint, which transformers would download and run.
+CODE_SETTINGS = ("trust_remote_code", "code_revision", "auto_map")
+# The name of a repository in it does too, where the package `kernels` is installed.
+ATTENTION = "attn_implementation"
+TOKENIZER_FILE = "tokenizer.json"
+# What transformers saves of a fast tokenizer, and the vocabularies of slow ones.
+TOKENIZER_FILES = (
+    TOKENIZER_FILE,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+)
 
 
-def check_pretrained(name: str, source: str, way_out: str = "") -> None:
-    """Check that there is an encoder, before transformers is asked for it, which tries for half a
-    minute where the hub can't be reached.
+def read_config(source: str, **settings: Any) -> Any:
+    """Read the config of a folder, or of a name on the Hugging Face hub.
 
-    name (str): As it was asked for.
-    source (str): What `find_pretrained` made of it: a path, or a name on the hub.
-    way_out (str): How to name another one.
-    RAISES (UserError): If there is none.
+    settings: Of the config. With `return_unused_kwargs=True`, those it hasn't are returned too.
+    RAISES (ValueError): For a config that needs code of its own, or is of an unknown kind.
+        OSError: If there is none.
     """
-    try:
-        if not Path(source).is_dir():
-            _ask_hub(source)
-        elif not (Path(source) / "config.json").exists():
-            raise OSError("the folder has no config.json")
-    except OSError as error:
-        message = (
-            f"There is no encoder '{name}': it is neither a folder that holds one, nor an "
-            "installed package that does, nor a model that the Hugging Face hub gives us "
-            f"({error}). {_suggest(name)} {way_out}"
+    if Path(source).is_dir() and not (Path(source) / "config.json").exists():
+        raise OSError(f"no config.json in {source}")  # AutoConfig would guess by its name
+    settings = _without_code("transformer_config", settings)
+    with _refusing_code(source):
+        result = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
+    config = result[0] if isinstance(result, tuple) else result
+    attention = {ATTENTION: getattr(config, f"_{ATTENTION}", None)}
+    _without_code(f"the config.json of '{source}'", attention)
+    return result
+
+
+def read_tokenizer(source: str, **settings: Any) -> Any:
+    """Read the tokenizer of a folder, or of a name on the hub, see `read_config`."""
+    settings = _without_code("tokenizer_config", settings)
+    with _refusing_code(source):
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
+    if isinstance(getattr(tokenizer, "chat_template", None), dict):
+        # Several, each of which would be saved to a file of its own name, wherever that is.
+        tokenizer.chat_template = None
+    return tokenizer
+
+
+def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> Any:
+    """Read the model of a folder, or of a name on the hub, see `read_config`: from safetensors, or
+    from a file of tensors, in which nothing else is unpickled.
+
+    model_class (type): An Auto class, or one of a kind of model.
+    """
+    with _refusing_code(source):
+        return model_class.from_pretrained(
+            source, weights_only=True, trust_remote_code=False, **settings
         )
-        raise UserError(message.strip()) from error
 
 
-def _ask_hub(name: str) -> None:
-    """RAISES (OSError): If the hub doesn't give us a model, and none is in the cache."""
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-    from huggingface_hub.utils import validate_repo_id
-    from requests import RequestException
-    from transformers.utils.hub import cached_file
+def find_file(source: str, name: str, *, local_files_only: bool = False) -> Optional[Path]:
+    """Find a file of a name on the hub.
 
-    try:
-        validate_repo_id(name)
-    except HFValidationError as error:
-        raise OSError("there is no such path, and no model can have this name") from error
-    cached = cached_file(
+    local_files_only (bool): Look in the cache alone.
+    RETURNS (Optional[Path]): The file, None without one.
+    RAISES (OSError): If there is nothing of that name.
+    """
+    found = cached_file(
+        source,
         name,
-        "config.json",
-        local_files_only=True,
+        local_files_only=local_files_only,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )
-    if cached is not None:
-        return
-    if constants.HF_HUB_OFFLINE:
-        raise OSError("HF_HUB_OFFLINE is set")
+    return Path(found) if found else None
+
+
+def make_config(settings: Dict[str, Any]) -> Any:
+    """RETURNS (PretrainedConfig): A config with all settings of a saved one."""
+    return CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
+
+
+def make_model(config: Any, **settings: Any) -> Any:
+    """RETURNS (PreTrainedModel): An encoder with random weights."""
+    # Over what the config may name.
+    settings = {ATTENTION: None, **_without_code("transformer_config", settings)}
+    return AutoModel.from_config(config, trust_remote_code=False, **settings)
+
+
+def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
+    """RETURNS (Dict[str, bytes]): What Hugging Face saves of a fast tokenizer, by file name."""
+    with TemporaryDirectory() as folder:
+        # Without the files of the slow twin, which are there only at the first time.
+        tokenizer.save_pretrained(folder, legacy_format=False)
+        return {
+            path.name: path.read_bytes()
+            for path in sorted(Path(folder).iterdir())
+            if path.name in TOKENIZER_FILES
+        }
+
+
+def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
+    """Make a tokenizer of files that were saved. Nothing else is written, read or downloaded.
+
+    RETURNS (PreTrainedTokenizerFast): The tokenizer of these files.
+    RAISES (DamagedPipelineError): For files that no tokenizer has.
+    """
+    for name in files:
+        if name not in TOKENIZER_FILES:
+            raise DamagedPipelineError(
+                f"Can't load a tokenizer with a file {name!r}, which isn't written anywhere. Its "
+                f"files can be: {', '.join(TOKENIZER_FILES)}. Don't use this pipeline: it was "
+                "changed after it was saved."
+            )
+    if TOKENIZER_FILE not in files:
+        raise DamagedPipelineError(f"Can't load a tokenizer without a file '{TOKENIZER_FILE}'.")
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        # The config of a tokenizer could name another file.
+        path = str(Path(folder, TOKENIZER_FILE))
+        return read_tokenizer(folder, local_files_only=True, tokenizer_file=path)
+
+
+def _without_code(place: str, settings: Mapping[str, Any]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): Settings without those that have no other use than to run code.
+    RAISES (ValueError): If they would run some.
+    """
+    for key, value in settings.items():
+        if (key in CODE_SETTINGS and value) or (key == ATTENTION and "/" in str(value)):
+            raise ValueError(
+                f"Can't use {key} = {value!r} in {place}: it would run code that comes with "
+                "weights or from the Hugging Face hub. Remove it, and use an encoder that "
+                "transformers has the code of."
+            )
+    return {key: value for key, value in settings.items() if key not in CODE_SETTINGS}
+
+
+@contextmanager
+def _refusing_code(source: str) -> Iterator[None]:
     try:
-        HfApi().model_info(name, timeout=PATIENCE)
-    except RepositoryNotFoundError as error:
-        raise OSError("it has no such model, or it is private") from error
-    except HfHubHTTPError:
-        pass  # the hub has another problem, which transformers reports
-    except RequestException as error:
-        raise OSError("the hub can't be reached") from error
-
-
-def _suggest(name: str) -> str:
-    installed = find_packages()
-    names = {_normalize(other): other for other in [*_find_folders(Path(name)), *installed]}
-    close = difflib.get_close_matches(_normalize(name), names, n=1)
-    if close:
-        return f"Did you mean '{names[close[0]]}'?"
-    if installed:
-        return f"Installed: {', '.join(installed[:5])}."
-    return "Name a folder with the files of one, or install one as a package."
-
-
-def find_packages() -> List[str]:
-    """RETURNS (List[str]): The names of the installed packages that hold an encoder."""
-    found = set()
-    for info in pkgutil.iter_modules():
-        folder = Path(getattr(info.module_finder, "path", ""), info.name)
-        if info.ispkg and any(_holds_model(path) for path in (folder, folder / "model")):
-            found.add(info.name)
-    return sorted(found)
-
-
-def _find_folders(path: Path) -> List[str]:
-    """The folders next to a path that hold an encoder."""
-    if not path.parent.is_dir():
-        return []
-    return [str(other) for other in sorted(path.parent.iterdir()) if _holds_model(other)]
-
-
-def _holds_model(folder: Path) -> bool:
-    path = folder / "config.json"
-    return path.is_file() and '"model_type"' in path.read_text(encoding="utf-8", errors="replace")
-
-
-def _normalize(name: str) -> str:
-    """A name without its folder or owner, letter case and signs aside."""
-    last = name.rstrip("/").rpartition("/")[2]
-    return re.sub("[^a-z0-9]+", "_", last.lower())
+        yield
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ValueError(
+            f"Can't load '{source}': it needs Python code that comes with it (auto_map in its "
+            "files), which is never run. Use an encoder that transformers has the code of."
+        ) from error

@@ -2,7 +2,7 @@
 
 import copy
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
@@ -11,6 +11,7 @@ import torch
 from thinc.api import Optimizer, PyTorchGradScaler, get_torch_default_device, torch2xp, xp2torch
 from thinc.shims import PyTorchShim, Shim
 
+from ..damage import reading
 from ..optimizers import LayeredAdam
 from .batches import Batch
 from .hf import (
@@ -22,6 +23,8 @@ from .hf import (
     freeze,
     get_depths,
     get_limit,
+    get_place,
+    get_rows,
 )
 from .memory import return_free_memory
 from .optimizer import Params, is_adam, step_adam
@@ -70,13 +73,19 @@ class EncoderShim(PyTorchShim):
         self.encoder: Optional[Encoder] = None
         self._scales: Dict[float, Dict[str, float]] = {}
 
-    def set_encoder(self, encoder: Encoder) -> None:
-        """Take an encoder that was loaded, to the device of the current ops."""
+    def set_encoder(self, encoder: Encoder, *, is_saved: bool = False) -> None:
+        """Take an encoder that was loaded, to the device of the current ops.
+
+        is_saved (bool): Whether it comes from a saved pipeline.
+        RAISES (ValueError): For settings that it doesn't fit. DamagedPipelineError: For a saved
+            tokenizer that can't be used.
+        """
+        with reading(get_place("tokenizer")) if is_saved else nullcontext():
+            self.pieces = PieceTokenizer(encoder.tokenizer, get_rows(encoder.model))
+            self.limit = get_limit(encoder)
+            self.pad_id = int(encoder.tokenizer.pad_token_id or 0)
         self.encoder = encoder
         self._scales = {}
-        self.pieces = PieceTokenizer(encoder.tokenizer)
-        self.limit = get_limit(encoder)
-        self.pad_id = encoder.tokenizer.pad_token_id or 0
         if self.freeze_layers is not None:
             freeze(encoder.model, self.freeze_layers)
         check_mixed_layers(encoder.model, self.mixed_layers)
@@ -192,9 +201,11 @@ class EncoderShim(PyTorchShim):
         return srsly.msgpack_dumps(encoder_to_bytes(self.encoder) if self.encoder else {})
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
-        data = srsly.msgpack_loads(bytes_data)
-        if data:
-            self.set_encoder(encoder_from_bytes(data, self.transformer_config))
+        with reading(get_place("bytes")):
+            data = srsly.msgpack_loads(bytes_data)
+        if data != {}:
+            encoder = encoder_from_bytes(data, self.transformer_config)
+            self.set_encoder(encoder, is_saved=True)
         return self
 
     def _inputs(self, batch: Batch) -> Any:

@@ -580,7 +580,7 @@ class TestSaved:
         content = srsly.msgpack_loads((tiny_path / "transformer" / "model").read_bytes())
         (shim_bytes,) = [shim for shims in content["shims"] for shim in shims]
         data = srsly.msgpack_loads(shim_bytes)
-        assert data.keys() == {"config", "tokenizer", "weights"}
+        assert data.keys() == {"checksums", "config", "tokenizer", "weights"}
         weights = safetensors.torch.load(data["weights"])
         assert_equal_tensors(weights, dict(encoder_of(spacy.load(tiny_path)).state_dict()))
         assert srsly.json_loads(data["config"])["model_type"] == "bert"

@@ -4,12 +4,14 @@ import shutil
 import numpy
 import pytest
 import safetensors.torch
+import spacy
 import torch
 from spacy.tokens import Doc
 from spacy.training import Example
 from transformers import AutoConfig, AutoTokenizer, BartConfig, BartModel, BertTokenizerFast
 from transformers import XLMRobertaTokenizerFast as XLMRTokenizer
 
+from spacy_bert_ner.damage import CHECKSUMS
 from spacy_bert_ner.layers.hf import (
     encoder_from_bytes,
     encoder_to_bytes,
@@ -21,7 +23,7 @@ from spacy_bert_ner.layers.hf import (
 from spacy_bert_ner.layers.tokenizer import PieceTokenizer
 
 from .. import toy
-from ..util import ENCODER, make_nlp
+from ..util import ENCODER, encoder_of, make_nlp
 
 # What is longer than the table of their positions can't be read at all.
 LEARNED_POSITIONS = ["bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "mpnet"]
@@ -244,6 +246,50 @@ def test_load_settings(folders):
     assert encoder.model.embeddings.dropout.p == 0.25
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta", "deberta", "albert"])
+def test_load_added_tokens(family, folders):
+    """Tokens that the settings add have a vector, also once they are saved."""
+    n_rows = load_pretrained(folders[family], {}, {}).model.config.vocab_size
+    added = {"additional_special_tokens": ["[URL]", "<nl>"]}
+    encoder = load_pretrained(folders[family], added, {})
+    _, loaded = check_round_trip(encoder, {})
+    for grown in (encoder, loaded):
+        embeddings = grown.model.get_input_embeddings().weight
+        assert len(embeddings) == grown.model.config.vocab_size == n_rows + 2
+        assert torch.isfinite(embeddings).all()
+        pieces = PieceTokenizer(grown.tokenizer, len(embeddings))
+        assert pieces.strings(pieces(["[URL]"])[0])[-1] == "[URL]"
+    assert torch.equal(
+        read(encoder, [6, n_rows, n_rows + 1]), read(loaded, [6, n_rows, n_rows + 1])
+    )
+
+
+def test_added_tokens_are_trained(folders):
+    added = {"additional_special_tokens": ["[URL]"]}
+    nlp = make_nlp({"name": folders["bert"], "tokenizer_config": added, "window": 0})
+    words, tags = ["Anna", "[URL]", "Oslo"], ["O", "B-LINK", "O"]
+    gold = Doc(nlp.vocab, words=words, ents=tags)
+    examples = [Example(Doc(nlp.vocab, words=words), gold)]
+    sgd = nlp.initialize(lambda: examples)
+    weights = encoder_of(nlp).get_input_embeddings().weight
+    before = weights.detach().clone()
+    for _ in range(2):  # the encoder steps one batch late
+        nlp.update(examples, sgd=sgd)
+    assert not torch.equal(weights[-1], before[-1])
+    loaded = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
+    docs = [Doc(nlp.vocab, words=words) for _ in range(2)]
+    vectors = [pipe(doc)._.trf_data.model_output[0] for pipe, doc in zip((nlp, loaded), docs)]
+    numpy.testing.assert_array_equal(*vectors)
+
+
+def test_tokenizer_of_another_model(folders, tmp_path):
+    encoder = toy.make_encoder("bert", vocab_size=20)
+    encoder.model.save_pretrained(tmp_path)
+    encoder.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="wordpieces, and the encoder has vectors for 20"):
+        load_pretrained(str(tmp_path), {"additional_special_tokens": ["[URL]"]}, {})
+
+
 def test_load_unknown_settings(folders):
     with pytest.raises(
         ValueError, match=r"BertConfig of .* has no settings \['hidden_droput_prob'"
@@ -321,7 +367,7 @@ def test_round_trip(family, folders):
     encoder = load_pretrained(folders[family], {}, {})
     data, loaded = check_round_trip(encoder, {})
     assert torch.equal(read(encoder, [6, 7, 8, 9]), read(loaded, [6, 7, 8, 9]))
-    assert sorted(data) == ["config", "tokenizer", "weights"]
+    assert sorted(data) == ["checksums", "config", "tokenizer", "weights"]
     for content in all_bytes(data):
         assert b"name_or_path" not in content
         assert b"machine-path" not in content
@@ -461,7 +507,9 @@ def test_tokenizer_files_can_be_read(folders, tmp_path):
     ],
 )
 def test_other_weights(change, message):
+    """In a pipeline that was saved without checksums."""
     data = encoder_to_bytes(toy.make_encoder("bert"))
+    del data[CHECKSUMS]
     weights = safetensors.torch.load(data["weights"])
     change(weights)
     data["weights"] = safetensors.torch.save(weights)

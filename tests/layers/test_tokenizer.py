@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 
 import pytest
 from transformers import AutoTokenizer, BertTokenizer
@@ -91,6 +93,56 @@ def test_special_text_is_text_in_package():
     ids, offsets, _ = pieces(["a [SEP] b"])
     assert pieces.strings(ids) == ["a", "[", "sep", "]", "b"]
     assert offsets.tolist() == [[0, 1], [2, 3], [3, 6], [6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in toy.TOKENIZERS if kind != "bare bpe"])
+@pytest.mark.parametrize("how", ["additional", "added"])
+def test_special_tokens_of_the_users_own_are_words(kind, how):
+    """As Hugging Face reads them, whatever they are next to, while control tokens are text."""
+    tokenizer = toy.TOKENIZERS[kind]()
+    own = ["[URL]", "<nl>"]
+    if how == "additional":
+        tokenizer.add_special_tokens({"additional_special_tokens": own})
+    else:
+        tokenizer.add_tokens(own, special_tokens=True)
+    saved = tokenizer.backend_tokenizer.to_str()
+    text = "ab [URL] a<nl>cd[URL][URL]"
+    expected = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    pieces = PieceTokenizer(tokenizer)
+    ids, offsets, _ = pieces([text])
+    assert ids.tolist() == expected["input_ids"]
+    assert offsets.tolist() == [list(pair) for pair in expected["offset_mapping"]]
+    control = {tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id}
+    around = f"{tokenizer.sep_token}[URL]{tokenizer.mask_token} <nl>"
+    ids = set(pieces([around])[0].tolist())
+    assert set(tokenizer.convert_tokens_to_ids(own)) <= ids
+    assert not control & ids
+    assert tokenizer.backend_tokenizer.to_str() == saved
+
+
+def test_special_tokens_without_a_vector_are_text():
+    """In pipelines whose embeddings weren't grown: they were text when these were trained."""
+    tokenizer = toy.wordpiece()
+    n_rows = len(tokenizer)
+    plain = PieceTokenizer(toy.wordpiece())(["a [URL]"])[0].tolist()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[URL]"]})
+    assert PieceTokenizer(tokenizer, n_rows)(["a [URL]"])[0].tolist() == plain
+    assert PieceTokenizer(tokenizer, n_rows + 1)(["a [URL]"])[0].tolist() == [plain[0], n_rows]
+
+
+@pytest.mark.parametrize("own", [[], ["[URL]"]])
+@pytest.mark.parametrize(
+    "clone", [copy.copy, copy.deepcopy, lambda pieces: pickle.loads(pickle.dumps(pieces))]
+)
+def test_copies_read_the_same(clone, own):
+    tokenizer = toy.wordpiece()
+    tokenizer.add_special_tokens({"additional_special_tokens": own})
+    pieces = PieceTokenizer(tokenizer)
+    text = "a [SEP] [URL] b"
+    expected = pieces([text])[0].tolist()
+    assert clone(pieces)([text])[0].tolist() == expected
+    assert pieces([text])[0].tolist() == expected
+    assert tokenizer.sep_token_id not in expected
 
 
 def test_pieces_of_texts():
