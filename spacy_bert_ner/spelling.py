@@ -10,7 +10,7 @@ from .findings import Finding
 RARITY = 10
 # Names of fewer letters are like each other by chance.
 LEAST_LETTERS = 5
-LIKENESS = 0.85
+LIKENESS = 0.8
 
 
 def find_misspelled(counts: Mapping[str, int]) -> Finding:
