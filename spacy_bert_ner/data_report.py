@@ -93,8 +93,8 @@ class EncoderReport:
             "read, and are read in overlapping windows"
         )
         self.no_pieces = Finding(
-            "tokens that show something have no wordpieces, and take the vector of the piece "
-            "before them"
+            "tokens that show something have no wordpieces: they aren't learned from, and no "
+            "entity begins or ends with them"
         )
         self.blank = Finding("tokens show nothing and have no wordpieces: they aren't learned from")
 

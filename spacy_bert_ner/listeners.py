@@ -7,6 +7,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from .layers.linear_crf import has_transitions
+from .types import Bools1d
 
 ADD = (
     'Add a {factory} before \'{name}\': nlp.add_pipe("{factory}", before="{name}"){model}, or '
@@ -25,6 +26,10 @@ class Kind(NamedTuple):
     factory (str): The component that it listens to.
     get_upstream (Callable[[Model], str]): The name of that component, or "*".
     is_heard (Callable[[Doc], bool]): Whether a document has output for it.
+    get_pieced (Callable[[Doc], Any]): Of this output, the number of wordpieces of each token, or
+        whether it has any, (n_tokens,); None where there is no telling.
+    get_received (Callable[[Model], Optional[List[Any]]]): The same of all documents that the layer
+        learns from; None if it has received none.
     settings (str): The block of the config that makes one.
     model (str): What to give a new component of the factory.
     """
@@ -32,6 +37,8 @@ class Kind(NamedTuple):
     factory: str
     get_upstream: Callable[[Any], str]
     is_heard: Callable[[Doc], bool]
+    get_pieced: Callable[[Doc], Any]
+    get_received: Callable[[Any], Optional[List[Any]]]
     settings: str
     model: str = ""
 
@@ -49,6 +56,28 @@ def _get_output(doc: Doc) -> Any:
     return doc._.trf_data if Doc.has_extension("trf_data") else None
 
 
+def _count_pieces(output: Any) -> Any:
+    """Of the output of a transformer, ours or another one."""
+    if hasattr(output, "has_pieces"):
+        return output.has_pieces
+    return output.align.lengths if hasattr(output, "align") else None
+
+
+def _get_received(listener: Any) -> Optional[List[Any]]:
+    outputs = listener._outputs
+    return None if outputs is None else [_count_pieces(output) for output in outputs]
+
+
+def _count_curated_pieces(output: Any) -> Any:
+    layer = getattr(output, "last_hidden_layer_state", None)
+    return None if layer is None else layer.lengths
+
+
+def _get_curated_received(listener: Any) -> Optional[List[Any]]:
+    outputs = listener.attrs["_state"].outputs
+    return None if outputs is None else [layers[-1].lengths for layers in outputs.all_outputs]
+
+
 # By the name of the layer, so that no package is imported for models that don't need it. The two
 # transformers leave their output in one place: it is told by an attribute.
 KINDS: Dict[str, Kind] = {
@@ -56,6 +85,8 @@ KINDS: Dict[str, Kind] = {
         "transformer",
         lambda node: node.upstream_name,
         lambda doc: hasattr(_get_output(doc), "wordpieces"),
+        lambda doc: _count_pieces(_get_output(doc)),
+        _get_received,
         '@architectures = "spacy-transformers.TransformerListener.v1"\n'
         "grad_factor = 1.0\n"
         'upstream = "{upstream}"\n'
@@ -66,6 +97,8 @@ KINDS: Dict[str, Kind] = {
         "curated_transformer",
         lambda node: node.attrs["_upstream_name"],
         lambda doc: hasattr(_get_output(doc), "last_hidden_layer_state"),
+        lambda doc: _count_curated_pieces(_get_output(doc)),
+        _get_curated_received,
         '@architectures = "spacy-curated-transformers.LastTransformerLayerListener.v1"\n'
         "width = {width}\n"
         "grad_factor = 1.0\n"
@@ -76,6 +109,8 @@ KINDS: Dict[str, Kind] = {
         "tok2vec",
         lambda node: node.upstream_name,
         lambda doc: doc.tensor.size > 0,
+        lambda doc: None,
+        lambda node: None,
         '@architectures = "spacy.Tok2VecListener.v1"\nwidth = {width}\nupstream = "{upstream}"',
     ),
 }
@@ -92,6 +127,19 @@ def get_listeners(model: Model) -> List[Any]:
 
 def _listens(node: Any) -> bool:
     return hasattr(node, "upstream_name") or "_upstream_name" in node.attrs
+
+
+def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Optional[Bools1d]]:
+    """Ask a listener which tokens have wordpieces of their own.
+
+    is_train (bool): Whether it learns from the documents, between its call and its backward.
+    RETURNS (List[Optional[Bools1d]]): bool, (n_tokens,), by document; None where it doesn't know.
+    """
+    kind = KINDS[listener.name]
+    heard = kind.get_received(listener) if is_train else None
+    if heard is None:  # as the listener itself does, on a frozen encoder
+        heard = [kind.get_pieced(doc) for doc in docs]
+    return [None if pieces is None else listener.ops.to_numpy(pieces) > 0 for pieces in heard]
 
 
 def check_upstream(nlp: Language, name: str, model: Model) -> None:

@@ -16,6 +16,8 @@ SOURCE = "bert_ner"
 Key = Tuple[int, int, int]
 # A span in the bytes of a group: its ids and its label, tokens (start, end), characters (the same).
 PACKED_SPAN = struct.Struct(">QQQllll")
+# The attributes of a group as they are stored.
+ATTRS: Any = SpanGroup.attrs
 
 
 class ScoredSpans(SpanGroup):
@@ -32,7 +34,8 @@ class ScoredSpans(SpanGroup):
         self._tokens = _digest_tokens(doc)
 
     def _follow(self) -> None:
-        doc = self._doc_ref()  # None once it is gone: the attributes can still be read
+        # None once it is gone: the attributes can still be read.
+        doc = self._doc_ref()  # type: ignore[attr-defined]
         tokens = self._tokens if doc is None else _digest_tokens(doc)
         if tokens != self._tokens:
             follow_text(self)
@@ -54,11 +57,11 @@ class ScoredSpans(SpanGroup):
     def attrs(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The attributes; "scores" are those of the spans."""
         self._follow()
-        return SpanGroup.attrs.__get__(self)
+        return ATTRS.__get__(self)
 
     @attrs.setter
     def attrs(self, attrs: Dict[str, Any]) -> None:
-        SpanGroup.attrs.__set__(self, attrs)
+        ATTRS.__set__(self, attrs)
 
     def to_bytes(self) -> bytes:
         self._follow()
@@ -87,12 +90,12 @@ def follow_text(group: SpanGroup) -> None:
         if start < end and starts[start] == start_char and ends[end - 1] == end_char:
             kept.append(place)
             moved.append(PACKED_SPAN.pack(*ids, start, end, start_char, end_char))
-    attrs = SpanGroup.attrs.__get__(group)
+    attrs = ATTRS.__get__(group)
     msg = {"name": group.name, "attrs": {}, "spans": moved}
     SpanGroup.from_bytes(group, srsly.msgpack_dumps(msg))
     if len(attrs.get("scores", ())) == len(packed):
         attrs["scores"] = numpy.asarray(attrs["scores"])[kept]
-    SpanGroup.attrs.__set__(group, attrs)
+    ATTRS.__set__(group, attrs)
 
 
 def make_span_group(

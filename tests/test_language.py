@@ -179,7 +179,8 @@ if __name__ == "__main__":
     nlp.add_pipe("merge_entities")  # documents come back as bytes, with their scores
     nlp(sys.argv[2])  # on several threads, which a fork doesn't take with it
     docs = nlp.pipe([sys.argv[2], "", "Karl ."] * 4, n_process=2, batch_size=3)
-    sys.stdout.write(repr([[(ent.text, round(ent._.score, 3)) for ent in doc.ents] for doc in docs]))
+    found = [[(ent.text, round(ent._.score, 3)) for ent in doc.ents] for doc in docs]
+    sys.stdout.write(repr(found))
 """
 
 
