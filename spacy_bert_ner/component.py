@@ -18,7 +18,7 @@ from .annotations import write_entities
 from .gold import get_gold, get_labels, report_gold
 from .hf.protocol import CheckpointLoader
 from .layers.linear_crf import get_transitions, has_transitions
-from .listeners import check_output, check_rehearsal, check_upstream
+from .listeners import check_output, check_received, check_rehearsal, check_upstream
 from .losses import CrossEntropy, Loss, rehearsal_loss
 from .reading import get_read_tokens, make_reader
 from .schemes import TagSet, get_tag_set
@@ -251,6 +251,7 @@ class BertNER(TrainablePipe):
         sgd (Optional[Optimizer]): Steps the model's weights, if given.
         losses (Optional[Dict[str, float]]): Losses by component name, added to.
         RETURNS (Dict[str, float]): The losses.
+        RAISES (ValueError): If the encoder that the model listens to gave it nothing.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -259,6 +260,7 @@ class BertNER(TrainablePipe):
         docs = [example.predicted for example in examples]
         if not any(len(doc) for doc in docs):
             return losses
+        check_received(docs, self.name, self.model)
         self._report_labels(examples)
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)

@@ -1,6 +1,6 @@
 """What a component's listener layers hear from, and what to do when they hear nothing."""
 
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -110,7 +110,7 @@ KINDS: Dict[str, Kind] = {
         lambda node: node.upstream_name,
         lambda doc: doc.tensor.size > 0,
         lambda doc: None,
-        lambda node: None,
+        lambda node: None if node._outputs is None else [None for _ in node._outputs],
         '@architectures = "spacy.Tok2VecListener.v1"\nwidth = {width}\nupstream = "{upstream}"',
     ),
 }
@@ -166,13 +166,44 @@ def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
     """Check before prediction that the encoder has seen the documents: a listener would give zeros
     for those it hasn't.
 
-    RAISES (ValueError): If it hasn't.
+    RAISES (ValueError): If it hasn't, or has seen other tokens.
     """
     kinds = {KINDS[listener.name]: listener for listener in get_listeners(model)}
     for doc in docs if kinds else ():
         for kind, listener in kinds.items():
+            upstream = kind.get_pipe(listener)
             if len(doc) and not kind.is_heard(doc):
-                raise ValueError(_unheard(doc, name, kind, kind.get_pipe(listener)))
+                raise ValueError(_unheard(doc, name, kind, upstream))
+            pieced = kind.get_pieced(doc) if len(doc) else None
+            if pieced is not None and len(pieced) != len(doc):
+                raise ValueError(
+                    f"'{name}' got a document of {len(doc)} tokens, of which '{upstream}' has read "
+                    f"{len(pieced)}: a component between them merges or splits tokens. Move it "
+                    f"before '{upstream}', or after '{name}'."
+                )
+
+
+def check_received(docs: Sequence[Doc], name: str, model: Model) -> None:
+    """Check before an update that every listener has something to learn from: spaCy's error, E203,
+    doesn't say which component lacks what.
+
+    RAISES (ValueError): If one hasn't.
+    """
+    for listener in get_listeners(model):
+        kind = KINDS[listener.name]
+        if kind.get_received(listener) is not None:
+            continue
+        if all(kind.is_heard(doc) for doc in docs if len(doc)):
+            continue  # of a frozen encoder that annotates
+        upstream = kind.get_upstream(listener)
+        which = kind.factory if upstream == "*" else f"{kind.factory} named '{upstream}'"
+        raise ValueError(
+            f"'{name}' can't learn, since it has received nothing from a {which}. It must stand "
+            f"before '{name}', be enabled, and have been updated before it, or be named in "
+            "annotating_components of [training] if it is frozen. nlp.rename_pipe doesn't change "
+            f"what a listener asks for: set `upstream` in [components.{name}.model.tok2vec] along "
+            "with the name."
+        )
 
 
 def check_rehearsal(name: str, model: Model) -> None:

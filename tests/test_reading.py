@@ -2,13 +2,14 @@
 
 import numpy
 import pytest
+import spacy
 from spacy.tokens import Doc
 
 from spacy_bert_ner.reading import get_read_tokens
 
 from .conftest import WORDS, make_example
 from .toy import save_encoder
-from .util import make_nlp
+from .util import ENCODER, make_nlp
 
 # Characters that BERT's tokenizer drops, though they show something: a bullet of PDFs, the
 # replacement character, others of private use.
@@ -47,6 +48,37 @@ def test_what_a_byte_level_tokenizer_reads(tmp_path):
     assert read.all()
 
 
+def test_what_the_stock_encoder_reads():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("transformer", config={"model": {"name": ENCODER}})
+    nlp.add_pipe("bert_ner")
+    words = BULLETED.format("\uf0b7").split()
+    example = make_example(nlp, words, ["O", "B-PER", *["O"] * 9])
+    nlp.initialize(lambda: [example])
+    ner, transformer = nlp.get_pipe("bert_ner"), nlp.get_pipe("transformer")
+    expected = [word != "\uf0b7" for word in words]
+    transformer.update([example], sgd=False)
+    (read,) = get_read_tokens([example.predicted], ner.model, is_train=True)
+    assert read.tolist() == expected
+    (read,) = get_read_tokens([transformer(example.predicted)], ner.model, is_train=False)
+    assert read.tolist() == expected
+
+
+def test_encoders_that_do_not_tell():
+    """The text alone says what is read."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec")
+    tok2vec = {"@architectures": "spacy.Tok2VecListener.v1", "width": 96, "upstream": "tok2vec"}
+    nlp.add_pipe("bert_ner", config={"model": {"tok2vec": tok2vec}})
+    example = make_example(nlp, ["Anna", "\uf0b7", "\u200b"], ["B-PER", "O", "O"])
+    nlp.initialize(lambda: [example])
+    nlp.update([example])
+    model = nlp.get_pipe("bert_ner").model
+    for is_train in (True, False):
+        (read,) = get_read_tokens([nlp(example.predicted)], model, is_train=is_train)
+        assert read.tolist() == [True, True, False]
+
+
 @pytest.mark.parametrize("inlined", [False, True])
 def test_tokens_without_wordpieces_are_not_learned_from(inlined):
     nlp = make_nlp()
@@ -71,7 +103,7 @@ def test_tokens_without_wordpieces_are_not_learned_from(inlined):
 
 def test_gold_entities_with_dropped_edges_are_reported(caplog):
     nlp = make_nlp()
-    words = "\uf0b7 Anna lives in Oslo \u200b".split(" ")
+    words = ["\uf0b7", "Anna", "lives", "in", "Oslo", "\u200b"]
     examples = [make_example(nlp, words, ["B-PER", "I-PER", "O", "O", "B-LOC", "I-LOC"])]
     with caplog.at_level("WARNING", logger="spacy"):
         nlp.initialize(lambda: examples)
