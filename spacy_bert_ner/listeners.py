@@ -108,7 +108,7 @@ KINDS: Dict[str, Kind] = {
     "tok2vec-listener": Kind(
         "tok2vec",
         lambda node: node.upstream_name,
-        lambda doc: doc.tensor.size > 0,
+        lambda doc: doc.tensor is not None and doc.tensor.size > 0,  # None after doc_cleaner
         lambda doc: None,
         lambda node: None if node._outputs is None else [None for _ in node._outputs],
         '@architectures = "spacy.Tok2VecListener.v1"\nwidth = {width}\nupstream = "{upstream}"',

@@ -47,7 +47,8 @@ def make_reader(model: Model, nlp: Optional[Language], name: str) -> Callable[[D
         upstream = None if nlp is None else find_upstream(nlp, name, listener)
         if nlp is not None and upstream is not None:
             encoders += find_encoders(nlp.get_pipe(upstream).model)  # type: ignore[attr-defined]
-    tokenizers = [encoder.shims[0].pieces for encoder in encoders]
+    shims = [encoder.shims[0] for encoder in encoders]
+    tokenizers = [shim.pieces for shim in shims if shim.encoder is not None]
 
     def find_read(doc: Doc) -> Bools1d:
         read = visible_tokens(doc)

@@ -110,8 +110,8 @@ def make_span_group(
         another component has written to the group are in it again.
     """
     if kept and key in doc.spans and doc.spans[key].attrs.get("source") == SOURCE:
-        known = {_get_key(span): score for span, score in _iter_group(key, doc.spans[key])}
-        pairs = [(span, known[_get_key(span)]) for span in kept if _get_key(span) in known]
+        known = {_get_place(span): score for span, score in _iter_group(key, doc.spans[key])}
+        pairs = [(span, known[_get_place(span)]) for span in kept if _get_place(span) in known]
         pairs = sorted([*pairs, *zip(spans, scores.tolist())], key=lambda pair: pair[0].start)
         spans = [span for span, _ in pairs]
         scores = numpy.array([score for _, score in pairs], dtype="float32")
@@ -130,7 +130,11 @@ def iter_scores(doc: Doc) -> Iterator[Tuple[Span, float]]:
 
 
 def _iter_group(key: str, group: SpanGroup) -> Iterator[Tuple[Span, float]]:
-    spans = _get_spans(group)
+    try:
+        spans = list(group)
+    except IndexError:  # E035: a group of spaCy's own that was loaded, and its tokens merged since
+        follow_text(group)
+        spans = list(group)
     scores = numpy.asarray(group.attrs["scores"])
     if len(scores) != len(spans):
         raise ValueError(
@@ -140,27 +144,9 @@ def _iter_group(key: str, group: SpanGroup) -> Iterator[Tuple[Span, float]]:
     yield from zip(spans, scores.tolist())
 
 
-def _get_spans(group: SpanGroup) -> List[Span]:
-    """The spans of a group, which may be one of spaCy's own that was loaded, and whose tokens were
-    merged or split since."""
-    try:
-        spans = list(group)
-    except IndexError:  # E035
-        spans = []
-    if len(spans) < len(group) or not all(_is_placed(span) for span in spans):
-        follow_text(group)
-        spans = list(group)
-    return spans
-
-
-def _is_placed(span: Span) -> bool:
-    """Whether a span has its characters."""
-    again = span.doc[span.start : span.end]
-    return (again.start_char, again.end_char) == (span.start_char, span.end_char)
-
-
-def _get_key(span: Span) -> Key:
-    return span.start, span.end, span.label
+def _get_place(span: Span) -> Tuple[int, int, int]:
+    """Its characters and its label, whatever the tokens are by now."""
+    return span.start_char, span.end_char, span.label
 
 
 def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
@@ -170,11 +156,15 @@ def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
         first group that has them; None if the document has no predictions.
     RAISES (ValueError): See `iter_scores`.
     """
-    if not any(group.attrs.get("source") == SOURCE for group in doc.spans.values()):
+    groups = [group for group in doc.spans.values() if group.attrs.get("source") == SOURCE]
+    if not groups:
         return None
+    for group in groups:
+        if not isinstance(group, ScoredSpans):
+            follow_text(group)
     found: Dict[Key, float] = {}
     for span, score in iter_scores(doc):
-        found.setdefault(_get_key(span), score)
+        found.setdefault((span.start, span.end, span.label), score)
     return found
 
 
@@ -185,10 +175,10 @@ def get_score(span: Span) -> Optional[float]:
     RETURNS (Optional[float]): 0 to 1; None for a span that no `bert_ner` predicted.
     RAISES (ValueError): See `iter_scores`.
     """
-    place = span.start_char, span.end_char
+    *place, label = _get_place(span)
     for entity, score in iter_scores(span.doc):
-        same_label = span.label in (entity.label, 0)
-        if same_label and (entity.start_char, entity.end_char) == place:
+        *its_place, its_label = _get_place(entity)
+        if place == its_place and label in (its_label, 0):
             return score
     return None
 

@@ -276,6 +276,18 @@ def test_group_of_a_retokenized_document_grows():
     assert len(copy.spans["bert_ner"]) == 4
 
 
+@pytest.mark.parametrize("loaded", [False, True])
+def test_kept_entities_of_a_retokenized_document(loaded):
+    """A second component keeps what the first has found, with its score."""
+    doc = make_longer_doc()
+    doc = retokenize(save_and_load(doc) if loaded else doc, [(1, 3)], [])
+    new = [Span(doc, 4, 5, label="TIME")]
+    scores = numpy.array([0.125], dtype="float32")
+    doc.spans["bert_ner"] = make_span_group(doc, "bert_ner", new, scores, kept=list(doc.ents))
+    doc.set_ents([*doc.ents, *new])
+    assert scores_of(doc) == [0.25, 0.75, 0.5, 0.125]
+
+
 def test_without_tokens():
     doc = Doc(Vocab())
     set_entities(doc, [])
