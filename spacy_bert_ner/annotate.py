@@ -24,6 +24,7 @@ from spacy.util import logger
 from wasabi import table
 
 from . import __version__
+from .chars import copy_sent_starts
 from .errors import UserError
 from .formats import Report, check_column, check_format, get_writer, read_docs
 from .formats.files import RECORD_KEY
@@ -204,8 +205,7 @@ def predict(
         if TRF_DATA in doc.user_data:
             del doc.user_data[TRF_DATA]
         if source.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
-            starts: Any = source.to_array(["SENT_START"])
-            doc.from_array(["SENT_START"], starts)
+            copy_sent_starts(source, doc)
         yield doc
 
 

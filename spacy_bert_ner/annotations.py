@@ -10,13 +10,14 @@ from .decode import decode
 from .errors import UserError
 from .schemes import TagSet
 from .scores import make_span_group
-from .types import Floats2d
+from .types import Bools1d, Floats2d
 from .words import get_words
 
 
 def write_entities(
     docs: List[Doc],
     scores: List[Floats2d],
+    read: List[Bools1d],
     name: str,
     cfg: Dict[str, Any],
     tag_set: TagSet,
@@ -25,6 +26,7 @@ def write_entities(
     """Decode the scores of tags and write entities, as the settings of a component say.
 
     scores (List[Floats2d]): Tag probabilities, or log-scores of a CRF, (n_tokens, n_tags).
+    read (List[Bools1d]): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
     name (str): Of the component, for errors.
     cfg (Dict[str, Any]): Its settings.
     transitions (Optional[Floats2d]): Of a CRF, (n_tags, n_tags).
@@ -43,11 +45,12 @@ def write_entities(
         get_constraints(
             doc,
             name,
+            marks,
             keep_ents=cfg["annotate_ents"] and not cfg["overwrite_ents"],
             keep_blocked=cfg["annotate_ents"],
             by_sentence=cfg["decode_scope"] == "sentence",
         )
-        for doc in docs
+        for doc, marks in zip(docs, read)
     ]
     words = [get_words(doc, c.rows, c.breaks, cfg["align"]) for doc, c in zip(docs, fixed)]
     # In one call, since each document begins a sequence: many short ones take no longer.

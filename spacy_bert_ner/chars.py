@@ -3,7 +3,7 @@
 import sys
 import unicodedata
 from functools import cache
-from typing import Callable, Tuple
+from typing import Any, Callable, Tuple
 
 import numpy
 from spacy.tokens import Doc
@@ -12,6 +12,8 @@ from .types import Bools1d, Ints1d
 
 # Separators, control and format characters, and marks that stand on another character.
 _INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
+# SENT_START of a token that is known not to begin a sentence, as spaCy's arrays have it.
+NO_START = numpy.iinfo("uint64").max
 
 
 def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
@@ -22,6 +24,17 @@ def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
     """
     idx_length = doc.to_array(["IDX", "LENGTH"]).astype("int64").reshape(len(doc), 2)
     return idx_length[:, 0], idx_length[:, 0] + idx_length[:, 1]
+
+
+def copy_sent_starts(source: Doc, doc: Doc) -> None:
+    """Mark the sentences of a document in another one of the same text, whose tokens may be others:
+    a component may have merged or split them."""
+    begins, _ = token_chars(source)
+    wanted, _ = token_chars(doc)
+    places = numpy.searchsorted(begins, wanted, side="right") - 1
+    marks: Any = source.to_array("SENT_START")[places]
+    marks[begins[places] != wanted] = NO_START
+    doc.from_array(["SENT_START"], marks)
 
 
 def count_before(text: str, table: Bools1d) -> Ints1d:

@@ -217,7 +217,7 @@ def _check_run(run: Run) -> Run:
     for split in ("dev", "test"):
         counts = numpy.asarray(run.counts[split])
         if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype.kind != "i":
-            raise ValueError(f"its counts of {split} aren't three numbers a document")
+            raise UserError(f"its counts of {split} aren't three numbers a document")
     if not all(isinstance(value, str) for value in (run.cell, run.key)):
         raise TypeError("its names aren't strings")
     if not all(type(value) in (int, float) for value in (run.train_seconds, run.words_per_second)):

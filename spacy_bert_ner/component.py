@@ -17,14 +17,15 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from .annotations import write_entities
-from .errors import UserError, warn
 from .damage import reading
+from .errors import UserError, warn
 from .gold import get_gold, get_labels, report_gold
 from .hf.protocol import CheckpointLoader
 from .layers.linear_crf import get_transitions, has_transitions
-from .listeners import check_output, check_rehearsal, check_upstream
+from .listeners import check_output, check_received, check_rehearsal, check_upstream
 from .loading import add_checksums, check_fit, read_cfg, read_file, remember_pipeline
 from .losses import CrossEntropy, Loss, rehearsal_loss
+from .reading import get_read_tokens, make_reader
 from .schemes import TagSet, get_tag_set
 from .scorer import bert_ner_score
 from .scores import install_extensions
@@ -239,7 +240,9 @@ class BertNER(TrainablePipe):
         if has_transitions(self.model):
             layer = self.model.get_ref("output_layer")
             transitions = self.model.ops.to_numpy(get_transitions(layer))
-        write_entities(list(docs), scores, self.name, self.cfg, self.tag_set, transitions)
+        docs = list(docs)
+        read = get_read_tokens(docs, self.model, is_train=False)
+        write_entities(docs, scores, read, self.name, self.cfg, self.tag_set, transitions)
 
     def update(
         self,
@@ -255,6 +258,7 @@ class BertNER(TrainablePipe):
         sgd (Optional[Optimizer]): Steps the model's weights, if given.
         losses (Optional[Dict[str, float]]): Losses by component name, added to.
         RETURNS (Dict[str, float]): The losses.
+        RAISES (ValueError): If the encoder that the model listens to gave it nothing.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -263,6 +267,7 @@ class BertNER(TrainablePipe):
         docs = [example.predicted for example in examples]
         if not any(len(doc) for doc in docs):
             return losses
+        check_received(docs, self.name, self.model)
         self._report_labels(examples)
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
@@ -288,7 +293,11 @@ class BertNER(TrainablePipe):
         validate_examples(examples, "BertNER.get_loss")
         tag_set = self.tag_set
         key, align = self.cfg["incorrect_spans_key"], self.cfg["align"]
-        gold = [get_gold(example, tag_set, key, align=align) for example in examples]
+        docs = [example.predicted for example in examples]
+        gold = [
+            get_gold(example, tag_set, key, align=align, read=read)
+            for example, read in zip(examples, get_read_tokens(docs, self.model, is_train=True))
+        ]
         loss, d_scores = self.loss(self.model, scores, gold, tag_set)
         if not numpy.isfinite(loss):
             raise UserError(Errors.E910.format(name=self.name))
@@ -358,15 +367,17 @@ class BertNER(TrainablePipe):
         n_tags = len(self.tag_set)
         check_outputs(self.name, n_tags, self._n_outputs())
         self.loss.check(self.labels, self.model)
-        report = report_gold(get_examples(), nlp, self.labels, self.cfg)
-        self._reported |= report.unknown_labels
-        message = report.message()
-        if message:
-            warn(f"[{self.name}] {message}")
         filled = (example.x for example in get_examples() if len(example.x))
         sample = list(islice(filled, 10))
         Y: List[Any] = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]
         self.model.initialize(X=sample or None, Y=Y or None)
+        # Now that the encoder has a tokenizer, if it is the component's own.
+        find_read = make_reader(self.model, nlp, self.name)
+        report = report_gold(get_examples(), nlp, self.labels, self.cfg, find_read)
+        self._reported |= report.unknown_labels
+        message = report.message()
+        if message:
+            warn(f"[{self.name}] {message}")
         if write_head is not None:
             write_head()
 

@@ -5,7 +5,6 @@ from typing import List, NamedTuple
 import numpy
 from spacy.tokens import Doc, Span
 
-from .chars import visible_tokens
 from .errors import UserError
 from .types import Bools1d, Ints1d
 
@@ -27,13 +26,20 @@ class Constraints(NamedTuple):
 
 
 def get_constraints(
-    doc: Doc, name: str, *, keep_ents: bool, keep_blocked: bool, by_sentence: bool
+    doc: Doc,
+    name: str,
+    read: Bools1d,
+    *,
+    keep_ents: bool,
+    keep_blocked: bool,
+    by_sentence: bool,
 ) -> Constraints:
-    """Find the tokens to predict. Those that show nothing are left out, so that an entity goes
+    """Find the tokens to predict. Those that aren't read are left out, so that an entity goes
     across them but can't begin or end there. Preset entities and blocked tokens are left out as
     well, and end a sequence.
 
     name (str): Of the component, for errors.
+    read (Bools1d): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
     keep_ents, keep_blocked (bool): Whether entities and blocked tokens that are set stay.
     by_sentence (bool): Whether a sequence ends with its sentence.
     RAISES (ValueError): By sentence, for a document without sentences.
@@ -53,7 +59,7 @@ def get_constraints(
                 'decode_scope = "doc".'
             )
         sequence = sequence + numpy.cumsum(doc.to_array("SENT_START") == 1)
-    rows = numpy.nonzero(visible_tokens(doc) & ~fixed)[0]
+    rows = numpy.nonzero(read & ~fixed)[0]
     breaks = numpy.diff(sequence[rows], prepend=-1) != 0
     blocked = [doc[int(i) : int(i) + 1] for i in numpy.nonzero(is_blocked)[0]]
     return Constraints(rows, breaks, blocked)

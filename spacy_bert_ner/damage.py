@@ -4,12 +4,14 @@ import zlib
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Mapping
 
+from .errors import UserError
+
 # Where the checksums of the other parts are.
 CHECKSUMS = "checksums"
 WAY_OUT = "Copy or download the pipeline again, whole."
 
 
-class DamagedPipelineError(ValueError):
+class DamagedPipelineError(UserError):
     """A part of a saved pipeline can't be read, or doesn't fit another part."""
 
 

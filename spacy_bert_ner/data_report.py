@@ -95,7 +95,8 @@ class EncoderReport:
             "read, and are read in overlapping windows"
         )
         self.no_pieces = Finding(
-            "visible tokens have no wordpieces, and use the vector of the piece before them"
+            "visible tokens have no wordpieces: they aren't learned from, and no entity begins or "
+            "ends with them"
         )
         self.blank = Finding("tokens show nothing and have no wordpieces: they aren't learned from")
 

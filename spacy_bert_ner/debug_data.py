@@ -24,6 +24,7 @@ from .data_report import DataReport, EncoderReport, SplitReport
 from .errors import UserError
 from .gold import get_sentence_setters, make_gold_report
 from .listeners import check_upstream
+from .reading import find_encoders, make_reader
 
 # Factories that make vectors for others to listen to.
 ENCODER_FACTORIES = ("transformer", "curated_transformer", "tok2vec")
@@ -62,6 +63,7 @@ def debug_data(
     for model in models.values():
         model.initialize()
     labels = {name: _get_labels(nlp, name, pipe) for name, pipe in components.items()}
+    read_by = {name: make_reader(pipe.model, nlp, name) for name, pipe in components.items()}
     splits: Dict[str, SplitReport] = {}
     for split, corpus in corpora.items():
         train = splits.get("train")
@@ -70,7 +72,7 @@ def debug_data(
             known = labels[name]
             if known is None and train:
                 known = [*pipe.labels, *train.labels] or None
-            gold[name] = make_gold_report(known, pipe.cfg)
+            gold[name] = make_gold_report(known, pipe.cfg, read_by[name])
         encoders = {name: EncoderReport(model) for name, model in models.items()}
         splits[split] = SplitReport(gold, encoders, train)
         n_most = _get_limit(nlp, split) if limit is None else limit
@@ -157,10 +159,8 @@ def _get_encoders(nlp: Language) -> Dict[str, Model]:
     models = {}
     for name, pipe in nlp.components:
         model = getattr(pipe, "model", None)
-        for layer in model.walk() if isinstance(model, Model) else ():
-            # Told by the settings, so that without an encoder of ours torch isn't imported.
-            if type(layer.attrs.get("settings")).__name__ == "EncoderSettings":
-                models[name] = layer
+        for layer in find_encoders(model) if isinstance(model, Model) else ():
+            models[name] = layer
     return models
 
 

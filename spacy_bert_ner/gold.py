@@ -53,20 +53,24 @@ def get_gold(
     incorrect_spans_key: Optional[str] = None,
     *,
     align: str = "token",
+    read: Optional[Bools1d] = None,
 ) -> Gold:
     """The tags that the tokens of `example.predicted` should get, and the entities that they
     shouldn't spell. Entities of labels that the model doesn't have are outside of those it has.
     Missing are: tokens without annotation, tokens of entities that don't align, and tokens that
-    show nothing (white space, U+200B), which have no wordpieces to learn from. By word, the first
-    token has the word's tag and the others none, and words that an entity divides are missing.
+    aren't read, since they show nothing (white space, U+200B) or have no wordpieces. By word, the
+    first token has the word's tag and the others none, and words that an entity divides are
+    missing.
 
     incorrect_spans_key (Optional[str]): Where `example.reference.spans` has wrong entities.
     align (str): What gets a tag, "token" or "word".
+    read (Optional[Bools1d]): The tokens of `example.predicted` that are read, see
+        `get_read_tokens`, bool, (n_tokens,); None for those that show something.
     RAISES (ValueError): For an entity that is both right and wrong.
     """
     doc = example.predicted
     label_ids = {label: i for i, label in enumerate(tag_set.labels)}
-    shown = numpy.nonzero(visible_tokens(doc))[0]
+    shown = numpy.nonzero(visible_tokens(doc) if read is None else read)[0]
     words = get_words(doc, shown, numpy.arange(len(shown)) == 0, align)
     firsts = shown[words.starts]  # the tokens that get the tags
     ents, biluo = example.get_aligned_ents_and_ner()
@@ -125,6 +129,7 @@ class GoldReport:
     scheme (str): The tag scheme.
     incorrect_spans_key (Optional[str]): Where documents have entities known to be wrong.
     align (str): What gets a tag, "token" or "word".
+    find_read (Callable[[Doc], Bools1d]): Finds the tokens that are read, see `make_reader`.
     """
 
     def __init__(
@@ -135,15 +140,20 @@ class GoldReport:
         scheme: str = "BIO",
         incorrect_spans_key: Optional[str] = None,
         align: str = "token",
+        find_read: Callable[[Doc], Bools1d] = visible_tokens,
     ):
         self.labels = None if labels is None else set(labels)
         self.align = align
+        self.find_read = find_read
         self.merges = not SCHEMES[scheme].separates
         self.incorrect_spans_key = incorrect_spans_key
         self.n_ents = 0
         self.label_counts: Counter = Counter()
         self.lost = Finding("gold entities don't align with the tokens, which count as missing")
-        self.blank = Finding("gold entities begin or end with white space, which is left out")
+        self.blank = Finding(
+            "gold entities begin or end with white space, or with characters that the encoder "
+            "drops, which are left out"
+        )
         self.unknown = Finding(
             "gold entities have labels the model doesn't have, and count as outside"
         )
@@ -186,7 +196,7 @@ class GoldReport:
         self.label_counts.update(ent.label_ for ent in gold)
         aligned = example.get_aligned_spans_y2x(gold)
         found = set(_places(aligned, doc))
-        visible = visible_tokens(doc)
+        visible = self.find_read(doc)
         starts = doc.to_array("SENT_START") == 1
         shown = numpy.nonzero(visible)[0]
         words = get_words(doc, shown, numpy.arange(len(shown)) == 0, self.align)
@@ -234,15 +244,17 @@ def report_gold(
     nlp: Optional[Language],
     labels: Optional[Sequence[str]],
     cfg: Dict[str, Any],
+    find_read: Callable[[Doc], Bools1d],
 ) -> GoldReport:
     """Count the gold entities that a component can't learn as they stand.
 
     nlp (Optional[Language]): The pipeline, whose annotating components set the sentences.
     labels (Optional[Sequence[str]]): The labels of the component, None for those of the examples.
     cfg (Dict[str, Any]): Its settings.
+    find_read (Callable[[Doc], Bools1d]): Finds the tokens that it reads, see `make_reader`.
     RETURNS (GoldReport): The counts.
     """
-    report = make_gold_report(labels, cfg)
+    report = make_gold_report(labels, cfg, find_read)
     pipes = [] if nlp is None else get_sentence_setters(nlp)
     for example in examples:
         doc = example.predicted.copy()
@@ -252,7 +264,9 @@ def report_gold(
     return report
 
 
-def make_gold_report(labels: Optional[Sequence[str]], cfg: Dict[str, Any]) -> GoldReport:
+def make_gold_report(
+    labels: Optional[Sequence[str]], cfg: Dict[str, Any], find_read: Callable[[Doc], Bools1d]
+) -> GoldReport:
     """RETURNS (GoldReport): One by the settings of a component."""
     return GoldReport(
         labels,
@@ -260,6 +274,7 @@ def make_gold_report(labels: Optional[Sequence[str]], cfg: Dict[str, Any]) -> Go
         scheme=cfg["scheme"],
         incorrect_spans_key=cfg["incorrect_spans_key"],
         align=cfg["align"],
+        find_read=find_read,
     )
 
 

@@ -1,6 +1,6 @@
 """What a component's listener layers hear from, and what to do when they hear nothing."""
 
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -8,6 +8,7 @@ from thinc.api import Model
 
 from .errors import UserError
 from .layers.linear_crf import has_transitions
+from .types import Bools1d
 
 ADD = (
     'Add a {factory} before \'{name}\': nlp.add_pipe("{factory}", before="{name}"){model}, or '
@@ -26,6 +27,10 @@ class Kind(NamedTuple):
     factory (str): The component that it listens to.
     get_upstream (Callable[[Model], str]): The name of that component, or "*".
     is_heard (Callable[[Doc], bool]): Whether a document has output for it.
+    get_pieced (Callable[[Doc], Any]): Of this output, the number of wordpieces of each token, or
+        whether it has any, (n_tokens,); None where there is no telling.
+    get_received (Callable[[Model], Optional[List[Any]]]): The same of all documents that the layer
+        learns from; None if it has received none.
     settings (str): The block of the config that makes one.
     model (str): What to give a new component of the factory.
     """
@@ -33,6 +38,8 @@ class Kind(NamedTuple):
     factory: str
     get_upstream: Callable[[Any], str]
     is_heard: Callable[[Doc], bool]
+    get_pieced: Callable[[Doc], Any]
+    get_received: Callable[[Any], Optional[List[Any]]]
     settings: str
     model: str = ""
 
@@ -50,6 +57,28 @@ def _get_output(doc: Doc) -> Any:
     return doc._.trf_data if Doc.has_extension("trf_data") else None
 
 
+def _count_pieces(output: Any) -> Any:
+    """Of the output of a transformer, ours or another one."""
+    if hasattr(output, "has_pieces"):
+        return output.has_pieces
+    return output.align.lengths if hasattr(output, "align") else None
+
+
+def _get_received(listener: Any) -> Optional[List[Any]]:
+    outputs = listener._outputs
+    return None if outputs is None else [_count_pieces(output) for output in outputs]
+
+
+def _count_curated_pieces(output: Any) -> Any:
+    layer = getattr(output, "last_hidden_layer_state", None)
+    return None if layer is None else layer.lengths
+
+
+def _get_curated_received(listener: Any) -> Optional[List[Any]]:
+    outputs = listener.attrs["_state"].outputs
+    return None if outputs is None else [layers[-1].lengths for layers in outputs.all_outputs]
+
+
 # By the name of the layer, so that no package is imported for models that don't need it. The two
 # transformers leave their output in one place: it is told by an attribute.
 KINDS: Dict[str, Kind] = {
@@ -57,6 +86,8 @@ KINDS: Dict[str, Kind] = {
         "transformer",
         lambda node: node.upstream_name,
         lambda doc: hasattr(_get_output(doc), "wordpieces"),
+        lambda doc: _count_pieces(_get_output(doc)),
+        _get_received,
         '@architectures = "spacy-transformers.TransformerListener.v1"\n'
         "grad_factor = 1.0\n"
         'upstream = "{upstream}"\n'
@@ -67,6 +98,8 @@ KINDS: Dict[str, Kind] = {
         "curated_transformer",
         lambda node: node.attrs["_upstream_name"],
         lambda doc: hasattr(_get_output(doc), "last_hidden_layer_state"),
+        lambda doc: _count_curated_pieces(_get_output(doc)),
+        _get_curated_received,
         '@architectures = "spacy-curated-transformers.LastTransformerLayerListener.v1"\n'
         "width = {width}\n"
         "grad_factor = 1.0\n"
@@ -76,7 +109,9 @@ KINDS: Dict[str, Kind] = {
     "tok2vec-listener": Kind(
         "tok2vec",
         lambda node: node.upstream_name,
-        lambda doc: doc.tensor.size > 0,
+        lambda doc: doc.tensor is not None and doc.tensor.size > 0,  # None after doc_cleaner
+        lambda doc: None,
+        lambda node: None if node._outputs is None else [None for _ in node._outputs],
         '@architectures = "spacy.Tok2VecListener.v1"\nwidth = {width}\nupstream = "{upstream}"',
     ),
 }
@@ -93,6 +128,19 @@ def get_listeners(model: Model) -> List[Any]:
 
 def _listens(node: Any) -> bool:
     return hasattr(node, "upstream_name") or "_upstream_name" in node.attrs
+
+
+def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Optional[Bools1d]]:
+    """Ask a listener which tokens have wordpieces of their own.
+
+    is_train (bool): Whether it learns from the documents, between its call and its backward.
+    RETURNS (List[Optional[Bools1d]]): bool, (n_tokens,), by document; None where it doesn't know.
+    """
+    kind = KINDS[listener.name]
+    heard = kind.get_received(listener) if is_train else None
+    if heard is None:  # as the listener itself does, on a frozen encoder
+        heard = [kind.get_pieced(doc) for doc in docs]
+    return [None if pieces is None else listener.ops.to_numpy(pieces) > 0 for pieces in heard]
 
 
 def check_upstream(nlp: Language, name: str, model: Model) -> None:
@@ -119,13 +167,44 @@ def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
     """Check before prediction that the encoder has seen the documents: a listener would give zeros
     for those it hasn't.
 
-    RAISES (ValueError): If it hasn't.
+    RAISES (ValueError): If it hasn't, or has seen other tokens.
     """
     kinds = {KINDS[listener.name]: listener for listener in get_listeners(model)}
     for doc in docs if kinds else ():
         for kind, listener in kinds.items():
+            upstream = kind.get_pipe(listener)
             if len(doc) and not kind.is_heard(doc):
-                raise UserError(_unheard(doc, name, kind, kind.get_pipe(listener)))
+                raise UserError(_unheard(doc, name, kind, upstream))
+            pieced = kind.get_pieced(doc) if len(doc) else None
+            if pieced is not None and len(pieced) != len(doc):
+                raise UserError(
+                    f"'{name}' got a document of {len(doc)} tokens, of which '{upstream}' has read "
+                    f"{len(pieced)}: a component between them merges or splits tokens. Move it "
+                    f"before '{upstream}', or after '{name}'."
+                )
+
+
+def check_received(docs: Sequence[Doc], name: str, model: Model) -> None:
+    """Check before an update that every listener has something to learn from: spaCy's error, E203,
+    doesn't say which component lacks what.
+
+    RAISES (ValueError): If one hasn't.
+    """
+    for listener in get_listeners(model):
+        kind = KINDS[listener.name]
+        if kind.get_received(listener) is not None:
+            continue
+        if all(kind.is_heard(doc) for doc in docs if len(doc)):
+            continue  # of a frozen encoder that annotates
+        upstream = kind.get_upstream(listener)
+        which = kind.factory if upstream == "*" else f"{kind.factory} named '{upstream}'"
+        raise UserError(
+            f"'{name}' can't learn, since it has received nothing from a {which}. It must stand "
+            f"before '{name}', be enabled, and have been updated before it, or be named in "
+            "annotating_components of [training] if it is frozen. nlp.rename_pipe doesn't change "
+            f"what a listener asks for: set `upstream` in [components.{name}.model.tok2vec] along "
+            "with the name."
+        )
 
 
 def check_rehearsal(name: str, model: Model) -> None:

@@ -33,12 +33,12 @@ def check_types(cfg: Dict[str, Any]) -> None:
     for key, value in cfg.items():
         types, description = TYPES.get(key, ((object,), ""))
         if not isinstance(value, types) or (type(value) is bool and {int} & set(types)):
-            raise ValueError(f"{key} = {value!r} must be {description}")
+            raise UserError(f"{key} = {value!r} must be {description}")
     labels = cfg.get("labels", [])
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ValueError(f"labels = {labels!r} must be a list of strings")
+        raise UserError(f"labels = {labels!r} must be a list of strings")
     if len(set(labels)) < len(labels):
-        raise ValueError(f"labels = {labels!r} must differ from each other")
+        raise UserError(f"labels = {labels!r} must differ from each other")
 
 
 def check_settings(name: str, cfg: Dict[str, Any]) -> None:

@@ -119,6 +119,55 @@ def test_html(trained_path, text_path, tmp_path):
     assert html.count("<mark") == len(annotate(str(trained_path), text_path)[0])
 
 
+@pytest.fixture(scope="module")
+def merging_path(trained_path, tmp_path_factory):
+    """A pipeline that makes one token of each entity, after they are found."""
+    nlp = spacy.load(trained_path)
+    nlp.add_pipe("merge_entities")
+    path = tmp_path_factory.mktemp("pipeline") / "merging"
+    nlp.to_disk(path)
+    return path
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_merged_tokens(trained_path, merging_path, text_path, tmp_path, name):
+    expected = annotate(str(trained_path), text_path)[0]
+    assert any(" " in row.text for row in expected[:-1])  # others come after it
+    assert annotate(str(merging_path), text_path)[0] == expected
+    target = tmp_path / "out"
+    result = run(merging_path, text_path, target, "--to", name)
+    assert result.exit_code == 0, result.output
+    if name == "spacy":
+        (doc,) = read_docs(target, NLP, name)
+        assert [len(ent) for ent in doc.ents] == [1] * len(expected)
+        scores = get_scores(doc)
+        found = [(e.text, scores[e.start, e.end, e.label]) for e in doc.ents]
+    elif name == "jsonl":
+        spans = json.loads(target.read_text(encoding="utf-8"))["spans"]
+        found = [(TEXT[s["start"] : s["end"]], s["score"]) for s in spans]
+    elif name == "label-studio":
+        ((prediction,),) = (t["predictions"] for t in json.loads(target.read_text("utf-8")))
+        found = [(part["value"]["text"], part["score"]) for part in prediction["result"]]
+    else:
+        return
+    assert found == [(row.text, row.score) for row in expected]
+
+
+def test_sentences_of_the_input_stay_on_merged_tokens(merging_path, tmp_path):
+    """A token that was merged across a start has none inside."""
+    source, target = tmp_path / "a.spacy", tmp_path / "b.spacy"
+    words = TEXT.split()
+    starts = [i in (0, 1, 2, 9) for i in range(len(words))]  # between Anna and Berg
+    write_docs(source, [make_doc(words, ["O"] * 13, sent_starts=starts)])
+    assert run(merging_path, source, target).exit_code == 0
+    (doc,) = read_docs(target, NLP)
+    assert [sent.text for sent in doc.sents] == [
+        "Anna Berg",
+        "lives in Oslo . She met Karl",
+        "in New York .",
+    ]
+
+
 def test_words_ids_and_documents_of_the_input_stay(ruler_path, tmp_path):
     source, target = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     tokens = [{"text": "Oslo-", "ws": False}, {"text": "Oslo", "ws": False}]

@@ -9,6 +9,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from spacy_bert_ner.chars import (
+    copy_sent_starts,
     count_before,
     nonspace_table,
     token_chars,
@@ -72,6 +73,26 @@ def test_empty_doc():
     starts, ends = token_chars(doc)
     assert starts.shape == ends.shape == (0,)
     assert visible_tokens(doc).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "words,expected",
+    [
+        (["a", "b", "c", "d", "e"], [1, -1, 0, 1, -1]),
+        (["a b", "c", "d", "e"], [1, 0, 1, -1]),
+        (["a", "b", "c d", "e"], [1, -1, 0, -1]),
+        (["a b c d e"], [1]),
+    ],
+)
+def test_sentence_starts_on_other_tokens(words, expected):
+    source = Doc(Vocab(), words=list("abcde"), sent_starts=[True, False, None, True, False])
+    doc = Doc(Vocab(), words=words)
+    copy_sent_starts(source, doc)
+    assert doc.to_array("SENT_START").astype("int64").tolist() == expected
+    split = Doc(Vocab(), words=["ab", "c"], sent_starts=[True, True])
+    doc = Doc(Vocab(), words=["a", "b", "c"], spaces=[False, True, True])
+    copy_sent_starts(split, doc)
+    assert [token.is_sent_start for token in doc] == [True, False, True]
 
 
 def test_single_token():

@@ -6,6 +6,7 @@ import sys
 import numpy
 import pytest
 import spacy
+from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from thinc.api import ConfigValidationError
@@ -14,6 +15,14 @@ from spacy_bert_ner.component import BertNER
 
 from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example
 from .util import encoder_of, make_nlp
+
+
+@Language.component("test_merger")
+def merge_first_tokens(doc):
+    with doc.retokenize() as retokenizer:
+        if len(doc) > 1:
+            retokenizer.merge(doc[:2])
+    return doc
 
 
 def test_learns_and_survives_saving(trained, trained_path, tmp_path):
@@ -328,6 +337,40 @@ class TestUpstream:
         )
         with pytest.raises(ValueError, match="named 'other', and can't hear \\['transformer'\\]"):
             nlp.initialize(lambda: [make_example(nlp)])
+
+    def test_renamed(self, tiny_encoder):
+        """The listener asks for the old name: spaCy links it to nothing, without a word."""
+        tok2vec = {
+            "@architectures": "spacy-transformers.TransformerListener.v1",
+            "upstream": "transformer",
+            "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
+        }
+        nlp = make_nlp({"name": tiny_encoder, "window": 0}, head={"tok2vec": tok2vec})
+        sgd = nlp.initialize(lambda: [make_example(nlp)])
+        assert nlp.update([make_example(nlp)], sgd=sgd)["bert_ner"] > 0
+        nlp.rename_pipe("transformer", "encoder")
+        for batch in ([make_example(nlp)], [make_example(nlp, [], []), make_example(nlp)]):
+            with pytest.raises(ValueError, match="nothing from a transformer named 'transformer'"):
+                nlp.update(batch, sgd=sgd)
+        assert nlp.update([make_example(nlp, [], [])], sgd=sgd)["bert_ner"] == 0
+        nlp.rename_pipe("encoder", "transformer")
+        assert nlp.update([make_example(nlp)], sgd=sgd)["bert_ner"] > 0
+
+    def test_updated_without_its_encoder(self, tiny):
+        with pytest.raises(ValueError, match="nothing from a transformer. It must"):
+            tiny.update([make_example(tiny)], exclude=["transformer"])
+        example = make_example(tiny)
+        tiny.get_pipe("transformer")(example.predicted)  # as a frozen one that annotates
+        assert tiny.update([example], exclude=["transformer"])["bert_ner"] > 0
+
+    def test_tokens_merged_before(self, tiny):
+        tiny.add_pipe("test_merger", after="transformer")
+        with pytest.raises(ValueError, match="11 tokens, of which 'transformer' has read 12: a"):
+            tiny("Anna Berg lives in Oslo . She met Karl in York .")
+        assert get_ents(tiny("")) == []
+        tiny.remove_pipe("test_merger")
+        tiny.add_pipe("test_merger", before="transformer")
+        assert len(tiny("Anna Berg lives in Oslo .")) == 5
 
     def test_disabled(self, trained):
         with trained.select_pipes(disable=["transformer"]):

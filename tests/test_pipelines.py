@@ -10,6 +10,7 @@ from thinc.api import fix_random_seed
 
 from spacy_bert_ner import to_huggingface
 from spacy_bert_ner.hf.describe import describe
+from spacy_bert_ner.listeners import get_listeners, get_pieced
 
 from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example
 from .test_project import CONFIG_FOLDER
@@ -381,6 +382,15 @@ class TestCurated:
         nlp.remove_pipe("bert_ner")
         nlp.add_pipe("bert_ner", config={"model": parse_way_out(str(error.value))})
         assert train(nlp, [make_example(nlp)])["bert_ner"] < 0.05
+        # White space has no pieces there, in training and in prediction.
+        example = make_example(nlp, ["Anna", " ", "Oslo"], ["B-PER", "O", "B-LOC"])
+        transformer, model = nlp.get_pipe("transformer"), nlp.get_pipe("bert_ner").model
+        transformer.update([example], sgd=None)
+        (listener,) = get_listeners(model)
+        for is_train in (True, False):
+            (pieced,) = get_pieced([example.predicted], listener, is_train=is_train)
+            assert pieced.tolist() == [True, False, True]
+            transformer(example.predicted)
         nlp.to_disk(tmp_path / "pipeline")
         loaded = spacy.load(tmp_path / "pipeline")
         for pipeline in (nlp, loaded):

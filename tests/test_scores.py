@@ -57,8 +57,9 @@ def test_scores_of_entities():
     [
         (1, 3, "LOC", 0.75),  # any span with the same start, end and label
         (1, 3, "PER", None),
-        (1, 3, "", None),
+        (1, 3, "", 0.75),  # doc[1:3] has no label
         (1, 2, "LOC", None),
+        (1, 2, "", None),
         (2, 3, "LOC", None),
         (0, 3, "LOC", None),
         (3, 4, "LOC", None),
@@ -162,3 +163,139 @@ def test_install_twice():
     install_extensions()
     install_extensions()
     assert Span.get_extension("score")[2] is get_score
+
+
+# Retokenized documents: name, merges (start, end), splits (token, parts), and the scores of what
+# the entities are then.
+NEW_YORK = [(0, 1, "PER", 0.25), (1, 3, "LOC", 0.75), (4, 5, "LOC", 0.5)]
+RETOKENIZED = {
+    "one entity": ([(1, 3)], [], {"Anna": 0.25, "New York": 0.75, "Bergen": 0.5}),
+    "before one": ([(2, 4)], [], {"Anna": 0.25, "New York or": None, "Bergen": 0.5}),
+    "outside": ([(5, 7)], [], {"Anna": 0.25, "New York": 0.75, "Bergen": 0.5}),
+    "with others": ([(3, 5)], [], {"Anna": 0.25, "New York": 0.75}),
+    "split": ([], [(0, ["An", "na"])], {"Anna": 0.25, "New York": 0.75, "Bergen": 0.5}),
+    # As many tokens as before.
+    "both": (
+        [(1, 3)],
+        [(4, ["Berg", "en"])],
+        {"Anna": 0.25, "New York": 0.75, "Bergen": 0.5},
+    ),
+    "both, one broken": (
+        [(2, 4)],
+        [(4, ["Berg", "en"])],
+        {"Anna": 0.25, "New York or": None, "Bergen": 0.5},
+    ),
+}
+
+
+def retokenize(doc, merges, splits):
+    with doc.retokenize() as retokenizer:
+        for start, end in merges:
+            retokenizer.merge(doc[start:end])
+        for token, parts in splits:
+            retokenizer.split(doc[token], parts, heads=[doc[token]] * len(parts))
+    return doc
+
+
+def make_longer_doc():
+    words = ["Anna", "New", "York", "or", "Bergen", "now", "."]
+    doc = Doc(Vocab(), words=words, spaces=[True] * len(words))
+    set_entities(doc, NEW_YORK)
+    return doc
+
+
+def make_retokenized(name):
+    return retokenize(make_longer_doc(), *RETOKENIZED[name][:2])
+
+
+def save_and_load(doc):
+    (doc,) = DocBin(docs=[doc], store_user_data=True).get_docs(Vocab())
+    return doc
+
+
+LATER = {
+    "itself": lambda doc: doc,
+    "docbin": save_and_load,
+    "bytes": lambda doc: Doc(Vocab()).from_bytes(doc.to_bytes()),
+    "copy": lambda doc: doc.copy(),
+}
+
+
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize("name", RETOKENIZED)
+def test_retokenized(name, later):
+    doc = LATER[later](make_retokenized(name))
+    expected = RETOKENIZED[name][2]
+    known = {text: score for text, score in expected.items() if score is not None}
+    assert {ent.text: ent._.score for ent in doc.ents if ent.label_} == expected
+    group = doc.spans["bert_ner"]
+    # The scores first: they belong to the spans at all times.
+    pairs = zip(group.attrs["scores"].tolist(), group)
+    assert {span.text: score for score, span in pairs} == known
+    assert len(group) == len(known)
+    assert [group[i].text for i in range(len(group))] == list(known)
+    assert all(span.text == doc.text[span.start_char : span.end_char] for span in group)
+    by_text = {doc[start:end].text: score for (start, end, _), score in get_scores(doc).items()}
+    assert by_text == known
+    assert [span["start"] for span in doc.to_json()["spans"]["bert_ner"]] == [
+        doc.text.index(text) for text in known
+    ]
+
+
+@pytest.mark.parametrize("name", RETOKENIZED)
+def test_retokenized_after_loading(name):
+    """A loaded group is spaCy's own."""
+    doc = make_longer_doc()
+    doc = retokenize(save_and_load(doc), *RETOKENIZED[name][:2])
+    assert {ent.text: ent._.score for ent in doc.ents if ent.label_} == RETOKENIZED[name][2]
+
+
+def test_retokenized_twice():
+    doc = make_retokenized("one entity")
+    again = retokenize(doc.copy(), [(1, 3)], [])
+    assert [ent._.score for ent in again.ents if ent.text == "Bergen"] == [0.5]
+    assert again.spans["bert_ner"].attrs["scores"].tolist() == [0.25, 0.5]
+    assert doc.spans["bert_ner"].attrs["scores"].tolist() == [0.25, 0.75, 0.5]
+
+
+def test_spans_made_before():
+    doc = make_longer_doc()
+    ents = list(doc.ents)
+    retokenize(doc, [(1, 3)], [])
+    assert [ent._.score for ent in ents] == [0.25, 0.75, 0.5]
+
+
+def test_group_of_a_retokenized_document_grows():
+    doc = make_retokenized("one entity")
+    group = doc.spans["bert_ner"]
+    group.append(Span(doc, 4, 5, label="MISC"))
+    group.attrs = {**group.attrs, "scores": numpy.append(group.attrs["scores"], 0.125)}
+    retokenize(doc, [(3, 4)], [])
+    assert Span(doc, 4, 5, label="MISC")._.score == 0.125
+    copy = doc.copy()
+    assert len(copy.spans["bert_ner"]) == 4
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_kept_entities_of_a_retokenized_document(loaded):
+    """A second component keeps what the first has found, with its score."""
+    doc = make_longer_doc()
+    doc = retokenize(save_and_load(doc) if loaded else doc, [(1, 3)], [])
+    new = [Span(doc, 4, 5, label="TIME")]
+    scores = numpy.array([0.125], dtype="float32")
+    doc.spans["bert_ner"] = make_span_group(doc, "bert_ner", new, scores, kept=list(doc.ents))
+    doc.set_ents([*doc.ents, *new])
+    assert scores_of(doc) == [0.25, 0.75, 0.5, 0.125]
+
+
+def test_without_tokens():
+    doc = Doc(Vocab())
+    set_entities(doc, [])
+    assert len(doc.spans["bert_ner"]) == 0
+    assert save_and_load(doc).spans["bert_ner"].attrs["scores"].tolist() == []
+
+
+def test_scores_outlive_their_document():
+    group = make_longer_doc().spans["bert_ner"]
+    assert group.attrs["scores"].tolist() == [0.25, 0.75, 0.5]
+    assert len(group) == 3

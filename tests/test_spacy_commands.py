@@ -195,3 +195,15 @@ def test_package(tiny_pipeline, tmp_path):
     assert result.stdout == repr(EXPECTED)
     meta = srsly.read_json(next(site.glob("en_tiny/meta.json")))
     assert any(name.startswith("spacy-bert-ner") for name in meta["requirements"])
+
+
+def test_apply_with_merged_tokens(tiny, tmp_path):
+    """A component that retokenizes after `bert_ner`."""
+    tiny.add_pipe("merge_entities")
+    tiny.to_disk(tmp_path / "merging")
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    run("apply", tmp_path / "merging", tmp_path / "text.txt", tmp_path / "out.spacy")
+    (doc,) = DocBin().from_disk(tmp_path / "out.spacy").get_docs(tiny.vocab)
+    assert get_ents(doc) == EXPECTED
+    assert all(0.0 < ent._.score <= 1.0 for ent in doc.ents)
+    assert [span.text for span in doc.spans["bert_ner"]] == [text for text, _ in EXPECTED]

@@ -13,6 +13,7 @@ from spacy.language import Language
 from spacy.parts_of_speech import NAMES
 from spacy.tokens import Doc, DocBin
 
+from ..errors import UserError
 from .files import RECORD_KEY, open_bytes
 from .output import replace_file
 from .report import FormatError, Report
@@ -110,9 +111,9 @@ def _check_lengths(message: Dict[str, Any]) -> None:
     lengths = numpy.frombuffer(message["lengths"], dtype="int32")
     n_tokens = len(message["spaces"])
     if (lengths < 0).any() or lengths.sum() != n_tokens:
-        raise ValueError(f"its documents aren't of {n_tokens} tokens.")
+        raise UserError(f"its documents aren't of {n_tokens} tokens.")
     if len(message["tokens"]) != 8 * len(message["attrs"]) * n_tokens:
-        raise ValueError(f"it doesn't have the attributes of {n_tokens} tokens.")
+        raise UserError(f"it doesn't have the attributes of {n_tokens} tokens.")
 
 
 def _pick(packed: DocBin, i: int) -> DocBin:
@@ -160,29 +161,29 @@ def _check_tokens(nlp: Language, packed: DocBin) -> None:
         else:
             unknown = [value for value in values if attr == POS and value not in NAMES]
         if unknown:
-            raise ValueError(f"no string has the number {unknown[0]}.")
+            raise UserError(f"no string has the number {unknown[0]}.")
 
 
 def _check_doc(doc: Doc) -> None:
     """RAISES (ValueError): For entities, spans and other data that can't be used."""
     if not isinstance(doc.cats, dict):
-        raise ValueError(f"its categories are {type(doc.cats).__name__}, not a dict.")
+        raise UserError(f"its categories are {type(doc.cats).__name__}, not a dict.")
     json.dumps(_get_record(doc))
     list(doc.ents)  # which raises for I- tags that continue nothing
     for key, group in doc.spans.items():
         for span in group:
             if not 0 <= span.start <= span.end <= len(doc):
-                raise ValueError(
+                raise UserError(
                     f"a span of '{key}' is of tokens {span.start} to {span.end} of {len(doc)}."
                 )
             if span.label and span.label not in doc.vocab.strings:
-                raise ValueError(f"no string has the number {span.label}.")
+                raise UserError(f"no string has the number {span.label}.")
 
 
 def _get_record(doc: Doc) -> Any:
     record = doc.user_data.get(RECORD_KEY, {})
     if not isinstance(record, dict):
-        raise ValueError(f"its record is {type(record).__name__}, not a dict.")
+        raise UserError(f"its record is {type(record).__name__}, not a dict.")
     return record
 
 

@@ -16,8 +16,9 @@ from spacy_transformers.layers._util import replace_listener
 from thinc.api import Model, torch2xp
 from transformers.utils import ModelOutput
 
-from ..errors import UserError
 from ..damage import WAY_OUT, DamagedPipelineError, reading
+from ..errors import UserError
+from ..types import Bools1d
 from .batches import Batch, get_batches
 from .hf import load_pretrained
 from .shim import EncoderShim
@@ -33,6 +34,18 @@ DEFAULT_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}
 
 InT = List[Doc]
 OutT = FullTransformerBatch
+
+
+@dataclass
+class EncoderData(TransformerData):
+    """The output for a document, as other listeners want it, and what `align` can't say, since it
+    has a row for every token.
+
+    has_pieces (Bools1d): Whether a token has wordpieces of its own, bool, (n_tokens,). The others
+        have the row of a neighbour.
+    """
+
+    has_pieces: Bools1d
 
 
 @dataclass
@@ -219,9 +232,9 @@ def _log(cut: List[Windows], n_padded: int, seconds: float) -> None:
     )
 
 
-def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> TransformerData:
+def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> EncoderData:
     ids: Any = windows.ids[None]  # one row of all windows, which `align` counts in
-    return TransformerData(
+    return EncoderData(
         wordpieces=WordpieceBatch(
             strings=[shim.pieces.strings(windows.ids)],
             input_ids=ids,
@@ -231,4 +244,5 @@ def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> Tra
         ),
         model_output=ModelOutput(last_hidden_state=torch2xp(vectors)),
         align=windows.align,
+        has_pieces=windows.has_pieces,
     )

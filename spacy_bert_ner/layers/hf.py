@@ -133,7 +133,7 @@ def check_vocabulary(name: str, model: Any, tokenizer: Any) -> None:
     n_rows = get_rows(model)
     n_pieces = max(tokenizer.get_vocab().values()) + 1
     if n_rows is not None and n_pieces > n_rows:
-        raise ValueError(
+        raise UserError(
             f"The tokenizer of '{name}' has {n_pieces} wordpieces, and the encoder has vectors for "
             f"{n_rows}: it is that of another model."
         )

@@ -9,6 +9,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils.hub import cached_file
 
 from ..damage import DamagedPipelineError
+from ..errors import UserError
 
 # Settings that ask for code of a checkpoint, which transformers would download and run.
 CODE_SETTINGS = ("trust_remote_code", "code_revision", "auto_map")
@@ -144,7 +145,7 @@ def _without_code(place: str, settings: Mapping[str, Any]) -> Dict[str, Any]:
     """
     for key, value in settings.items():
         if (key in CODE_SETTINGS and value) or (key == ATTENTION and "/" in str(value)):
-            raise ValueError(
+            raise UserError(
                 f"Can't use {key} = {value!r} in {place}: it would run code that comes with "
                 "weights or from the Hugging Face hub. Remove it, and use an encoder that "
                 "transformers has the code of."
@@ -159,7 +160,7 @@ def _refusing_code(source: str) -> Iterator[None]:
     except ValueError as error:
         if "trust_remote_code" not in str(error):
             raise
-        raise ValueError(
+        raise UserError(
             f"Can't load '{source}': it needs Python code that comes with it (auto_map in its "
             "files), which is never run. Use an encoder that transformers has the code of."
         ) from error

@@ -17,7 +17,7 @@ from spacy.tokens import Doc
 from thinc.types import Ragged
 
 from ..chars import count_before, nonspace_table, token_chars
-from ..types import Ints1d, Ints2d
+from ..types import Bools1d, Ints1d, Ints2d
 from .tokenizer import PieceTokenizer
 
 
@@ -43,6 +43,11 @@ class Pieces:
     n_tokens: int
     has_sents: bool
 
+    @property
+    def has_pieces(self) -> Bools1d:
+        """RETURNS (Bools1d): Whether a token has pieces of its own, bool, (n_tokens,)."""
+        return numpy.bincount(self.pairs[0], minlength=self.n_tokens) > 0
+
 
 @dataclass
 class Windows:
@@ -53,11 +58,13 @@ class Windows:
     ids (Ints1d): Vocabulary ids of all rows, special tokens included, int32, (n_rows,).
     starts (Ints1d): First row of every window, and n_rows, int64, (n_windows + 1,).
     align (Ragged): The rows of each token, int32; every token has at least one.
+    has_pieces (Bools1d): Whether these are rows of its own pieces, bool, (n_tokens,).
     """
 
     ids: Ints1d
     starts: Ints1d
     align: Ragged
+    has_pieces: Bools1d
 
     @property
     def lengths(self) -> Ints1d:
@@ -260,6 +267,7 @@ def _lay_out(tokenizer: PieceTokenizer, pieces: Pieces, bounds: Ints2d, owner: I
         ids=ids,
         starts=window_rows,
         align=Ragged(cast(Any, data.astype("int32")), cast(Any, lengths.astype("int32"))),
+        has_pieces=counts > 0,
     )
 
 

@@ -17,6 +17,7 @@ def make_windows(lengths, first_id):
         ids=numpy.arange(first_id, first_id + starts[-1], dtype="int32"),
         starts=starts,
         align=Ragged(numpy.zeros(0, dtype="int32"), numpy.zeros(0, dtype="int32")),
+        has_pieces=numpy.zeros(0, dtype=bool),
     )
 
 

@@ -82,7 +82,9 @@ def test_trouble_of_the_hub_is_for_transformers_to_tell(monkeypatch):
 
 def test_what_is_in_the_cache_needs_no_hub(tmp_path, monkeypatch):
     asked = answer(monkeypatch, requests.ConnectionError())
-    monkeypatch.setattr("spacy_bert_ner.layers.pretrained.cached_file", lambda *args, **kwargs: "config.json")
+    monkeypatch.setattr(
+        "spacy_bert_ner.layers.pretrained.cached_file", lambda *args, **kwargs: "config.json"
+    )
     check_pretrained("someone/something", "someone/something")
     assert asked == []
 

@@ -610,12 +610,15 @@ def check(tokenizer, doc, *, window, stride, limit):
     expected_pairs = sorted((token, i) for i, (_, owners) in enumerate(flat) for token in owners)
     assert pieces.ids.tolist() == [piece for piece, _ in flat]
     assert to_lists(pieces.pairs) == expected_pairs
+    has_pieces = [any(token == owner for owner, _ in expected_pairs) for token in range(len(doc))]
+    assert pieces.has_pieces.tolist() == has_pieces
     windows = get_windows(tokenizer, pieces, window=window, stride=stride, limit=limit)
     longest = (limit if has_sents or not window else window) - len(tokenizer.prefix)
     longest -= len(tokenizer.suffix)
     held = contents(windows, tokenizer)
     empty = not tokenizer.prefix and not tokenizer.suffix
     assert max(map(len, held)) <= longest
+    assert windows.has_pieces.tolist() == has_pieces
     rows = token_rows(windows)
     assert len(rows) == len(doc)
     owners = []
