@@ -15,6 +15,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from .annotations import write_entities
+from .balance import balance_gradients
 from .gold import get_gold, get_labels, report_gold
 from .hf.protocol import CheckpointLoader
 from .layers.linear_crf import get_transitions, has_transitions
@@ -78,6 +79,7 @@ def make_bert_ner(
     scorer: Optional[Callable],
 ) -> "BertNER":
     """Construct a BertNER component, see its `__init__` for the settings."""
+    balance_gradients(nlp, BertNER)
     return BertNER(
         nlp.vocab,
         model,
@@ -339,6 +341,7 @@ class BertNER(TrainablePipe):
         validate_get_examples(get_examples, "BertNER.initialize")
         if nlp is not None:
             check_upstream(nlp, self.name, self.model)
+            balance_gradients(nlp, BertNER)
         write_head = None if checkpoint is None else checkpoint.prepare(self, nlp)
         for label in get_labels(get_examples()) if labels is None else labels:
             self.add_label(label)
