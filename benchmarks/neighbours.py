@@ -195,9 +195,8 @@ def train_all(args, path):
     labels = [ent.label_ for doc in docs["train"] for ent in doc.ents]
     label = min(sorted(set(labels)), key=labels.count)
     rows = list(srsly.read_jsonl(path)) if path.exists() else []
-    cells = [(None, False)]
-    for name in args.neighbours:
-        cells += [(name, False), (name, True)]
+    cells = [(name, False) for name in (None, *args.neighbours)]
+    cells += [(name, True) for name in args.neighbours]
     with TemporaryDirectory() as folder:
         data = Path(folder)
         for split in docs:
