@@ -17,6 +17,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from .annotations import write_entities
+from .balance import balance_gradients
 from .damage import reading
 from .errors import UserError, warn
 from .gold import get_gold, get_labels, report_gold
@@ -84,6 +85,7 @@ def make_bert_ner(
     scorer: Optional[Callable],
 ) -> "BertNER":
     """Construct a BertNER component, see its `__init__` for the settings."""
+    balance_gradients(nlp, BertNER)
     component = BertNER(
         nlp.vocab,
         model,
@@ -355,6 +357,7 @@ class BertNER(TrainablePipe):
         validate_get_examples(get_examples, "BertNER.initialize")
         if nlp is not None:
             check_upstream(nlp, self.name, self.model)
+            balance_gradients(nlp, BertNER)
         write_head = None if checkpoint is None else checkpoint.prepare(self, nlp)
         for label in get_labels(get_examples()) if labels is None else labels:
             self.add_label(label)

@@ -1,0 +1,257 @@
+"""Does `bert_ner` learn as well next to another component on one encoder, and does that component?
+
+    python -m spacy project run convert
+    python benchmarks/neighbours.py corpus/sample
+    python -m spacy project run convert-wnut17
+    python benchmarks/neighbours.py corpus/wnut17 --batch 32 --steps 428
+
+Trains configs/multitask.cfg with `bert_ner` alone, with each neighbour alone, and with both. What
+the neighbours learn is made up from the text, so that any corpus of entities will do: tags are
+shapes of words, heads the word before, categories the marks in a document, spans the runs of
+capitalized words. Trainings that results/neighbours_CORPUS.jsonl holds are not run again. Writes
+results/neighbours_CORPUS.md, .json and .png.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import spacy
+import srsly
+from harness import RESULTS, plot_bars, report
+from spacy.tokens import Doc, DocBin, Span
+from spacy.util import load_config
+
+LISTENER = {
+    "@architectures": "spacy-transformers.TransformerListener.v1",
+    "grad_factor": 1.0,
+    "upstream": "transformer",
+    "pooling": {"@layers": "reduce_mean.v1"},
+}
+PARSER = {
+    "@architectures": "spacy.TransitionBasedParser.v2",
+    "extra_state_tokens": False,
+    "hidden_width": 64,
+    "maxout_pieces": 2,
+    "use_upper": False,
+    "nO": None,
+    "tok2vec": LISTENER,
+}
+# By neighbour: its block in a config, and the score of what it learned.
+NEIGHBOURS = {
+    "tagger": (
+        {"model": {"@architectures": "spacy.Tagger.v2", "nO": None, "tok2vec": LISTENER}},
+        "tag_acc",
+    ),
+    "morphologizer": (
+        {"model": {"@architectures": "spacy.Tagger.v2", "nO": None, "tok2vec": LISTENER}},
+        "morph_acc",
+    ),
+    "parser": ({"model": {**PARSER, "state_type": "parser"}}, "dep_las"),
+    "ner": ({"model": {**PARSER, "state_type": "ner"}}, "ents_f"),
+    "textcat_multilabel": (
+        {
+            "model": {
+                "@architectures": "spacy.TextCatReduce.v1",
+                "exclusive_classes": False,
+                "use_reduce_first": False,
+                "use_reduce_last": False,
+                "use_reduce_max": False,
+                "use_reduce_mean": True,
+                "nO": None,
+                "tok2vec": LISTENER,
+            }
+        },
+        "cats_macro_auc",
+    ),
+    "spancat": (
+        {
+            "spans_key": "made_up",
+            "suggester": {"@misc": "spacy.ngram_suggester.v1", "sizes": [1, 2, 3]},
+            "model": {
+                "@architectures": "spacy.SpanCategorizer.v1",
+                "reducer": {"@layers": "spacy.mean_max_reducer.v1", "hidden_size": 128},
+                "scorer": {"@layers": "spacy.LinearLogistic.v1", "nO": None, "nI": None},
+                "tok2vec": LISTENER,
+            },
+        },
+        "spans_made_up_f",
+    ),
+    # Learns the one label that has the fewest entities.
+    "bert_ner": (
+        {
+            "annotate_ents": False,
+            "spans_key": "rarest",
+            "model": {"@architectures": "spacy-bert-ner.LinearSoftmax.v1", "tok2vec": LISTENER},
+        },
+        "spans_rarest_f",
+    ),
+}
+
+
+def annotate(doc, label):
+    """RETURNS (Doc): A copy with all that the neighbours learn."""
+    starts = [i == 0 or bool(doc[i].is_sent_start) for i in range(len(doc))]
+    shapes = [f"is {token.shape_}" for token in doc]  # "!" alone would be a negative
+    copy = Doc(
+        doc.vocab,
+        words=[token.text for token in doc],
+        spaces=[bool(token.whitespace_) for token in doc],
+        tags=shapes,
+        pos=["PROPN" if token.text[:1].isupper() else "X" for token in doc],
+        morphs=[f"End={token.text[-1]}" if token.text[-1].isalpha() else "" for token in doc],
+        heads=[i if start else i - 1 for i, start in enumerate(starts)],
+        deps=["ROOT" if start else f"len{min(len(doc[i]), 9)}" for i, start in enumerate(starts)],
+        ents=[f"{token.ent_iob_}-{token.ent_type_}".rstrip("-") or "O" for token in doc],
+    )
+    copy.cats = {mark: float(mark in doc.text) for mark in ("?", "!", ":", "@")}
+    runs = []
+    for token in copy:
+        if token.text[:1].isupper():
+            if runs and runs[-1].end == token.i and len(runs[-1]) < 3:
+                runs[-1] = Span(copy, runs[-1].start, token.i + 1, label="RUN")
+            else:
+                runs.append(Span(copy, token.i, token.i + 1, label="RUN"))
+    copy.spans["made_up"] = runs
+    copy.spans["rarest"] = [ent for ent in copy.ents if ent.label_ == label]
+    return copy
+
+
+def get_config(neighbour, alone, label):
+    """The shipped config with a neighbour in place of its tagger.
+
+    neighbour (Optional[str]): None for `bert_ner` alone.
+    alone (bool): Whether to leave out `bert_ner`.
+    label (str): What the second `bert_ner` learns.
+    """
+    config = load_config("configs/multitask.cfg", interpolate=False)
+    pipeline, components = config["nlp"]["pipeline"], config["components"]
+    left_out = ["tagger"]
+    if neighbour is not None:
+        block, score = NEIGHBOURS[neighbour]
+        pipeline.insert(pipeline.index("tagger"), "neighbour")
+        components["neighbour"] = {"factory": neighbour, **block}
+        config["training"]["score_weights"] = {score: 1.0}
+        if neighbour == "parser":  # sets sentences itself
+            left_out.append("sentencizer")
+            config["training"]["annotating_components"] = []
+        if neighbour == "bert_ner":
+            config["initialize"] = {"components": {"neighbour": {"labels": [label]}}}
+        if neighbour == "ner":  # its entities would stay
+            components["bert_ner"]["overwrite_ents"] = True
+    if alone:
+        left_out.append("bert_ner")
+    for name in left_out:
+        pipeline.remove(name)
+        del components[name]
+    return config
+
+
+def train(config, data, seed, batch, steps):
+    """RETURNS (dict): Scores on test.spacy."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder)
+        config.to_disk(path / "config.cfg")
+        overrides = {
+            "--paths.train": data / "train.spacy",
+            "--paths.dev": data / "dev.spacy",
+            "--system.seed": seed,
+            "--training.batcher.size": batch,
+            "--training.max_steps": steps,
+            "--training.eval_frequency": steps,
+            "--training.optimizer.learn_rate.warmup_steps": steps // 10,
+        }
+        words = [str(word) for item in overrides.items() for word in item]
+        run("train", path / "config.cfg", "--output", path / "out", *words)
+        model, scores = path / "out" / "model-last", path / "scores.json"
+        run("evaluate", model, data / "test.spacy", "--output", scores)
+        return srsly.read_json(scores)
+
+
+def run(*words):
+    """Run a command of spaCy's."""
+    command = [sys.executable, "-m", "spacy", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+
+
+def read(folder):
+    """RETURNS (dict): Documents by split."""
+    vocab = spacy.blank("en").vocab
+    return {
+        split: list(DocBin().from_disk(folder / f"{split}.spacy").get_docs(vocab))
+        for split in ("train", "dev", "test")
+    }
+
+
+def train_all(args, path):
+    """RETURNS (dict): Scores of `bert_ner` and of the neighbour, by neighbour, whether it was
+    alone, and seed. Added to a file as they are made."""
+    docs = read(args.corpus)
+    labels = [ent.label_ for doc in docs["train"] for ent in doc.ents]
+    label = min(sorted(set(labels)), key=labels.count)
+    rows = list(srsly.read_jsonl(path)) if path.exists() else []
+    cells = [(name, False) for name in (None, *args.neighbours)]
+    cells += [(name, True) for name in args.neighbours]
+    with TemporaryDirectory() as folder:
+        data = Path(folder)
+        for split in docs:
+            annotated = [annotate(doc, label) for doc in docs[split]]
+            DocBin(docs=annotated).to_disk(data / f"{split}.spacy")
+        for seed in args.seeds:
+            for name, alone in cells:
+                cell = {"neighbour": name, "alone": alone, "seed": seed}
+                cell.update(batch=args.batch, steps=args.steps)
+                if any(cell.items() <= row.items() for row in rows):
+                    continue
+                sys.stderr.write(f"Training {cell}\n")
+                scores = train(get_config(name, alone, label), data, seed, args.batch, args.steps)
+                score = NEIGHBOURS[name][1] if name else "ents_f"
+                rows.append({**cell, "ner": None if alone else scores["ents_f"]})
+                rows[-1]["score"] = scores[score] or 0.0
+                srsly.write_jsonl(path, rows[-1:], append=True, append_new_line=False)
+    return [row for row in rows if (row["batch"], row["steps"]) == (args.batch, args.steps)]
+
+
+def get_mean(rows, key, **cell):
+    """RETURNS (Optional[float]): Mean of a score over the seeds, 0 to 100."""
+    values = [100 * row[key] for row in rows if cell.items() <= row.items()]
+    return round(statistics.mean(values), 2) if values else None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("corpus", type=Path, help="folder of train, dev and test.spacy")
+    parser.add_argument("--batch", type=int, default=2, help="documents a step")
+    parser.add_argument("--steps", type=int, default=280)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--neighbours", nargs="+", choices=NEIGHBOURS, default=list(NEIGHBOURS))
+    args = parser.parse_args()
+    name = f"neighbours_{args.corpus.name}"
+    rows = train_all(args, RESULTS / f"{name}.jsonl")
+    table = [
+        {
+            "system": neighbour or "alone",
+            "bert_ner_f1": get_mean(rows, "ner", neighbour=neighbour, alone=False),
+            "score": NEIGHBOURS[neighbour][1] if neighbour else None,
+            "next_to_bert_ner": get_mean(rows, "score", neighbour=neighbour, alone=False),
+            "without": get_mean(rows, "score", neighbour=neighbour, alone=True),
+            "seeds": sum(row["neighbour"] == neighbour and not row["alone"] for row in rows),
+        }
+        for neighbour in [None, *args.neighbours]
+    ]
+    report(
+        name,
+        f"Neighbours on one encoder, {args.corpus.name}, {args.steps} steps",
+        table,
+        notes=["Means over seeds, on test data. What neighbours learn is made up from the text."],
+        plot=lambda axes: plot_bars(axes, table, key="bert_ner_f1"),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Balance between the components that train one encoder."""
+
+from functools import partial
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+
+from spacy.language import Language
+from spacy.training import Example
+from thinc.api import Model
+
+# The part of a running mean that a step leaves of the steps before it.
+DECAY = 0.99
+
+
+class Gradient(NamedTuple):
+    """What a listener passes upstream, kept until all listeners have passed theirs.
+
+    name (str): The component that the listener is part of.
+    factor (float): The listener's `grad_factor`, which the arrays hold already.
+    arrays (List[Any]): The gradient, floats on any device.
+    accumulate (Callable[[], Any]): Gives the arrays to the encoder.
+    """
+
+    name: str
+    factor: float
+    arrays: List[Any]
+    accumulate: Callable[[], Any]
+
+
+class GradientBalance:
+    """Adds the gradients of the components that listen to one encoder, each at the scale of the
+    first `bert_ner` among them.
+
+    A component's loss may be a sum over tokens (tagger, parser), a mean over tokens (bert_ner) or
+    over documents (textcat). Added as they are, the largest gradient, hundreds of times the
+    smallest, alone decides what the encoder learns, since clipping and Adam are blind to the
+    scale of the sum. So each is divided by the root mean square of its own norms, a running mean
+    over about 100 steps, and multiplied by that of `bert_ner`, whose gradient stays as it is. A
+    component's `grad_factor` then is its weight: 0.5 for half the norm of `bert_ner`.
+
+    An encoder with no `bert_ner` among its listeners, or with no other listener, is trained as
+    before.
+    """
+
+    def __init__(self, upstream: Any, standard: type):
+        """Stand in for the methods of an encoder's component in which listeners are found and
+        receive their callbacks.
+
+        upstream (Any): The component: a transformer, curated_transformer or tok2vec.
+        standard (type): Class of the components whose gradients stay as they are.
+        """
+        self.upstream = upstream
+        self.standard = standard
+        self.components: Dict[str, Any] = {}
+        self.means: Dict[str, Tuple[float, float]] = {}  # by component: sum of squares, of weights
+        self.waiting: List[Gradient] = []
+        upstream.update = self.update
+        upstream.find_listeners = self.find_listeners
+
+    def find_listeners(self, component: Any) -> None:
+        """As the method of the encoder's component.
+
+        component (Any): A component, which may have listeners.
+        """
+        if isinstance(getattr(component, "model", None), Model):
+            self.components[component.name] = component
+        type(self.upstream).find_listeners(self.upstream, component)
+
+    def update(self, examples: Iterable[Example], **settings: Any) -> Dict[str, float]:
+        """As the method of the encoder's component.
+
+        examples (Iterable[Example]): A batch.
+        settings (Any): `drop`, `sgd` and `losses`.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = type(self.upstream).update(self.upstream, examples, **settings)
+        self.waiting.clear()
+        names = self.upstream.listening_components
+        standards = [name for name in names if isinstance(self.components[name], self.standard)]
+        if not standards or len(names) < 2:
+            return losses
+        listeners = [(name, node) for name in names for node in self.upstream.listener_map[name]]
+        for name, listener in listeners:
+            receive = partial(
+                self._receive,
+                name=name,
+                factor=get_grad_factor(self.components[name].model, listener),
+                standard=standards[0],
+                is_last=listener is listeners[-1][1],
+            )
+            _wrap_callback(listener, receive)
+        return losses
+
+    def _receive(
+        self,
+        gradient: Any,
+        *,
+        callback: Callable,
+        name: str,
+        factor: float,
+        standard: str,
+        is_last: bool,
+        **settings: Any,
+    ) -> Any:
+        """Take a listener's gradient in place of the encoder's component.
+
+        callback (Callable): Of the encoder's component.
+        settings (Any): Further arguments of the callback.
+        RETURNS (Any): What the callback returns.
+        """
+        accumulate = partial(callback, gradient, **settings)
+        self.waiting.append(Gradient(name, factor, list(_get_arrays(gradient)), accumulate))
+        if not is_last:
+            return []
+        self._scale(standard)
+        results = [gradient.accumulate() for gradient in self.waiting]
+        self.waiting.clear()
+        return results[-1]
+
+    def _scale(self, standard: str) -> None:
+        """Bring the gradients that wait to the scale of a component, in place."""
+        squares: Dict[str, float] = {}
+        for gradient in self.waiting:
+            if gradient.factor:
+                square = sum(float((array**2).sum()) for array in gradient.arrays)
+                squares.setdefault(gradient.name, 0.0)
+                squares[gradient.name] += square / gradient.factor**2
+        scales: Dict[str, float] = {}
+        for name, square in squares.items():
+            if square:  # a batch without annotation says nothing of the scale
+                total, weight = self.means.get(name, (0.0, 0.0))
+                self.means[name] = (DECAY * total + square, DECAY * weight + 1.0)
+        for name, (total, weight) in self.means.items():
+            scales[name] = (total / weight) ** 0.5
+        for gradient in self.waiting:
+            if standard in scales and gradient.name in scales and gradient.name != standard:
+                # No step is larger than the steps before on average: a head of zeros has gradients
+                # of almost nothing at first.
+                scale = max(scales[gradient.name], squares.get(gradient.name, 0.0) ** 0.5)
+                for array in gradient.arrays:
+                    array *= scales[standard] / scale
+
+
+def balance_gradients(nlp: Language, standard: type) -> None:
+    """Balance the gradients at each encoder of a pipeline, see `GradientBalance`.
+
+    nlp (Language): The pipeline.
+    standard (type): Class of the components whose gradients stay as they are.
+    """
+    pipes: List[Any] = [pipe for _, pipe in nlp.components]
+    for pipe in pipes:
+        if not hasattr(pipe, "listener_map"):
+            continue
+        balance = getattr(pipe.update, "__self__", None)
+        if not isinstance(balance, GradientBalance):
+            balance = GradientBalance(pipe, standard)
+        balance.components.update(nlp.components)
+
+
+def get_grad_factor(model: Model, listener: Model) -> float:
+    """RETURNS (float): The `grad_factor` of a listener of a model, 1 if it has none."""
+    if "grad_factor" in listener.attrs:
+        return listener.attrs["grad_factor"]
+    for node in model.walk():
+        if listener in node.layers:
+            for layer in node.layers:
+                if "grad_factor" in layer.attrs:
+                    return layer.attrs["grad_factor"]
+    return 1.0
+
+
+def _wrap_callback(listener: Any, receive: Callable) -> None:
+    """Have a listener call `receive` in place of the callback that it was given in this step."""
+    state, name = listener, "_backprop"
+    if "_state" in listener.attrs:  # of a curated transformer
+        state, name = listener.attrs["_state"], "backprop"
+    callback = getattr(state, name)
+    # A listener whose component was not updated has that of the step before.
+    if callback is not None and not isinstance(callback, partial):
+        setattr(state, name, partial(receive, callback=callback))
+
+
+def _get_arrays(gradient: Any) -> Iterator[Any]:
+    """The arrays of a gradient as listeners pass it: TransformerData, Ragged or arrays, in
+    lists."""
+    if isinstance(gradient, (list, tuple)):
+        for item in gradient:
+            yield from _get_arrays(item)
+    elif hasattr(gradient, "tensors"):
+        yield from _get_arrays(gradient.tensors)
+    elif hasattr(gradient, "dataXd"):
+        yield gradient.dataXd
+    else:
+        yield gradient
