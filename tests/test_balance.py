@@ -13,7 +13,7 @@ from spacy_bert_ner.balance import GradientBalance, balance_gradients
 from spacy_bert_ner.component import BertNER
 
 from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents
-from .util import make_nlp
+from .util import make_curated, make_nlp
 
 TAGGER = {"@architectures": "spacy.Tagger.v2", "nO": None}
 LISTENER = {
@@ -259,3 +259,46 @@ def test_beside_a_tok2vec():
     assert losses["bert_ner"] < 0.1
     means = nlp.get_pipe("tok2vec").update.__self__.means
     assert set(means) == {"tagger", "bert_ner"}
+
+
+STOCK = {
+    "@architectures": "spacy-transformers.TransformerModel.v3",
+    "get_spans": {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 8, "stride": 6},
+    "tokenizer_config": {"use_fast": True},
+}
+
+
+def test_stock_encoder(tiny_encoder):
+    fix_random_seed(0)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("transformer", config={"model": {**STOCK, "name": tiny_encoder}})
+    nlp.add_pipe("tagger", config={"model": {**TAGGER, "tok2vec": LISTENER}})
+    nlp.add_pipe("bert_ner")
+    examples = make_examples(nlp)
+    initialize(nlp, examples)
+    (seen,) = get_gradients(nlp, examples, 1)
+    nlp.remove_pipe("tagger")
+    (own,) = get_gradients(nlp, examples, 1)
+    assert numpy.linalg.norm(own) == pytest.approx(numpy.linalg.norm(seen - own), rel=0.02)  # dropout
+
+
+# spacy-curated-transformers' own, on NumPy 1.25 to 2.3.
+@pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")
+def test_curated_encoder(tmp_path):
+    nlp = make_curated(tmp_path, WORDS)
+    listener = {
+        "@architectures": "spacy-curated-transformers.LastTransformerLayerListener.v1",
+        "width": 16,
+        "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
+    }
+    head = {"@architectures": "spacy-bert-ner.LinearSoftmax.v1", "tok2vec": listener}
+    nlp.remove_pipe("bert_ner")
+    nlp.add_pipe("tagger", config={"model": {**TAGGER, "tok2vec": listener}})
+    nlp.add_pipe("bert_ner", config={"model": head})
+    examples = make_examples(nlp)
+    sgd = nlp.initialize(lambda: examples)
+    sgd.learn_rate = 1e-2
+    for _ in range(60):
+        losses = nlp.update(examples, sgd=sgd)
+    assert losses["bert_ner"] < 0.1
+    assert set(nlp.get_pipe("transformer").update.__self__.means) == {"tagger", "bert_ner"}

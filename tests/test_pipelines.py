@@ -15,7 +15,7 @@ from spacy_bert_ner.listeners import get_listeners, get_pieced
 from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example
 from .test_project import CONFIG_FOLDER
 from .toy import WIDTH
-from .util import make_nlp
+from .util import make_curated, make_nlp
 
 LISTENER = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -79,7 +79,7 @@ class TestVectorsBesideTheEncoder:
         assert component["parameters"] == beside["parameters"] + linear["parameters"] > 100_000
 
     def test_no_place_in_a_checkpoint(self, nlp, tmp_path):
-        with pytest.raises(ValueError, match="reads other vectors beside those of its encoder"):
+        with pytest.raises(ValueError, match="reads other vectors next to those of its encoder"):
             to_huggingface(nlp, tmp_path)
 
     def test_encoder_of_its_own(self, nlp, tmp_path):
@@ -319,64 +319,15 @@ class TestSeveral:
         assert gradient[4, 0] < 0 < gradient[4, 1]  # "Oslo"
 
 
-CURATED = """
-[nlp]
-lang = "en"
-pipeline = ["transformer","bert_ner"]
-
-[components]
-
-[components.transformer]
-factory = "curated_transformer"
-
-[components.transformer.model]
-@architectures = "spacy-curated-transformers.BertTransformer.v1"
-vocab_size = 40
-hidden_width = 16
-num_hidden_layers = 2
-num_attention_heads = 2
-intermediate_width = 32
-max_position_embeddings = 160
-hidden_dropout_prob = 0.0
-attention_probs_dropout_prob = 0.0
-
-[components.transformer.model.piece_encoder]
-@architectures = "spacy-curated-transformers.BertWordpieceEncoder.v1"
-
-[components.transformer.model.with_spans]
-@architectures = "spacy-curated-transformers.WithStridedSpans.v1"
-
-[components.bert_ner]
-factory = "bert_ner"
-
-[initialize]
-
-[initialize.components]
-
-[initialize.components.transformer]
-
-[initialize.components.transformer.piecer_loader]
-@model_loaders = "spacy-curated-transformers.WordpieceLoader.v1"
-path = "{path}"
-"""
-
-
 # spacy-curated-transformers' own, on NumPy 1.25 to 2.3; with NumPy 2.4 it doesn't train.
 @pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")
 class TestCurated:
     """An encoder of spacy-curated-transformers."""
 
-    def make(self, tmp_path):
-        vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "An", "##na", *sorted(set(WORDS) - {"Anna"})]
-        (tmp_path / "vocab.txt").write_text("\n".join(vocab), encoding="utf-8")
-        fix_random_seed(0)
-        config = load_config_from_str(CURATED.replace("{path}", str(tmp_path / "vocab.txt")))
-        return spacy.util.load_model_from_config(config, auto_fill=True)
-
     def test_way_out_trains_and_predicts(self, tmp_path):
         """The default model listens to the other kind. The error says what to write, and that
         learns, is saved, and stands tokens without wordpieces and documents without tokens."""
-        nlp = self.make(tmp_path)
+        nlp = make_curated(tmp_path, WORDS)
         with pytest.raises(ValueError, match="has a curated_transformer named") as error:
             nlp.initialize(lambda: [make_example(nlp)])
         nlp.remove_pipe("bert_ner")
@@ -406,7 +357,7 @@ class TestCurated:
 
     def test_stock_listener_on_its_output(self, tiny, tmp_path):
         """As when a trained component is sourced into a pipeline with another kind of encoder."""
-        nlp = self.make(tmp_path)
+        nlp = make_curated(tmp_path, WORDS)
         nlp.remove_pipe("bert_ner")
         nlp.initialize(lambda: [make_example(nlp)])
         nlp.add_pipe("bert_ner", source=tiny)
