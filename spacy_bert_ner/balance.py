@@ -9,6 +9,9 @@ from thinc.api import Model
 
 # The part of a running mean that a step leaves of the steps before it.
 DECAY = 0.99
+# The size of another component's gradient, with a `grad_factor` of 1. At the size of `bert_ner`'s,
+# 1.0, it learns no better, and `bert_ner` worse: benchmarks/neighbours.py.
+SIZE = 0.5
 
 
 class Gradient(NamedTuple):
@@ -27,15 +30,16 @@ class Gradient(NamedTuple):
 
 
 class GradientBalance:
-    """Adds the gradients of the components that listen to one encoder, each at the scale of the
-    first `bert_ner` among them.
+    """Adds the gradients of the components that listen to one encoder, each at half the size of
+    that of the first `bert_ner` among them.
 
     A component's loss may be a sum over tokens (tagger, parser), a mean over tokens (bert_ner) or
     over documents (textcat). Added as they are, the largest gradient, hundreds of times the
     smallest, alone decides what the encoder learns, since clipping and Adam are blind to the
     scale of the sum. So each is divided by the root mean square of its own norms, a running mean
-    over about 100 steps, and multiplied by that of `bert_ner`, whose gradient stays as it is. A
-    component's `grad_factor` then is its weight: 0.5 for half the norm of `bert_ner`.
+    over about 100 steps, and multiplied by half of that of `bert_ner`, whose gradient stays as it
+    is. A component's `grad_factor` then is its weight: with 2.0, its gradient is as large as that
+    of `bert_ner`.
 
     An encoder with no `bert_ner` among its listeners, or with no other listener, is trained as
     before.
@@ -137,7 +141,7 @@ class GradientBalance:
                 # of almost nothing at first.
                 scale = max(scales[gradient.name], squares.get(gradient.name, 0.0) ** 0.5)
                 for array in gradient.arrays:
-                    array *= scales[standard] / scale
+                    array *= SIZE * scales[standard] / scale
 
 
 def balance_gradients(nlp: Language, standard: type) -> None:
