@@ -61,6 +61,7 @@ def test_every_name_of_the_table_resolves():
         "thinc_optimizers": registry.optimizers,
         "spacy_batchers": registry.batchers,
         "spacy_callbacks": registry.callbacks,
+        "spacy_loggers": registry.loggers,
         "spacy_cli": registry.cli,
         "thinc_layers": registry.layers,
     }

@@ -105,7 +105,6 @@ def run_one(number: int, seed: int, folder: Path) -> Tuple[Sample, str, Optional
 def run(start: int, end: int, seed: int, folder: Path) -> Tuple[Counter, Dict[int, str]]:
     """RETURNS (Tuple[Counter, Dict[int, str]]): How many files of each suffix were read, and so on;
     and the faults by their numbers."""
-    logging.getLogger("spacy").setLevel(logging.ERROR)
     counts: Counter = collections.Counter()
     faults = {}
     for number in range(start, end):
@@ -143,6 +142,7 @@ def main() -> None:
     parser.add_argument("--share", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.share:
+        logging.getLogger("spacy").setLevel(logging.ERROR)
         echo(json.dumps(run(args.start, args.start + args.n, args.seed, args.share)))
         return
     folder = Path(tempfile.mkdtemp())
