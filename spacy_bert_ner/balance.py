@@ -5,13 +5,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Tu
 
 from spacy.language import Language
 from spacy.training import Example
-from thinc.api import Model
+from thinc.api import Model, Optimizer
 
 # The part of a running mean that a step leaves of the steps before it.
 DECAY = 0.99
-# The size of another component's gradient, with a `grad_factor` of 1. At the size of `bert_ner`'s,
-# 1.0, it learns no better, and `bert_ner` worse: benchmarks/neighbours.py.
-SIZE = 0.5
 
 
 class Gradient(NamedTuple):
@@ -37,9 +34,12 @@ class GradientBalance:
     over documents (textcat). Added as they are, the largest gradient, hundreds of times the
     smallest, alone decides what the encoder learns, since clipping and Adam are blind to the
     scale of the sum. So each is divided by the root mean square of its own norms, a running mean
-    over about 100 steps, and multiplied by half of that of `bert_ner`, whose gradient stays as it
-    is. A component's `grad_factor` then is its weight: with 2.0, its gradient is as large as that
-    of `bert_ner`.
+    over about 100 steps, and multiplied by that of `bert_ner`, whose gradient stays as it is. A
+    component's `grad_factor` then is its weight: with 0.5, its gradient is half as large.
+
+    Adam divides a step by the size of the sum, so that each component would move the encoder less
+    than it does alone. The encoder's learning rate is multiplied by the size of the sum of
+    gradients that have nothing in common, over that of `bert_ner`'s: by 1.41 for two of one size.
 
     An encoder with no `bert_ner` among its listeners, or with no other listener, is trained as
     before.
@@ -57,7 +57,9 @@ class GradientBalance:
         self.components: Dict[str, Any] = {}
         self.means: Dict[str, Tuple[float, float]] = {}  # by component: sum of squares, of weights
         self.waiting: List[Gradient] = []
+        self.rate_factor = 1.0  # of the encoder's learning rate
         upstream.update = self.update
+        upstream.finish_update = self.finish_update
         upstream.find_listeners = self.find_listeners
 
     def find_listeners(self, component: Any) -> None:
@@ -81,6 +83,7 @@ class GradientBalance:
         names = self.upstream.listening_components
         standards = [name for name in names if isinstance(self.components[name], self.standard)]
         if not standards or len(names) < 2:
+            self.rate_factor = 1.0
             return losses
         listeners = [(name, node) for name in names for node in self.upstream.listener_map[name]]
         for name, listener in listeners:
@@ -93,6 +96,19 @@ class GradientBalance:
             )
             _wrap_callback(listener, receive)
         return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """As the method of the encoder's component. spaCy calls it before the listeners of a batch
+        have answered: it steps with the gradients of the batch before.
+
+        sgd (Optimizer): Steps the encoder.
+        """
+        learn_rate = sgd.learn_rate
+        sgd.learn_rate = self.rate_factor * learn_rate
+        try:
+            type(self.upstream).finish_update(self.upstream, sgd)
+        finally:
+            sgd.learn_rate = learn_rate
 
     def _receive(
         self,
@@ -135,13 +151,17 @@ class GradientBalance:
                 self.means[name] = (DECAY * total + square, DECAY * weight + 1.0)
         for name, (total, weight) in self.means.items():
             scales[name] = (total / weight) ** 0.5
+        factors = {gradient.name: gradient.factor for gradient in self.waiting}
+        sizes = [factors[name] for name in factors if name in scales]
+        if factors.get(standard) and standard in scales:
+            self.rate_factor = sum(size**2 for size in sizes) ** 0.5 / factors[standard]
         for gradient in self.waiting:
             if standard in scales and gradient.name in scales and gradient.name != standard:
                 # No step is larger than the steps before on average: a head of zeros has gradients
                 # of almost nothing at first.
                 scale = max(scales[gradient.name], squares.get(gradient.name, 0.0) ** 0.5)
                 for array in gradient.arrays:
-                    array *= SIZE * scales[standard] / scale
+                    array *= scales[standard] / scale
 
 
 def balance_gradients(nlp: Language, standard: type) -> None:
