@@ -208,7 +208,7 @@ def test_tables_of_texts(ruler_path, tmp_path):
     source, target = tmp_path / "a.csv", tmp_path / "b.jsonl"
     source.write_text('n,body\n1,"in\nOslo"\n2,"Bo" x\n3,Bo\n', encoding="utf-8")
     result = run(ruler_path, source, target)
-    assert result.exit_code == 1 and "and names: 'n', 'body'. Take --column" in plain(result)
+    assert result.exit_code == 1 and "and names: 'n', 'body'. Use --column" in plain(result)
     result = run(ruler_path, source, target, "--column", "body")
     assert result.exit_code == 1 and "Can't read the record at line 4 of" in plain(result)
     assert list(tmp_path.iterdir()) == [source]

@@ -264,8 +264,8 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
         ({"report": []}, b"mine", "has to be the journal of .*TypeError"),
         ({"n_read": "8"}, b"mine", "TypeError, 'n_read' is '8', not of type int"),
         ({"n_docs": True}, b"mine", "TypeError, 'n_docs' is True, not of type int"),
-        ({"n_read": -8}, b"mine", "ValueError, 'n_read' is -8, which is no count"),
-        ({"n_read": 1 << 70}, b"mine", "ValueError, 'n_read' is .*, which is no count"),
+        ({"n_read": -8}, b"mine", "TypeError, 'n_read' is -8, which is no count"),
+        ({"n_read": 1 << 70}, b"mine", "TypeError, 'n_read' is .*, which is no count"),
         ({"broken": [3]}, b"mine", "TypeError, 'broken' has more than strings"),
         ({"findings": [3]}, b"mine", "has to be the journal of .*TypeError"),
         ({"findings": [{"what": 3}]}, b"mine", "TypeError, 'what' is 3, not of type str"),
@@ -366,6 +366,23 @@ def test_full_disk_in_the_last_step(ruler_path, source, tmp_path, monkeypatch):
     annotate(str(ruler_path), source, out, **settings)
     assert files_of(out.parent) == ["out.spacy"]
     assert out.read_bytes() == (tmp_path / "whole.spacy").read_bytes()
+
+
+@pytest.mark.parametrize("at", [0, 20, 60])
+def test_changed_before_the_last_step(ruler_path, source, tmp_path, monkeypatch, at):
+    """A byte of a .spacy in the making, or of the length of a piece: its size is as it was."""
+    target, settings = tmp_path / "out.spacy", {"source": "lines", "batch_size": 4}
+    interrupt(monkeypatch, str(ruler_path), source, target, **settings)
+    part = tmp_path / "out.spacy.part"
+    data = bytearray(part.read_bytes())
+    data[at] ^= 0x7F
+    part.write_bytes(data)
+    with pytest.raises(
+        FormatError, match=r"Can't finish .*out\.spacy\.part was changed.*--restart"
+    ):
+        annotate(str(ruler_path), source, target, **settings)
+    annotate(str(ruler_path), source, target, restart=True, **settings)
+    assert files_of(tmp_path) == ["in.txt", "out.spacy"]
 
 
 @pytest.mark.parametrize("args", [[], ["--restart"]])

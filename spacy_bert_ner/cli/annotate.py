@@ -60,10 +60,10 @@ def annotate_cli(
         notify=lambda message: echo(wrap(message), err=True),
     )
     if output_path is not None:
-        echo(f"{output_path}: {report.summary()}", err=True)
+        echo(wrap(f"{output_path}: {report.summary()}"), err=True)
     elif rows:
         echo(format_table(rows, numbered=report.n_docs > 1))
     if not report.n_ents:
         echo(f"No entities were found in {number(report.n_docs, 'document')}.", err=True)
     if report.message():
-        echo(report.message(), err=True)
+        echo(wrap(report.message()), err=True)

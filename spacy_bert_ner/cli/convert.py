@@ -44,6 +44,7 @@ def convert_cli(
     What doesn't fit is counted and shown. Tokens of such spans are missing annotation.
     """
     from ..convert import convert
+    from ..errors import wrap
 
     report = convert(
         input_path,
@@ -55,6 +56,6 @@ def convert_cli(
         skip_broken=on_error == OnError.skip,
         max_length=max_length,
     )
-    echo(f"{output_path}: {report.summary()}", err=True)
+    echo(wrap(f"{output_path}: {report.summary()}"), err=True)
     if report.message():
-        echo(report.message(), err=True)
+        echo(wrap(report.message()), err=True)

@@ -90,7 +90,7 @@ class Report:
     def restore(self, counted: Dict[str, Any]) -> None:
         """Resume with what `to_dict` gave.
 
-        RAISES (TypeError, ValueError): For anything else, such as a journal that was changed.
+        RAISES (KeyError, TypeError): For anything else, such as a journal that was changed.
         """
         values = {name: _check(name, counted[name], own) for name, own in self.to_dict().items()}
         findings = [Finding(**entry) for entry in values["findings"]]
@@ -107,7 +107,7 @@ def _check(name: str, value: Any, own: Any) -> Any:
     if type(value) is not type(own):
         raise TypeError(f"'{name}' is {value!r}, not of type {type(own).__name__}")
     if isinstance(value, int) and not 0 <= value <= sys.maxsize:
-        raise UserError(f"'{name}' is {value!r}, which is no count")
+        raise TypeError(f"'{name}' is {value!r}, which is no count")
     if name in ("broken", "shown") and not all(isinstance(text, str) for text in value):
         raise TypeError(f"'{name}' has more than strings")
     return value
