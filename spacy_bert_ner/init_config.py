@@ -200,6 +200,8 @@ def _find_width(encoder: str) -> Optional[int]:
     check_pretrained(encoder, source)
     try:
         config = read_config(source)
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"Can't read the config of the encoder '{encoder}': {reason}") from error

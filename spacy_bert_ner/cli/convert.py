@@ -38,7 +38,7 @@ def convert_cli(
     only read, and .html, which is only written.
 
     In files with a token a line, the tag stands in the last column, or, where the first column is
-    numbered (Universal NER), behind the token. Documents begin at lines -DOCSTART- or "# newdoc";
+    numbered (Universal NER), after the token. Documents begin at lines -DOCSTART- or "# newdoc";
     in a file that has none, every sentence is a document.
 
     What doesn't fit is counted and shown. Tokens of such spans are missing annotation.

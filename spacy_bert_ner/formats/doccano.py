@@ -25,7 +25,7 @@ WIDE = (
     "records have characters beyond U+FFFF, such as emoji, before labels, and are read as doccano "
     "counts: two for such a character (if they count it as one, use --from jsonl)"
 )
-WITHIN, BEHIND = ", within a character that counts as two", ", behind the end"
+WITHIN, BEHIND = ", within a character that counts as two", ", after the end"
 
 
 def read(source: Source) -> Iterator[Value]:

@@ -31,7 +31,7 @@ REJECTED = (
     'records have the answer "reject" in a view where spans are set by hand, which says nothing of '
     "single ones, and are left out"
 )
-GROUPS = "documents have groups of spans beside their entities, which are left out"
+GROUPS = "documents have groups of spans next to their entities, which are left out"
 # Of entities: Prodigy's, that of spaCy's `Doc.to_json`, whose "spans" are groups of others, and
 # that of spaCy's training data.
 SURE_KEYS = ("spans", "ents", "entities")

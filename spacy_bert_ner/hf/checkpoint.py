@@ -162,13 +162,13 @@ def _read_tokenizer(name: str, source: str) -> Any:
     except READ_ERRORS as error:
         raise UserError(
             f"Can't read the tokenizer of '{name}' ({_first_line(error)}). Put the files that it "
-            "was saved with beside the weights: tokenizer.json, or the vocabulary of one that can "
+            "was saved with next to the weights: tokenizer.json, or the vocabulary of one that can "
             "be made fast."
         ) from error
     if not tokenizer.is_fast:
         raise UserError(
             f"Can't align the pieces of '{name}' with spaCy's tokens: {type(tokenizer).__name__} "
-            "is a slow tokenizer, which gives no character offsets. Save a fast one beside the "
+            "is a slow tokenizer, which gives no character offsets. Save a fast one next to the "
             "weights (tokenizer.json)."
         )
     # As it will come back from a saved pipeline, see `load_pretrained`.

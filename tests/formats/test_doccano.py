@@ -70,7 +70,7 @@ def test_offsets_between_no_characters(tmp_path, start, end):
     (what,) = set(found(report)) - {doccano.WIDE}
     assert what.startswith("spans are outside the text, or their offsets aren't whole numbers")
     shown = re.escape(f"? (X, {json.dumps(start)}–{json.dumps(end)}")
-    assert re.search(shown + "(, within a .* as two|, behind the end)?, record 1", report.message())
+    assert re.search(shown + "(, within a .* as two|, after the end)?, record 1", report.message())
 
 
 @pytest.mark.parametrize(
