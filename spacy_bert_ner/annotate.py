@@ -33,6 +33,7 @@ from .formats.part import open_part
 from .formats.progress import Progress
 from .formats.spans import get_scores
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
+from .terminal import printable
 from .zones import bounded_zone
 
 # Where documents have the output of the encoder, as spaCy keeps extensions.
@@ -252,5 +253,5 @@ def format_table(rows: List[Row], *, numbered: bool = False) -> str:
 
 def _format_row(row: Row) -> List[str]:
     score = "-" if row.score is None else f"{row.score:.3f}"
-    text = " ".join(row.text.split())
-    return [str(row.doc), str(row.start_char), text, row.label, score]
+    text = printable(" ".join(row.text.split()))
+    return [str(row.doc), str(row.start_char), text, printable(row.label), score]

@@ -39,7 +39,7 @@ def write_entities(
         raise UserError(
             f"'{name}' gives scores that are no numbers (NaN). If the encoder's precision is "
             '"fp16" or "bf16", set it to "fp32" in [components.transformer.model]; if they stay, '
-            "its weights are broken: train anew, at a lower learning rate."
+            "its weights are broken: train again, at a lower learning rate."
         )
     fixed = [
         get_constraints(

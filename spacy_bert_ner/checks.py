@@ -4,13 +4,13 @@ every command."""
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Union
+from typing import Any, Dict, Iterator, Union
 
 from safetensors import SafetensorError
 from spacy.language import Language
 from spacy.util import SimpleFrozenDict, load_config, load_model_from_config
 
-from .errors import UserError
+from .errors import UserError, describe_error
 
 
 def require_gpu(number: int) -> None:
@@ -31,40 +31,23 @@ def require_gpu(number: int) -> None:
         ) from error
 
 
-def check_output(path: Optional[Path], what: str) -> None:
-    """Make the folder of a file that is to be written in the end, and leave the file as it is.
+def check_parent(path: Path) -> None:
+    """Check that a folder could be made, and make nothing.
 
-    RAISES (UserError): If it can't be written.
-    """
-    if path is None:
-        return
-    check_parent(path, what)
-    with report_unwritable(path, what):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        path.open("ab").close()
-        if is_new:
-            path.unlink()
-
-
-def check_parent(path: Path, what: str = "") -> None:
-    """Check that a file or a folder could be made, and make nothing.
-
-    what (str): What is to be written there.
     RAISES (UserError): If what it would be in is no folder, or can't be written.
     """
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not parent.is_dir():
-        raise UserError(_explain(path, what, f"{parent} is a file"))
+        raise UserError(_explain(path, f"{parent} is a file"))
     if not path.exists() and not os.access(parent, os.W_OK):
-        raise UserError(_explain(path, what, f"{parent} is read-only for you"))
+        raise UserError(_explain(path, f"{parent} is read-only for you"))
 
 
 @contextmanager
-def report_unwritable(path: Path, what: str = "") -> Iterator[None]:
-    """Tell in one line why a file or folder can't be written: no right to, or no space left.
+def report_unwritable(path: Path) -> Iterator[None]:
+    """Tell in one line why a folder can't be written: no right to, or no space left. For files, see
+    `formats.output`.
 
-    what (str): What is written there.
     RAISES (UserError): If it can't be.
     """
     try:
@@ -73,14 +56,11 @@ def report_unwritable(path: Path, what: str = "") -> Iterator[None]:
         raise
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error).rpartition("I/O error: ")[2]
-        raise UserError(_explain(path, what, reason)) from error
+        raise UserError(_explain(path, reason)) from error
 
 
-def _explain(path: Path, what: str, reason: str) -> str:
-    return (
-        f"Can't write {what + ' to ' if what else ''}{path}: {reason}. Name another place, or make "
-        "this one writable."
-    )
+def _explain(path: Path, reason: str) -> str:
+    return f"Can't write {path}: {reason}. Name another place, or make this one writable."
 
 
 def load_blank(path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenDict()) -> Language:
@@ -95,4 +75,4 @@ def load_blank(path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenD
     except UserError:
         raise
     except (ValueError, TypeError, ImportError) as error:
-        raise UserError(f"Can't make the pipeline of {path}: {str(error).strip()}") from error
+        raise UserError(f"Can't make the pipeline of {path}: {describe_error(error)}") from error

@@ -12,7 +12,6 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
-from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
@@ -466,10 +465,8 @@ class BertNER(TrainablePipe):
         unknown = set(get_labels(examples)).difference(self.labels, self._reported)
         if unknown:
             self._reported |= unknown
-            logger.warning(
-                "[%s] gold entities have the labels %s, which the model doesn't have, and count as "
-                "outside. Name them in [initialize.components.%s] labels to learn them.",
-                self.name,
-                sorted(unknown),
-                self.name,
+            warn(
+                f"[{self.name}] gold entities have the labels {sorted(unknown)}, which the model "
+                "doesn't have, and count as outside. Name them in "
+                f"[initialize.components.{self.name}] labels to learn them."
             )

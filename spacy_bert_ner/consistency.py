@@ -54,7 +54,7 @@ class RDrop:
         if has_transitions(model):
             raise UserError(
                 "spacy-bert-ner.RDrop.v1 compares the probabilities of tags, and a CRF gives "
-                "log-scores. Take the model spacy-bert-ner.LinearSoftmax.v1."
+                "log-scores. Use the model spacy-bert-ner.LinearSoftmax.v1."
             )
         self.loss.check(labels, model)
 

@@ -8,6 +8,8 @@ from typing import Any, Optional
 from spacy.util import logger
 from thinc.api import ConfigValidationError
 
+from .terminal import printable
+
 # Date and level, which spaCy's logger puts before a message.
 LOG_PREFIX = len("[2000-01-01 00:00:00,000] [WARNING] ")
 
@@ -25,6 +27,7 @@ class UserError(ConfigValidationError):
     """
 
     def __init__(self, message: str = "", **shown: Any):
+        message = printable(message)  # which may quote a file
         super().__init__(**{"title": message, "show_config": False, **shown})
         self.args = (message,)
 
@@ -41,14 +44,25 @@ def explain(error: Exception) -> Optional[str]:
     return None
 
 
+def describe_error(error: Exception) -> str:
+    """RETURNS (str): What another package says is wrong, in one line, without the config that it
+    may print along."""
+    if isinstance(error, ConfigValidationError):
+        error = ConfigValidationError.from_error(error, show_config=False)
+    text = " ".join(str(error).split())
+    is_known = isinstance(error, (ConfigValidationError, ImportError)) or text.startswith("[E")
+    return text if is_known else f"{type(error).__name__}: {text}"
+
+
 def wrap(text: str, *, taken: int = 0, indent: str = "") -> str:
     """Break the lines of a message between words where a terminal ends. Elsewhere, as in logs, they
-    stay whole.
+    stay whole. Control characters are shown, see `printable`.
 
     taken (int): Columns of the first line that are taken.
     indent (str): What to put before all that follows the beginning of a line.
     RETURNS (str): The message.
     """
+    text = printable(text)
     if not sys.stderr.isatty():
         return text
     wrapper = textwrap.TextWrapper(

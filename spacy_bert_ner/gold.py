@@ -169,8 +169,8 @@ class GoldReport:
             else "gold entities cross a sentence start, and may be read in two windows"
         )
         self.merged = Finding(
-            f'gold entities stand behind another of their label, which scheme = "{scheme}" makes '
-            'one of: set scheme = "BIO"'
+            "gold entities directly follow another entity with the same label: scheme = "
+            f'"{scheme}" merges them, set scheme = "BIO"'
         )
         self.incorrect = Finding(
             f"spans of doc.spans['{incorrect_spans_key}'] teach nothing: they don't align with the "

@@ -9,11 +9,11 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import spacy
 import srsly
-from spacy.util import load_config_from_str, logger
+from spacy.util import load_config_from_str
 from thinc.api import Config
 from tqdm import tqdm
 
-from .errors import UserError
+from .errors import UserError, warn
 from .formats import read_docs
 from .lang import check_lang
 
@@ -157,7 +157,7 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     if not n_words:
         raise UserError(f"There is nothing to train on in {path}: it has no words.")
     if not n_ents:
-        logger.warning("%s has no entities: there is nothing to learn. Name labeled data.", path)
+        warn(f"{path} has no entities: there is nothing to learn. Name labeled data.")
     batch_size = min(max(1, round(BATCH_WORDS * n_docs / n_words)), BATCH_DOCS)
     epoch = math.ceil(n_docs / batch_size)
     max_steps = epoch * min(max(passes.least, math.ceil(passes.few_steps / epoch)), passes.most)
@@ -200,17 +200,20 @@ def _find_width(encoder: str) -> Optional[int]:
     check_pretrained(encoder, source)
     try:
         config = read_config(source)
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"Can't read the config of the encoder '{encoder}': {reason}") from error
     width = getattr(config, "hidden_size", None)
     if width is None:
-        logger.warning(
-            "The config of the encoder '%s' doesn't state its width, so the learning rate is that "
-            "of BERT-base, %s. Set initial_rate in [training.optimizer.learn_rate] to %s for a "
-            "small encoder, to %s for a large one.",
-            encoder,
-            *map(_dump, (UNKNOWN_LEARN_RATE, LEARN_RATES[767], LARGE_LEARN_RATE)),
+        rates = UNKNOWN_LEARN_RATE, LEARN_RATES[767], LARGE_LEARN_RATE
+        default, small, large = map(_dump, rates)
+        warn(
+            f"The config of the encoder '{encoder}' doesn't state its width, so the learning rate "
+            f"is that of BERT-base, {default}. Set initial_rate in "
+            f"[training.optimizer.learn_rate] to {small} for a small encoder, to {large} for a "
+            "large one."
         )
     return width
 

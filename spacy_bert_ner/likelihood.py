@@ -29,7 +29,7 @@ class CRFLikelihood:
         if not has_transitions(model):
             raise UserError(
                 "spacy-bert-ner.CRFLikelihood.v1 trains transitions between tags, and the model "
-                "has none. Take the model spacy-bert-ner.LinearCRF.v1, or the loss "
+                "has none. Use the model spacy-bert-ner.LinearCRF.v1, or the loss "
                 "spacy-bert-ner.CrossEntropy.v1."
             )
 

@@ -158,8 +158,8 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
         if frozen and upstream not in training["annotating_components"]:
             raise UserError(
                 f"'{name}' can't train on the frozen '{upstream}' without its output. Set "
-                f'annotating_components = ["{upstream}"] in [training], beside '
-                "frozen_components, behind those that are there."
+                f'annotating_components = ["{upstream}"] in [training], next to '
+                "frozen_components, after the existing ones."
             )
 
 

@@ -55,7 +55,7 @@ class CrossEntropy:
         if has_transitions(model):
             raise UserError(
                 "spacy-bert-ner.CrossEntropy.v1 trains no transitions between tags, as the model "
-                "has. Take the loss spacy-bert-ner.CRFLikelihood.v1."
+                "has. Use the loss spacy-bert-ner.CRFLikelihood.v1."
             )
         unknown = sorted(set(self.label_weights) - {OUTSIDE, *labels})
         if unknown:

@@ -7,7 +7,7 @@ from typing import Any, Iterator, Optional
 import spacy
 from spacy.language import Language
 
-from .errors import UserError
+from .errors import UserError, describe_error
 
 # spaCy numbers its own messages.
 NUMBERED = re.compile(r"\[[EW]\d+\]")
@@ -21,8 +21,14 @@ def load_pipeline(name: str) -> Language:
     """
     try:
         return spacy.load(name)
-    except ValueError as error:
+    except UserError as error:
         raise UserError(f"Can't load the pipeline '{name}': {error}") from error
+    # What spaCy raises depends on which of its files is damaged, and how.
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"Can't load the pipeline '{name}': {describe_error(error)}. If a file of it may be "
+            "damaged, copy or download the pipeline again, whole."
+        ) from error
 
 
 @contextmanager

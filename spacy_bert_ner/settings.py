@@ -92,7 +92,7 @@ def settle_settings(name: str, cfg: Dict[str, Any], configured: Dict[str, Any]) 
     if "scheme" in changed:
         raise UserError(
             f"'{name}' was trained with scheme = \"{before['scheme']}\", and the config has "
-            f'scheme = "{configured["scheme"]}": set it back, or train anew.'
+            f'scheme = "{configured["scheme"]}": set it back, or train again.'
         )
     cfg.update(changed)
     cfg[CONFIGURED] = configured

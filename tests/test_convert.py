@@ -108,7 +108,7 @@ def test_convert_shows_what_does_not_fit(tmp_path):
         "1 spans don't align with the tokens, which count as missing: 'Osl' (LOC, 14–17, rec"
         in (plain(result))
     )
-    assert "1 spans have offsets that are no place in the text" in plain(result)
+    assert "1 spans are outside the text, or their offsets aren't whole numbers" in plain(result)
     (doc,) = read_docs(target, NLP)
     assert tags_of(doc) == ["B-PER"] + ["-"] * 6
 

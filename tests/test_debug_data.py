@@ -291,7 +291,7 @@ def test_output_that_can_not_be_written(paths, tmp_path):
     for name in ("file/counts.json", "file/more/counts.json"):
         result = run(paths, "--json", tmp_path / name, **{"paths.train": "none"})
         assert result.exit_code == 1
-        assert "Can't write the counts" in plain(result)
+        assert "Can't write " in plain(result)
     assert run(paths, "--json", tmp_path / "new.json", **{"paths.train": "none"}).exit_code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

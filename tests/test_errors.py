@@ -128,15 +128,13 @@ def test_no_gpu(error, reason, monkeypatch):
     checks.require_gpu(-1)
 
 
-def test_files_that_cant_be_written(tmp_path, monkeypatch):
+def test_folders_that_cant_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"Can't write the table to .*more/a.md: .*file is a file"):
-        checks.check_output(tmp_path / "file" / "more" / "a.md", "the table")
-    with pytest.raises(UserError, match="Can't write the table to .*: Is a directory"):
-        checks.check_output(tmp_path, "the table")
+    with pytest.raises(UserError, match=r"Can't write .*more/a: .*file is a file"):
+        checks.check_parent(tmp_path / "file" / "more" / "a")
     monkeypatch.setattr(os, "access", lambda *args: False)
-    with pytest.raises(UserError, match=f"Can't write the table to .*: {tmp_path} is read-only"):
-        checks.check_output(tmp_path / "a.md", "the table")
+    with pytest.raises(UserError, match=f"Can't write .*: {tmp_path} is read-only"):
+        checks.check_parent(tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -227,7 +227,7 @@ def test_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", refuse)
     result = run(tmp_path / "a.cfg", "--force")
     assert result.exit_code == 1
-    assert "Can't write" in result.output
+    assert "Can't write " in result.output
     assert "No space left on device" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["a.cfg"]
     assert (tmp_path / "a.cfg").read_text(encoding="utf-8") == "old"

@@ -368,6 +368,23 @@ def test_full_disk_in_the_last_step(ruler_path, source, tmp_path, monkeypatch):
     assert out.read_bytes() == (tmp_path / "whole.spacy").read_bytes()
 
 
+@pytest.mark.parametrize("at", [0, 20, 60])
+def test_changed_before_the_last_step(ruler_path, source, tmp_path, monkeypatch, at):
+    """A byte of a .spacy in the making, or of the length of a piece: its size is as it was."""
+    target, settings = tmp_path / "out.spacy", {"source": "lines", "batch_size": 4}
+    interrupt(monkeypatch, str(ruler_path), source, target, **settings)
+    part = tmp_path / "out.spacy.part"
+    data = bytearray(part.read_bytes())
+    data[at] ^= 0x7F
+    part.write_bytes(data)
+    with pytest.raises(
+        FormatError, match=r"Can't finish .*out\.spacy\.part was changed.*--restart"
+    ):
+        annotate(str(ruler_path), source, target, **settings)
+    annotate(str(ruler_path), source, target, restart=True, **settings)
+    assert files_of(tmp_path) == ["in.txt", "out.spacy"]
+
+
 @pytest.mark.parametrize("args", [[], ["--restart"]])
 def test_input_that_is_the_output(ruler_path, source, tmp_path, args):
     """It is refused before it is replaced, also where the output is made."""

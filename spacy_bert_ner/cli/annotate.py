@@ -19,7 +19,7 @@ def annotate_cli(
     use_gpu: int = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU"),
     keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict around them"),  # noqa: E501
     on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),  # noqa: B008, E501
-    restart: bool = Option(False, "--restart", help="Start anew, and throw away what an interrupted run has left"),  # noqa: E501
+    restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),  # noqa: E501
 ) -> None:
     # fmt: on
     """
@@ -33,7 +33,7 @@ def annotate_cli(
     its entities, too, without --keep-ents.
 
     Files of any size are read and written a batch at a time. If a run is interrupted, the same
-    command goes on where it was: until the output is complete, it is in OUTPUT_PATH.part, with a
+    command resumes where it was: until the output is complete, it is in OUTPUT_PATH.part, with a
     journal in OUTPUT_PATH.journal.
     """
     from ..annotate import annotate, format_table
@@ -60,10 +60,10 @@ def annotate_cli(
         notify=lambda message: echo(wrap(message), err=True),
     )
     if output_path is not None:
-        echo(f"{output_path}: {report.summary()}", err=True)
+        echo(wrap(f"{output_path}: {report.summary()}"), err=True)
     elif rows:
         echo(format_table(rows, numbered=report.n_docs > 1))
     if not report.n_ents:
         echo(f"No entities were found in {number(report.n_docs, 'document')}.", err=True)
     if report.message():
-        echo(report.message(), err=True)
+        echo(wrap(report.message()), err=True)

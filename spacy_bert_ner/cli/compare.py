@@ -1,4 +1,3 @@
-from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -22,14 +21,21 @@ def compare_cli(
     interrupted comparison. Differences are from the first system, with 95 % intervals by the paired
     bootstrap over seeds and documents.
     """
-    from ..checks import check_output, report_unwritable, require_gpu
+    from ..checks import require_gpu
     from ..compare import compare, format_markdown, format_table, format_time, summarize
+    from ..errors import wrap
+    from ..formats.output import check_target, replace_file
     from ..spec import read_spec
+    from ..terminal import printable
 
     require_gpu(use_gpu)
-    check_output(markdown_path, "the table")
-    notify = partial(echo, err=True)
+    if markdown_path is not None:
+        check_target(markdown_path, [spec_path])
     runs = []
+
+    def notify(message: str) -> None:
+        echo(wrap(message), err=True)
+
     spec = read_spec(spec_path)
     for run in compare(spec, output_path, keep=keep, use_gpu=use_gpu, notify=notify):
         runs.append(run)
@@ -40,7 +46,7 @@ def compare_cli(
             f"in {took}"
         )
     rows = summarize(spec, runs)
-    echo(format_table(rows), nl=False)
+    echo(printable(format_table(rows)), nl=False)
     if markdown_path is not None:
-        with report_unwritable(markdown_path, "the table"):
-            markdown_path.write_text(format_markdown(rows), encoding="utf-8")
+        with replace_file(markdown_path) as file:
+            file.write(format_markdown(rows).encode("utf-8"))

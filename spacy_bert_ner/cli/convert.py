@@ -38,12 +38,13 @@ def convert_cli(
     only read, and .html, which is only written.
 
     In files with a token a line, the tag stands in the last column, or, where the first column is
-    numbered (Universal NER), behind the token. Documents begin at lines -DOCSTART- or "# newdoc";
+    numbered (Universal NER), after the token. Documents begin at lines -DOCSTART- or "# newdoc";
     in a file that has none, every sentence is a document.
 
     What doesn't fit is counted and shown. Tokens of such spans are missing annotation.
     """
     from ..convert import convert
+    from ..errors import wrap
 
     report = convert(
         input_path,
@@ -55,6 +56,6 @@ def convert_cli(
         skip_broken=on_error == OnError.skip,
         max_length=max_length,
     )
-    echo(f"{output_path}: {report.summary()}", err=True)
+    echo(wrap(f"{output_path}: {report.summary()}"), err=True)
     if report.message():
-        echo(report.message(), err=True)
+        echo(wrap(report.message()), err=True)

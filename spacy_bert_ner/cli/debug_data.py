@@ -35,14 +35,15 @@ def debug_data_cli(
     import srsly
     from click import NoSuchOption
     from spacy.cli._util import import_code, parse_config_overrides
-    from wasabi import MESSAGES, Printer
+    from wasabi import MESSAGES
 
-    from ..checks import check_output, report_unwritable
     from ..debug_data import debug_data
-    from ..formats.output import replace_file
+    from ..formats.output import check_target, replace_file
+    from ..terminal import SafePrinter
 
-    check_output(json_path, "the counts")
-    msg = Printer(pretty=not no_format, ignore_warnings=ignore_warnings)
+    if json_path is not None:
+        check_target(json_path)
+    msg = SafePrinter(pretty=not no_format, ignore_warnings=ignore_warnings)
     try:
         overrides = parse_config_overrides(ctx.args)
     except NoSuchOption as error:  # not of the click that typer has of its own
@@ -50,7 +51,7 @@ def debug_data_cli(
     import_code(code_path)
     report = debug_data(config_path, overrides, limit=limit)
     if json_path is not None:
-        with report_unwritable(json_path, "the counts"), replace_file(json_path) as file:
+        with replace_file(json_path) as file:
             file.write(srsly.json_dumps(report.as_dict(), indent=2).encode("utf-8"))
     _print_size(msg, report)
     _print_labels(msg, report, verbose=verbose)

@@ -14,6 +14,7 @@ def describe_cli(
     import srsly
 
     from ..hf.describe import describe, format_description
+    from ..terminal import printable
 
     info = describe(pipeline)
-    echo(srsly.json_dumps(info, indent=2) if as_json else format_description(info))
+    echo(srsly.json_dumps(info, indent=2) if as_json else printable(format_description(info)))

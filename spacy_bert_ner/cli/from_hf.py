@@ -24,6 +24,7 @@ def from_hf_cli(
     It predicts as it is, and can be trained further: source its components in a config, or name the
     checkpoint in [initialize.components.bert_ner].
     """
+    from ..errors import wrap
     from ..hf.folders import check_output, write_folder
     from ..hf.loader import from_huggingface
 
@@ -40,7 +41,7 @@ def from_hf_cli(
     with write_folder(output_path, force=force) as folder:
         nlp.to_disk(folder)
     found = ", ".join(nlp.get_pipe("bert_ner").labels)  # type: ignore[attr-defined]
-    echo(f"Wrote {output_path}, which finds {found}.")
+    echo(wrap(f"Wrote {output_path}, which finds {found}."))
 
 
 def _read_labels(path: Optional[Path]) -> Any:

@@ -25,7 +25,6 @@ def init_config_cli(
     """
     from shlex import quote
 
-    from ..checks import check_output, report_unwritable
     from ..errors import UserError
     from ..formats.output import check_target, replace_file
     from ..init_config import init_config
@@ -36,14 +35,13 @@ def init_config_cli(
     name = "config.cfg" if is_stdout else str(output_path)
     if not is_stdout:
         check_target(output_path, [path for path in (train, dev) if path is not None])
-    check_output(None if is_stdout else output_path, "the config")
     text = init_config(
         lang=lang, encoder=encoder, gpu=gpu, recipe=recipe, train=train, dev=dev, name=name
     )
     if is_stdout:
         echo(text, nl=False)
         return
-    with report_unwritable(output_path, "the config"), replace_file(output_path) as file:
+    with replace_file(output_path) as file:
         file.write(text.encode("utf-8"))
     command = ["python -m spacy train", quote(str(output_path))]
     for split, path in (("train", train), ("dev", dev)):

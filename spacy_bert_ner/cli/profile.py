@@ -39,4 +39,4 @@ def profile_cli(
     with explain_pipeline(pipeline):
         nlp(first[:1000])
         result = profile(nlp, texts, batch_size=batch_size or nlp.batch_size)
-    echo(format_profile(result))
+    echo(wrap(format_profile(result)))

@@ -22,7 +22,8 @@ def to_hf_cli(
     from ..hf.export import to_huggingface
     from ..hf.folders import check_output
     from ..pipelines import load_pipeline
+    from ..terminal import printable
 
     check_output(output_path, force, pipeline)
     to_huggingface(load_pipeline(pipeline), output_path, component=component, force=force)
-    echo(f"Wrote {output_path}.")
+    echo(printable(f"Wrote {output_path}."))

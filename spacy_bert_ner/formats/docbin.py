@@ -138,7 +138,7 @@ def parse(nlp: Language, piece: Piece, report: Report) -> Doc:
         _check_tokens(nlp, piece.packed)
         (doc,) = piece.packed.get_docs(nlp.vocab)
         _check_doc(doc)
-    # Whatever it is: see `read`.
+    # Whatever it is: see `_load`.
     except Exception as error:
         raise FormatError(
             f"Can't read record {piece.number} of {piece.path}, which is damaged: {_show(error)} "
@@ -207,12 +207,22 @@ class DocBinWriter:
         return b""
 
     def place(self, file: IO[bytes], part: Path, target: Path) -> None:
-        """Put the pieces together. All are in memory then."""
+        """Put the pieces together. All are in memory then.
+
+        RAISES (ValueError): If they aren't as they were packed.
+        """
         packed = DocBin(store_user_data=True)
         file.seek(0)
-        while size := file.read(SIZE):
-            piece = file.read(int.from_bytes(size, "big"))
-            packed.merge(DocBin(store_user_data=True).from_bytes(piece))
+        try:
+            while size := file.read(SIZE):
+                piece = file.read(int.from_bytes(size, "big"))
+                packed.merge(DocBin(store_user_data=True).from_bytes(piece))
+        # Whatever it is: see `_load`.
+        except Exception as error:
+            raise FormatError(
+                f"Can't finish {target}: {part} was changed after it was written, and can't be "
+                f"read ({_show(error)}). Use --restart to start again."
+            ) from error
         with replace_file(target) as merged:
             merged.write(packed.to_bytes())
         file.close()

@@ -23,9 +23,9 @@ KEYS = ("label", "entities", "labels")
 IN_CHARACTERS = "labels"
 WIDE = (
     "records have characters beyond U+FFFF, such as emoji, before labels, and are read as doccano "
-    "counts: two for such a character (if they count it as one, take --from jsonl)"
+    "counts: two for such a character (if they count it as one, use --from jsonl)"
 )
-WITHIN, BEHIND = ", within a character that counts as two", ", behind the end"
+WITHIN, BEHIND = ", within a character that counts as two", ", after the end"
 
 
 def read(source: Source) -> Iterator[Value]:

@@ -135,7 +135,7 @@ def make_doc(nlp: Language, record: Record, text: Any) -> Doc:
     # spaCy's own never does, and to ask takes as long as to tokenize.
     if type(nlp.tokenizer) is not Tokenizer and doc.text != text:
         raise record.error(
-            f"the tokenizer of '{nlp.lang}' changes the text, so that offsets don't fit it. Take a "
+            f"the tokenizer of '{nlp.lang}' changes the text, so that offsets don't fit it. Use a "
             "tokenizer that keeps white space."
         )
     keep_fields(doc, record)

@@ -31,7 +31,7 @@ REJECTED = (
     'records have the answer "reject" in a view where spans are set by hand, which says nothing of '
     "single ones, and are left out"
 )
-GROUPS = "documents have groups of spans beside their entities, which are left out"
+GROUPS = "documents have groups of spans next to their entities, which are left out"
 # Of entities: Prodigy's, that of spaCy's `Doc.to_json`, whose "spans" are groups of others, and
 # that of spaCy's training data.
 SURE_KEYS = ("spans", "ents", "entities")
@@ -89,7 +89,7 @@ def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
     record = value.read()
     answer = record.data.get("answer", "accept")
     if answer not in ANSWERS:
-        raise record.error(f"its answer is {answer!r}. Take one of {', '.join(ANSWERS)}.")
+        raise record.error(f"its answer is {answer!r}. Use one of {', '.join(ANSWERS)}.")
     if answer == "ignore":
         report.add(IGNORED, record.place)
         return None
@@ -104,7 +104,8 @@ def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
 def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> Doc:
     doc = _make_doc(nlp, record)
     spans = _get_spans(record, report)
-    has_more = report_unread(record, KEYS, report, is_empty=spans is None)
+    keys = [key for key in KEYS if not _is_unread(key, record.data.get(key))]
+    has_more = report_unread(record, keys, report, is_empty=spans is None)
     if spans is None:
         return doc
     aligned = align_spans(doc, spans, report, record)
@@ -131,6 +132,14 @@ def _get_spans(record: Record, report: Report) -> Optional[List[CharSpan]]:
     return [_read_span(record, span) for spans in known for span in spans]
 
 
+def _is_unread(key: str, value: Any) -> bool:
+    """Whether something of several parts is under a key that may be for labels of the text, and is
+    none that is read: ["sports"] labels a text, ["PER", 0, 4] doesn't."""
+    if key in SURE_KEYS or not isinstance(value, list) or looks_like_spans(value):
+        return False
+    return any(isinstance(part, (list, dict)) for part in value)
+
+
 def _read_span(record: Record, span: Any) -> CharSpan:
     if isinstance(span, list) and len(span) == 3:
         return CharSpan(*span)
@@ -141,7 +150,7 @@ def _read_span(record: Record, span: Any) -> CharSpan:
         )
     if "start_offset" in span and "start" not in span:
         raise record.error(
-            f"its span {shorten(span)} has a 'start_offset', as doccano writes them. Take --from "
+            f"its span {shorten(span)} has a 'start_offset', as doccano writes them. Use --from "
             "doccano (format in a config)."
         )
     return CharSpan(span.get("start"), span.get("end"), span.get("label"))

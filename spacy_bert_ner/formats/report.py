@@ -90,7 +90,7 @@ class Report:
     def restore(self, counted: Dict[str, Any]) -> None:
         """Resume with what `to_dict` gave.
 
-        RAISES (TypeError, ValueError): For anything else, such as a journal that was changed.
+        RAISES (KeyError, TypeError): For anything else, such as a journal that was changed.
         """
         values = {name: _check(name, counted[name], own) for name, own in self.to_dict().items()}
         findings = [Finding(**entry) for entry in values["findings"]]

@@ -15,8 +15,8 @@ from .report import FormatError, Report
 INCORRECT_KEY = "incorrect_spans"
 
 UNPLACED = (
-    "spans have offsets that are no place in the text, so all tokens outside of other entities "
-    "count as missing (start and end have to be whole numbers, in characters)"
+    "spans are outside the text, or their offsets aren't whole numbers: the tokens of these texts "
+    "that are in no other entity count as missing (start and end must be in characters)"
 )
 BLANK = "spans have nothing but white space, and are left out"
 TRIMMED = "spans begin or end with white space, which is left out"
@@ -195,7 +195,12 @@ def _looks_like_span(value: Any) -> bool:
     if isinstance(value, dict):
         return any(keys <= set(value) for keys in OFFSET_KEYS) and bool(TYPE_KEYS & set(value))
     is_list = isinstance(value, list) and len(value) == 3
-    return is_list and isinstance(value[2], str) and all(type(i) in (int, float) for i in value[:2])
+    return is_list and isinstance(value[2], str) and all(map(_looks_like_offset, value[:2]))
+
+
+def _looks_like_offset(value: Any) -> bool:
+    """Also "4", which can't be read, and must not be passed over in silence."""
+    return type(value) in (int, float) or (isinstance(value, str) and value.isdecimal())
 
 
 class Knowledge(NamedTuple):

@@ -98,7 +98,7 @@ def _miss_column(source: Source, header: List[str]) -> FormatError:
     names = ", ".join(map(repr, header)) or "none, as it is empty"
     return FormatError(
         f"Can't read {source.path}: {n or 'none'} of its columns {'are' if n else 'is'} named "
-        f"{source.column!r}. Its first line has to name the columns, and names: {names}. Take "
+        f"{source.column!r}. Its first line has to name the columns, and names: {names}. Use "
         "--column of convert or annotate for the one with the texts, and --from csv or --from tsv "
         "for commas or tabs."
     )

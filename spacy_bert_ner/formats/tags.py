@@ -22,7 +22,7 @@ def explain_tag(text: str) -> str:
     if label.isupper() and label.isalpha():
         return (
             f"the label {label!r} has no prefix: write B-{label} where an entity begins, and "
-            f"I-{label} where it goes on"
+            f"I-{label} where it continues"
         )
     return f"{text!r} is no tag. {KINDS}"
 

@@ -58,7 +58,7 @@ class TextWriter(NamedTuple):
             elif self.between is None:
                 raise FormatError(
                     "Can't write a second document: a file of the format 'text' is one document. "
-                    "Take --to lines for a document a line."
+                    "Use --to lines for a document a line."
                 )
             else:
                 before = self.between

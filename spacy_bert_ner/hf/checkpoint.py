@@ -32,7 +32,7 @@ from .heads import (
     get_model_class,
     split_state,
 )
-from .labels import LabelError, Reading, list_names, read_labels
+from .labels import LabelError, Reading, list_names, name_tags, read_labels
 
 LabelsT = Union[Mapping[Any, Optional[str]], Sequence[str], None]
 # Where the config.json of an exported pipeline says what Hugging Face doesn't know of.
@@ -145,6 +145,8 @@ def quiet() -> Iterator[None]:
 def _read_config(name: str, source: str) -> Any:
     try:
         return read_config(source)
+    except UserError:
+        raise
     except READ_ERRORS as error:
         raise UserError(
             f"Can't read the model '{name}': its config.json is damaged, or of a kind that the "
@@ -155,16 +157,18 @@ def _read_config(name: str, source: str) -> Any:
 def _read_tokenizer(name: str, source: str) -> Any:
     try:
         tokenizer = read_tokenizer(source, use_fast=True)
+    except UserError:
+        raise
     except READ_ERRORS as error:
         raise UserError(
             f"Can't read the tokenizer of '{name}' ({_first_line(error)}). Put the files that it "
-            "was saved with beside the weights: tokenizer.json, or the vocabulary of one that can "
+            "was saved with next to the weights: tokenizer.json, or the vocabulary of one that can "
             "be made fast."
         ) from error
     if not tokenizer.is_fast:
         raise UserError(
             f"Can't align the pieces of '{name}' with spaCy's tokens: {type(tokenizer).__name__} "
-            "is a slow tokenizer, which gives no character offsets. Save a fast one beside the "
+            "is a slow tokenizer, which gives no character offsets. Save a fast one next to the "
             "weights (tokenizer.json)."
         )
     # As it will come back from a saved pipeline, see `load_pretrained`.
@@ -182,6 +186,8 @@ def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[
             ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,
         )
+    except UserError:
+        raise
     except READ_ERRORS as error:
         raise UserError(
             f"Can't read the weights of '{name}' ({_first_line(error)}). They have to be whole, as "
@@ -250,10 +256,11 @@ def _read_rows(
         )
     tags = settings.get("tags", [])
     if labels is None and len(tags) == len(names) and settings.get("scheme") in SCHEMES:
-        # Ours: names that Hugging Face's pipeline reads may be the same for two tags.
+        # Ours: names that Hugging Face's pipeline reads may be the same for two tags. Somebody may
+        # have changed them since.
         entity_labels = list(dict.fromkeys(tag.partition("-")[2] for tag in tags[1:]))
         tag_set = TagSet(settings["scheme"], entity_labels)
-        if tag_set.tags == tags:
+        if tag_set.tags == tags and names == name_tags(tag_set, settings["scheme"]):
             if scheme not in (None, settings["scheme"]):
                 raise LabelError(
                     f"'{name}' was exported with the scheme {settings['scheme']}, and has no tags "

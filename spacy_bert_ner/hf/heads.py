@@ -91,7 +91,7 @@ def check_family(config: Any, name: str) -> None:
     ):
         raise UserError(
             f"Can't take '{name}', a model of type '{kind}': the installed transformers has no "
-            "class for token classification with it. Take an encoder such as BERT, RoBERTa or "
+            "class for token classification with it. Use an encoder such as BERT, RoBERTa or "
             "DeBERTa."
         )
 

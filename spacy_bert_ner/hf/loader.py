@@ -8,10 +8,10 @@ import numpy
 import srsly
 from spacy.language import Language
 from spacy.training import Example
-from spacy.util import get_lang_class, logger
+from spacy.util import get_lang_class
 
 from ..component import BertNER
-from ..errors import UserError
+from ..errors import UserError, warn
 from ..lang import check_lang
 from ..layers.hf import get_limit
 from .checkpoint import Checkpoint, LabelsT, read_checkpoint
@@ -164,11 +164,9 @@ def from_huggingface(
     )
     _set_meta(nlp, checkpoint)
     if not checkpoint.params:
-        logger.warning(
-            "'%s' has no token classifier: that of the pipeline, for the labels %s, is new and has "
-            "to be trained.",
-            name_or_path,
-            checkpoint.labels,
+        warn(
+            f"'{name_or_path}' has no token classifier: that of the pipeline, for the labels "
+            f"{checkpoint.labels}, is new and has to be trained."
         )
     return nlp
 

@@ -55,6 +55,12 @@ def read_config(source: str, **settings: Any) -> Any:
 def read_tokenizer(source: str, **settings: Any) -> Any:
     """Read the tokenizer of a folder, or of a name on the hub, see `read_config`."""
     settings = _without_code("tokenizer_config", settings)
+    if isinstance(settings.get("extra_special_tokens"), (list, tuple)):
+        # transformers would ask for protobuf.
+        raise UserError(
+            "Can't use a list as extra_special_tokens in tokenizer_config: it must be names with "
+            "tokens. Put the list under additional_special_tokens."
+        )
     with _refusing_code(source):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
     if isinstance(getattr(tokenizer, "chat_template", None), dict):

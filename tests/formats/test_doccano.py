@@ -68,9 +68,9 @@ def test_offsets_between_no_characters(tmp_path, start, end):
     (doc,), report = read(tmp_path, {"text": "\U0001f600 a", "label": [[start, end, "X"]]})
     assert set(tags_of(doc)) == {"-"}
     (what,) = set(found(report)) - {doccano.WIDE}
-    assert what.startswith("spans have offsets that are no place in the text")
+    assert what.startswith("spans are outside the text, or their offsets aren't whole numbers")
     shown = re.escape(f"? (X, {json.dumps(start)}–{json.dumps(end)}")
-    assert re.search(shown + "(, within a .* as two|, behind the end)?, record 1", report.message())
+    assert re.search(shown + "(, within a .* as two|, after the end)?, record 1", report.message())
 
 
 @pytest.mark.parametrize(

@@ -171,9 +171,9 @@ def test_ignored(tmp_path):
         ({"text": "a", "entities": 1}, "'entities' is 1, and has to be a list"),
         (
             {"text": "a", "entities": [{"start_offset": 0, "end_offset": 1, "label": "X"}]},
-            "has a 'start_offset', as doccano writes them. Take --from doccano",
+            "has a 'start_offset', as doccano writes them. Use --from doccano",
         ),
-        ({"text": "a", "answer": "maybe"}, "answer is 'maybe'. Take one of accept, reject, ignore"),
+        ({"text": "a", "answer": "maybe"}, "answer is 'maybe'. Use one of accept, reject, ignore"),
         ({"text": "a", "answer": None}, "answer is None"),
         ({"text": "a\ud83d"}, "character 1 of its text is half of a surrogate pair. Replace it"),
         (
@@ -346,3 +346,20 @@ def test_what_is_no_gold(tmp_path, other):
     (doc,), report = read(tmp_path, {"text": "a b", "spans": [], **other})
     assert tags_of(doc) == ["O", "O"]
     assert not report.findings
+
+
+@pytest.mark.parametrize("labels", [[["0", 4, "PER"]], [["PER", 0, 4]], [{"PER": [0, 4]}]])
+def test_labels_that_arent_read_are_reported(tmp_path, labels):
+    report = Report()
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": "Anna lives", "label": labels}) + "\n", encoding="utf-8")
+    (doc,) = read_docs(path, NLP, report=report)
+    assert not doc.has_annotation("ENT_IOB") and "record 1" in report.message()
+
+
+def test_labels_of_texts_are_no_entities(tmp_path):
+    report = Report()
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "Anna", "label": ["sports"]}\n', encoding="utf-8")
+    list(read_docs(path, NLP, report=report))
+    assert not report.message()

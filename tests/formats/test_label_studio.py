@@ -204,7 +204,7 @@ def test_text_that_is_somewhere_else(tmp_path, value):
     value = {**value, "text": "Oslo", "labels": ["LOC"]}
     (doc,), report = read(tmp_path, [{**MIN, "label": [value]}])
     assert not doc.has_annotation("ENT_IOB")
-    assert "1 spans have offsets that are no place in the text" in report.message()
+    assert "1 spans are outside the text, or their offsets aren't whole numbers" in report.message()
     assert "are not 'Oslo'" in report.message()
 
 
@@ -312,7 +312,7 @@ def test_hypertext_that_is_nowhere(tmp_path, text):
     annotation = change(result=[make_other("hypertextlabels", **value)])
     (doc,), report = read(tmp_path, [{**task, "annotations": [annotation]}])
     assert set(tags_of(doc)) == {"-"}
-    assert "spans have offsets that are no place in the text" in report.message()
+    assert "spans are outside the text, or their offsets aren't whole numbers" in report.message()
     assert "record 1, line 1)" in report.message()
 
 

@@ -79,10 +79,10 @@ def test_is_what_the_module_writes(tmp_path):
     [
         ("", "none of its columns is named 'text'.*and names: none, as it is empty"),
         ("\n\n", "none of its columns is named 'text'.*none, as it is empty"),
-        ("id;text\n", "none of its columns is named 'text'.*names: 'id;text'. Take --column"),
+        ("id;text\n", "none of its columns is named 'text'.*names: 'id;text'. Use --column"),
         (
             "a,b,c\n",
-            "names: 'a', 'b', 'c'. Take --column of convert or annotate for the one with the",
+            "names: 'a', 'b', 'c'. Use --column of convert or annotate for the one with the",
         ),
         ("text,text\n", "2 of its columns are named 'text'"),
         ('"text"x,y\n', "line 1 of .*, the header: ',' expected after '\"'"),

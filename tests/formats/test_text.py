@@ -39,7 +39,7 @@ def test_nothing(tmp_path, name):
 
 def test_more_than_one_document(tmp_path):
     docs = [make_doc(["a"], ["O"])] * 2
-    with pytest.raises(FormatError, match="'text' is one document.*Take --to lines"):
+    with pytest.raises(FormatError, match="'text' is one document.*Use --to lines"):
         write_docs(tmp_path / "a.txt", docs)
     assert list(tmp_path.iterdir()) == []
 

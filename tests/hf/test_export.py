@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html import escape
@@ -134,6 +135,18 @@ def test_scheme_of_an_export(exported):
     assert from_huggingface(exported, scheme="BIO").get_pipe("bert_ner").cfg["scheme"] == "BIO"
     with pytest.raises(ValueError, match=r"exported with the scheme BIO, and has no tags of IOB1"):
         from_huggingface(exported, scheme="IOB1")
+
+
+def test_labels_that_are_renamed_in_an_export(exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "renamed")
+    path = tmp_path / "renamed" / "config.json"
+    text = path.read_text("utf-8")
+    assert "-PER" in text
+    config = json.loads(text)
+    names = {i: name.replace("PER", "PERSON") for i, name in config["id2label"].items()}
+    path.write_text(json.dumps({**config, "id2label": names}), encoding="utf-8")
+    labels = from_huggingface(tmp_path / "renamed").get_pipe("bert_ner").labels
+    assert "PERSON" in labels and "PER" not in labels
 
 
 def test_card(exported):

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoTokenizer, BartConfig, BartModel, BertT
 from transformers import XLMRobertaTokenizerFast as XLMRTokenizer
 
 from spacy_bert_ner.damage import CHECKSUMS
+from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.layers.hf import (
     encoder_from_bytes,
     encoder_to_bytes,
@@ -280,6 +281,12 @@ def test_added_tokens_are_trained(folders):
     docs = [Doc(nlp.vocab, words=words) for _ in range(2)]
     vectors = [pipe(doc)._.trf_data.model_output[0] for pipe, doc in zip((nlp, loaded), docs)]
     numpy.testing.assert_array_equal(*vectors)
+
+
+def test_lists_of_tokens_have_one_name(folders):
+    added = {"extra_special_tokens": ["[URL]"]}
+    with pytest.raises(UserError, match="under additional_special_tokens"):
+        load_pretrained(folders["bert"], added, {})
 
 
 def test_tokenizer_of_another_model(folders, tmp_path):
