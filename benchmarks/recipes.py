@@ -55,6 +55,10 @@ class Recipe(NamedTuple):
     added: Optional[str] = None
     from_nothing: bool = False
 
+    def is_as_shipped(self):
+        """RETURNS (bool): Whether it is a config and nothing else."""
+        return not (self.section or self.pipeline or self.source or self.left_out)
+
 
 SOURCED = "A trained encoder and component in another pipeline"
 SECOND = "In a pipeline that has a `transformer` already"
@@ -77,8 +81,7 @@ RECIPES = {
         pipeline=("sentencizer", "transformer", "people", "places", "doc_cleaner"),
         alone={"PER": "bert_ner", "LOC": "bert_ner"},
     ),
-    "frozen": Recipe(section=FROZEN, alone=NER),
-    "frozen, trained": Recipe(section=FROZEN, alone=NER, source="bert_ner"),
+    "frozen": Recipe(section=FROZEN, alone=NER, source="bert_ner"),
     "second encoder": Recipe(
         base="multitask",
         section=SECOND,
@@ -150,8 +153,6 @@ def get_config(name, settings):
         shown = merge(shown, get_curated())
     elif name == "tok2vec":
         shown = get_tok2vec(config)
-    elif name == "frozen, trained":
-        shown = shown.merge({"components": {"transformer": {"source": ""}}})
     config = merge(config, shown)
     pipeline = list(recipe.pipeline or config["nlp"]["pipeline"])
     config["nlp"]["pipeline"] = pipeline
