@@ -166,9 +166,8 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
             raise UserError(
                 f"'{name}' can't train on the frozen '{upstream}', which has no weights: spaCy "
                 "doesn't initialize what is frozen. Give it those of a trained pipeline: source = "
-                f'"PATH" alone in [components.{upstream}]. To freeze a pretrained encoder, leave '
-                "it out of frozen_components, and set freeze_layers in "
-                f"[components.{upstream}.model] to the number of its blocks."
+                f'"PATH" alone in [components.{upstream}]. Or freeze a pretrained encoder by '
+                "freeze_layers of spacy-bert-ner.TransformerModel.v1, and not by frozen_components."
             )
 
 

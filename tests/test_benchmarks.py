@@ -175,9 +175,9 @@ class TestRecipes:
     @pytest.fixture
     def recipes(self, on_path, monkeypatch):
         monkeypatch.chdir(BENCHMARKS.parent)
-        import recipes
+        import recipe_configs
 
-        return recipes
+        return recipe_configs
 
     @pytest.fixture
     def settings(self, recipes):
@@ -231,9 +231,11 @@ class TestRecipes:
             for other in {recipe.source, *recipe.alone.values()} - {None, ""}:
                 assert names.index(other) < names.index(name)
 
-    def test_rows(self, recipes):
+    def test_rows(self, on_path):
+        from recipes import to_rows
+
         scores = {"tagger": {"tag_acc": 0.5}, "multitask": {"ents_f": 0.25, "tag_acc": None}}
-        assert recipes.to_rows(scores) == [
+        assert to_rows(scores) == [
             {"system": "tagger: tags", "score": 50.0, "of": None, "alone": None},
             {"system": "multitask: F1", "score": 25.0, "of": "bert_ner", "alone": None},
             {"system": "multitask: tags", "score": 0.0, "of": "tagger", "alone": 50.0},
