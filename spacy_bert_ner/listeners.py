@@ -162,7 +162,8 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
                 f'annotating_components = ["{upstream}"] in [training], beside '
                 "frozen_components, behind those that are there."
             )
-        if frozen and not _has_weights(nlp.get_pipe(upstream).model):
+        encoder: Any = nlp.get_pipe(upstream)
+        if frozen and not _has_weights(encoder.model):
             raise UserError(
                 f"'{name}' can't train on the frozen '{upstream}', which has no weights: spaCy "
                 "doesn't initialize what is frozen. Give it those of a trained pipeline: source = "
