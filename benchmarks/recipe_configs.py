@@ -57,10 +57,26 @@ RECIPES = {
         pipeline=("sentencizer", "transformer", "tagger", "doc_cleaner"),
         alone={"tag_acc": ""},
     ),
+    "people": Recipe(
+        section=SEVERAL,
+        pipeline=("sentencizer", "transformer", "people", "doc_cleaner"),
+        alone={"PER": "bert_ner"},
+    ),
+    "places": Recipe(
+        section=SEVERAL,
+        pipeline=("sentencizer", "transformer", "places", "doc_cleaner"),
+        alone={"LOC": "bert_ner"},
+    ),
     "several": Recipe(
+        base="multitask",
         section=SEVERAL,
         pipeline=("sentencizer", "transformer", "people", "places", "doc_cleaner"),
         alone={"PER": "bert_ner", "LOC": "bert_ner"},
+    ),
+    "several, one learning rate": Recipe(
+        section=SEVERAL,
+        pipeline=("sentencizer", "transformer", "people", "places", "doc_cleaner"),
+        alone={"PER": "people", "LOC": "places"},
     ),
     "frozen": Recipe(section=FROZEN, alone=NER, source="bert_ner"),
     "second encoder": Recipe(
