@@ -147,7 +147,8 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
     """Check at initialization that every listener of a component has an encoder to listen to, and
     that it will be heard in training.
 
-    RAISES (ValueError): If there is none, or if it is frozen and doesn't annotate.
+    RAISES (ValueError): If there is none, or if it is frozen and doesn't annotate, or has no
+        weights.
     """
     for listener in get_listeners(model):
         upstream = find_upstream(nlp, name, listener)
@@ -161,6 +162,21 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
                 f'annotating_components = ["{upstream}"] in [training], next to '
                 "frozen_components, after the existing ones."
             )
+        encoder: Any = nlp.get_pipe(upstream)
+        if frozen and not _has_weights(encoder.model):
+            raise UserError(
+                f"'{name}' can't train on the frozen '{upstream}', which has no weights: spaCy "
+                "doesn't initialize what is frozen. Give it those of a trained pipeline: source = "
+                f'"PATH" alone in [components.{upstream}]. Or freeze a pretrained encoder by '
+                "freeze_layers of spacy-bert-ner.TransformerModel.v1, and not by frozen_components."
+            )
+
+
+def _has_weights(model: Model) -> bool:
+    """RETURNS (bool): Whether an encoder is initialized, as far as its model tells."""
+    if model.has_dim("nO") is None:
+        return False
+    return all(node.has_param(name) for node in model.walk() for name in node.param_names)
 
 
 def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+from thinc.api import Config
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -131,3 +132,111 @@ def test_documents_are_joined(on_path):
     joined = join(docs, 6)
     assert [len(doc) for doc in joined] == [6, 6, 3]
     assert get_ents(joined[0]) == {(1, 2, "LOC"), (4, 5, "LOC")}
+
+
+PAGE = """# Page
+
+## Two blocks
+
+```ini
+[components]
+
+[components.people]
+factory = "bert_ner"
+```
+
+Text.
+
+```ini
+[initialize]
+
+[initialize.components]
+
+[initialize.components.people]
+labels = ["PER"]
+```
+
+## None
+
+```python
+print()
+```
+
+## Another
+
+```ini
+[training]
+frozen_components = ["transformer"]
+```
+"""
+
+
+class TestRecipes:
+    @pytest.fixture
+    def recipes(self, on_path, monkeypatch):
+        monkeypatch.chdir(BENCHMARKS.parent)
+        import recipe_configs
+
+        return recipe_configs
+
+    @pytest.fixture
+    def settings(self, recipes):
+        return recipes.read_settings(recipes.PAGE)
+
+    def test_blocks_of_a_page(self, recipes, tmp_path):
+        (tmp_path / "page.md").write_text(PAGE, encoding="utf-8")
+        assert recipes.read_settings(tmp_path / "page.md") == {
+            "Two blocks": {
+                "components": {"people": {"factory": "bert_ner"}},
+                "initialize": {"components": {"people": {"labels": ["PER"]}}},
+            },
+            "Another": {"training": {"frozen_components": ["transformer"]}},
+        }
+
+    def test_components_are_replaced(self, recipes):
+        """Else a source would be next to a factory, which comes first in spaCy."""
+        config = Config({"components": {"a": {"factory": "x"}, "b": {}}, "training": {"seed": 1}})
+        settings = {"components": {"a": {"source": "y"}}, "training": {"dropout": 0.1}}
+        merged = recipes.merge(config, settings)
+        assert merged["components"] == {"a": {"source": "y"}, "b": {}}
+        assert merged["training"] == {"seed": 1, "dropout": 0.1}
+        assert config["components"]["a"] == {"factory": "x"}
+
+    def test_every_section_with_settings_is_trained(self, recipes, settings):
+        used = {recipe.section for recipe in recipes.RECIPES.values()} - {None}
+        assert used == set(settings)
+
+    def test_every_config_is_trained(self, recipes):
+        whole = [name for name, recipe in recipes.RECIPES.items() if recipe.is_as_shipped()]
+        assert set(whole) == {path.stem for path in Path("configs").glob("*.cfg")}
+
+    def test_settings_of_the_page_are_trained(self, recipes, settings):
+        several = recipes.get_config("several", settings)
+        assert several["nlp"]["pipeline"] == list(several["components"])
+        assert several["components"]["people"]["spans_key"] == "people"
+        assert several["initialize"]["components"]["places"]["labels"] == ["LOC"]
+        second = recipes.get_config("second encoder", settings)
+        listener = second["components"]["bert_ner"]["model"]["tok2vec"]
+        assert listener["upstream"] == "ner_transformer" in second["components"]
+        half = recipes.get_config("tagger of half the weight", settings)
+        assert half["components"]["tagger"]["model"]["tok2vec"]["grad_factor"] == 0.5
+        later = recipes.get_config("more labels, later", settings)
+        assert later["components"]["bert_ner"] == {
+            "source": "training/recipes/fewer-labels/model-last"
+        }
+
+    def test_sources_and_parts_come_first(self, recipes):
+        names = list(recipes.RECIPES)
+        for name, recipe in recipes.RECIPES.items():
+            for other in {recipe.source, *recipe.alone.values()} - {None, ""}:
+                assert names.index(other) < names.index(name)
+
+    def test_rows(self, on_path):
+        from recipes import to_rows
+
+        scores = {"tagger": {"tag_acc": 0.5}, "multitask": {"ents_f": 0.25, "tag_acc": None}}
+        assert to_rows(scores) == [
+            {"system": "tagger: tags", "score": 50.0, "of": None, "alone": None},
+            {"system": "multitask: F1", "score": 25.0, "of": "bert_ner", "alone": None},
+            {"system": "multitask: tags", "score": 0.0, "of": "tagger", "alone": 50.0},
+        ]

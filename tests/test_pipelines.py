@@ -172,6 +172,30 @@ class TestFrozenTransformer:
         with pytest.raises(ValueError, match=r'Set annotating_components = \["transformer"\]'):
             nlp.initialize(lambda: [make_example(nlp)])
 
+    @pytest.mark.parametrize("kind", ["own", "stock", "tok2vec"])
+    def test_without_weights(self, tiny_encoder, kind):
+        """spaCy initializes no frozen component: one that isn't sourced has no weights."""
+        nlp = spacy.blank("en")
+        model = {"@architectures": "spacy-bert-ner.LinearSoftmax.v1"}
+        if kind == "tok2vec":
+            upstream = "tok2vec"
+            nlp.add_pipe("tok2vec")
+            listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 96}
+            nlp.add_pipe("bert_ner", config={"model": {**model, "tok2vec": listener}})
+        else:
+            upstream = "transformer"
+            nlp = make_tiny(tiny_encoder)
+            if kind == "stock":
+                nlp.remove_pipe("transformer")
+                config = {"model": {"name": str(tiny_encoder)}}
+                nlp.add_pipe("transformer", config=config, before="bert_ner")
+        training = nlp.config["training"]
+        training["frozen_components"] = training["annotating_components"] = [upstream]
+        nlp.disable_pipe(upstream)  # as `spacy train` does
+        message = f"can't train on the frozen '{upstream}', which has no weights"
+        with pytest.raises(ValueError, match=message):
+            nlp.initialize(lambda: [make_example(nlp)])
+
 
 class TestOtherListeners:
     """Listeners of different kinds, trained together."""
