@@ -9,6 +9,9 @@ from thinc.api import Model, Optimizer
 
 # The part of a running mean that a step leaves of the steps before it.
 DECAY = 0.99
+# Of another component's gradient, with a `grad_factor` of 1, against that of `bert_ner`. At 1.0,
+# `bert_ner` loses F1 on small corpora (benchmarks/neighbours.py).
+SIZE = 0.5
 
 
 class Gradient(NamedTuple):
@@ -34,12 +37,13 @@ class GradientBalance:
     over documents (textcat). Added as they are, the largest gradient, hundreds of times the
     smallest, alone decides what the encoder learns, since clipping and Adam are blind to the
     scale of the sum. So each is divided by the root mean square of its own norms, a running mean
-    over about 100 steps, and multiplied by that of `bert_ner`, whose gradient stays as it is. A
-    component's `grad_factor` then is its weight: with 0.5, its gradient is half as large.
+    over about 100 steps, and multiplied by half of that of `bert_ner`, whose gradient stays as it
+    is. A component's `grad_factor` then is its weight: with 2.0, its gradient is as large as that
+    of `bert_ner`.
 
-    Adam divides a step by the size of the sum, so that each component would move the encoder less
-    than it does alone. The encoder's learning rate is multiplied by the size of the sum of
-    gradients that have nothing in common, over that of `bert_ner`'s: by 1.41 for two of one size.
+    Adam divides a step by the size of the sum, so that `bert_ner` would move the encoder less than
+    it does alone. The encoder's learning rate is multiplied by the size of the sum of gradients
+    that have nothing in common, over that of `bert_ner`'s: by 1.12 with one other component.
 
     An encoder with no `bert_ner` among its listeners, or with no other listener, is trained as
     before.
@@ -152,7 +156,11 @@ class GradientBalance:
         for name, (total, weight) in self.means.items():
             scales[name] = (total / weight) ** 0.5
         factors = {gradient.name: gradient.factor for gradient in self.waiting}
-        sizes = [factors[name] for name in factors if name in scales]
+        sizes = [
+            factor if name == standard else SIZE * factor
+            for name, factor in factors.items()
+            if name in scales
+        ]
         if factors.get(standard) and standard in scales:
             self.rate_factor = sum(size**2 for size in sizes) ** 0.5 / factors[standard]
         for gradient in self.waiting:
@@ -161,7 +169,7 @@ class GradientBalance:
                 # of almost nothing at first.
                 scale = max(scales[gradient.name], squares.get(gradient.name, 0.0) ** 0.5)
                 for array in gradient.arrays:
-                    array *= scales[standard] / scale
+                    array *= SIZE * scales[standard] / scale
 
 
 def balance_gradients(nlp: Language, standard: type) -> None:
