@@ -107,10 +107,14 @@ class GradientBalance:
 
         sgd (Optimizer): Steps the encoder.
         """
+        finish_update = partial(type(self.upstream).finish_update, self.upstream)
+        if self.rate_factor == 1.0:  # any optimizer will do
+            finish_update(sgd)
+            return
         learn_rate = sgd.learn_rate
         sgd.learn_rate = self.rate_factor * learn_rate
         try:
-            type(self.upstream).finish_update(self.upstream, sgd)
+            finish_update(sgd)
         finally:
             sgd.learn_rate = learn_rate
 
