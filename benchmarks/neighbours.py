@@ -238,7 +238,7 @@ def main():
             "system": neighbour or "alone",
             "bert_ner_f1": get_mean(rows, "ner", neighbour=neighbour, alone=False),
             "score": NEIGHBOURS[neighbour][1] if neighbour else None,
-            "next_to_bert_ner": get_mean(rows, "score", neighbour=neighbour, alone=False),
+            "next_to_bert_ner": get_mean(rows, "score", neighbour=neighbour or "", alone=False),
             "without": get_mean(rows, "score", neighbour=neighbour, alone=True),
             "seeds": sum(row["neighbour"] == neighbour and not row["alone"] for row in rows),
         }
