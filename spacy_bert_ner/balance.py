@@ -146,34 +146,42 @@ class GradientBalance:
 
     def _scale(self, standard: str) -> None:
         """Bring the gradients that wait to the scale of a component, in place."""
+        squares = self._measure()
+        scales = {name: (total / weight) ** 0.5 for name, (total, weight) in self.means.items()}
+        if standard not in scales:
+            return
+        # What each is worth: its `grad_factor`, and SIZE for all but the standard.
+        worth = {
+            gradient.name: gradient.factor * (1.0 if gradient.name == standard else SIZE)
+            for gradient in self.waiting
+            if gradient.name in scales
+        }
+        if worth.get(standard):
+            self.rate_factor = sum(size**2 for size in worth.values()) ** 0.5 / worth[standard]
+        for gradient in self.waiting:
+            if gradient.name in scales and gradient.name != standard:
+                # No step is larger than the steps before on average: a head of zeros has gradients
+                # of almost nothing at first.
+                scale = max(scales[gradient.name], squares.get(gradient.name, 0.0) ** 0.5)
+                for array in gradient.arrays:
+                    array *= SIZE * scales[standard] / scale
+
+    def _measure(self) -> Dict[str, float]:
+        """Count the gradients that wait in the running means.
+
+        RETURNS (Dict[str, float]): Their squared norms by component, without `grad_factor`.
+        """
         squares: Dict[str, float] = {}
         for gradient in self.waiting:
             if gradient.factor:
                 square = sum(float((array**2).sum()) for array in gradient.arrays)
                 squares.setdefault(gradient.name, 0.0)
                 squares[gradient.name] += square / gradient.factor**2
-        scales: Dict[str, float] = {}
         for name, square in squares.items():
             if square:  # a batch without annotation says nothing of the scale
                 total, weight = self.means.get(name, (0.0, 0.0))
                 self.means[name] = (DECAY * total + square, DECAY * weight + 1.0)
-        for name, (total, weight) in self.means.items():
-            scales[name] = (total / weight) ** 0.5
-        factors = {gradient.name: gradient.factor for gradient in self.waiting}
-        sizes = [
-            factor if name == standard else SIZE * factor
-            for name, factor in factors.items()
-            if name in scales
-        ]
-        if factors.get(standard) and standard in scales:
-            self.rate_factor = sum(size**2 for size in sizes) ** 0.5 / factors[standard]
-        for gradient in self.waiting:
-            if standard in scales and gradient.name in scales and gradient.name != standard:
-                # No step is larger than the steps before on average: a head of zeros has gradients
-                # of almost nothing at first.
-                scale = max(scales[gradient.name], squares.get(gradient.name, 0.0) ** 0.5)
-                for array in gradient.arrays:
-                    array *= SIZE * scales[standard] / scale
+        return squares
 
 
 def balance_gradients(nlp: Language, standard: type) -> None:
