@@ -10,8 +10,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
+from thinc.api import Model
 
 from .findings import number
+from .reading import find_encoders
 
 # Padding is work for nothing: a share above this is worth a hint.
 MOST_PADDING = 0.15
@@ -176,8 +178,9 @@ def _get_stages(pipe: Any) -> List[Tuple[Any, str, str]]:
 
 def _shims(pipe: Any) -> List[Any]:
     """The encoders of ours in a component."""
-    nodes = pipe.model.walk() if getattr(pipe, "model", None) else []
-    return [shim for node in nodes for shim in node.shims if hasattr(shim, "encode_for_update")]
+    model = getattr(pipe, "model", None)
+    layers = find_encoders(model) if isinstance(model, Model) else ()
+    return [layer.shims[0] for layer in layers]
 
 
 @contextmanager
