@@ -2,6 +2,7 @@ import errno
 import os
 import resource
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,16 @@ from spacy_bert_ner.formats.output import check_target, open_locked, replace_fil
 UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may get larger than this: writing fails as on a full disk."""
+    """No file may get larger than this: writing fails as on a full disk. Not a fixture, since
+    pytest's own output, which may go to a file, would be limited with it."""
     # Python leaves the signal for it to itself, and raises an error.
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, UNLIMITED[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
 
 
 def names_of(folder):
@@ -35,18 +39,19 @@ def test_full_disk(tmp_path, size):
         file.write(b"x" * size)
 
 
-def test_file_that_grows_too_large(tmp_path, small_files):
+def test_file_that_grows_too_large(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"before")
     match = r"Can't write .*\.a\.new: File too large. Raise the limit"
-    with pytest.raises(FormatError, match=match), replace_file(path) as file:
+    with small_files(), pytest.raises(FormatError, match=match), replace_file(path) as file:
         file.write(b"x" * 100_000)
     assert names_of(tmp_path) == ["a"] and path.read_bytes() == b"before"
 
 
-def test_the_first_error_is_shown(tmp_path, small_files):
+def test_the_first_error_is_shown(tmp_path):
     """And not the one of closing what doesn't fit."""
-    with pytest.raises(KeyError, match="mine"), replace_file(tmp_path / "a") as file:
+    error = pytest.raises(KeyError, match="mine")
+    with small_files(), error, replace_file(tmp_path / "a") as file:
         file.write(b"x" * 2000)
         raise KeyError("mine")
     assert names_of(tmp_path) == []
