@@ -80,7 +80,7 @@ def machine():
     import torch
     import transformers
 
-    from spacy_bert_ner.layers.precision import get_cpu
+    from spacy_bert_ner.model.encoder.precision import get_cpu
 
     vendor, flags = get_cpu()
     return {

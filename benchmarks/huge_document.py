@@ -23,7 +23,7 @@ from systems import (
     split_sentences,
 )
 
-from spacy_bert_ner.layers.precision import has_bf16
+from spacy_bert_ner.model.encoder.precision import has_bf16
 
 HF_BATCH_SIZE = 8
 

@@ -22,8 +22,8 @@ from systems import SPANS
 from transformers import pipeline
 
 from spacy_bert_ner import to_huggingface
-from spacy_bert_ner.annotate import predict
-from spacy_bert_ner.compare import get_ents, get_f1
+from spacy_bert_ner.commands.annotate import predict
+from spacy_bert_ner.commands.compare import get_ents, get_f1
 
 STOCK = {**SPANS, "doc": {"@span_getters": "spacy-transformers.doc_spans.v1"}}
 

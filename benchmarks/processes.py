@@ -12,7 +12,7 @@ from harness import measure, report, to_rows
 from systems import count_words, load_bert_ner, make_texts
 
 from spacy_bert_ner.findings import number
-from spacy_bert_ner.layers.precision import has_bf16
+from spacy_bert_ner.model.encoder.precision import has_bf16
 
 
 def make_run(nlp, texts, n_process, n_threads):

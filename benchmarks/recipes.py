@@ -21,7 +21,7 @@ from neighbours import annotate, read, run
 from recipe_configs import PAGE, RECIPES, get_config, get_model, read_settings
 from spacy.tokens import DocBin
 
-from spacy_bert_ner.init_config import FROM_NOTHING, plan_training
+from spacy_bert_ner.commands.init_config import FROM_NOTHING, plan_training
 
 
 def plan(config, recipe, data, args):

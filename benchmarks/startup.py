@@ -32,9 +32,9 @@ def get_programs():
     return {
         "import spacy": ("", "import spacy"),
         "import spacy_bert_ner": ("", "import spacy_bert_ner"),
-        "import spacy_bert_ner.component, after spacy": (
+        "import spacy_bert_ner.pipeline.bert_ner, after spacy": (
             "import spacy",
-            "import spacy_bert_ner.component",
+            "import spacy_bert_ner.pipeline.bert_ner",
         ),
         "import torch, transformers, spacy_transformers": ("", transformers),
         "bert_ner: spacy.load after imports": (transformers, f'spacy.load(r"{ours}")'),

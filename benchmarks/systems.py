@@ -19,7 +19,7 @@ from transformers import (
     pipeline,
 )
 
-from spacy_bert_ner.layers.precision import computing
+from spacy_bert_ner.model.encoder.precision import computing
 
 logging.set_verbosity_error()
 

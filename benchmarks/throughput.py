@@ -13,7 +13,7 @@ from systems import (
     split_sentences,
 )
 
-from spacy_bert_ner.layers.precision import has_bf16
+from spacy_bert_ner.model.encoder.precision import has_bf16
 
 BATCH_SIZES = (1, 8, 32)
 LIMIT = "raw limit"

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy
 import srsly
 
-from spacy_bert_ner.compare import N_RESAMPLES, Run, get_f1
-from spacy_bert_ner.spec import read_spec
+from spacy_bert_ner.commands.compare import N_RESAMPLES, Run, get_f1
+from spacy_bert_ner.commands.spec import read_spec
 
 
 def read_counts(spec_path, folder, cell):

@@ -29,7 +29,7 @@ from systems import (
 from thinc.api import Adam, fix_random_seed
 from transformers import AutoTokenizer
 
-from spacy_bert_ner.layers.precision import has_bf16
+from spacy_bert_ner.model.encoder.precision import has_bf16
 
 HF = "Hugging Face loop"
 N_WARM_UP = 2

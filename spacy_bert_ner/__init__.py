@@ -7,10 +7,10 @@ __version__ = "0.1.0"
 
 # Imported on first use: spaCy imports torch, where it is installed.
 _EXPORTS = {
-    "BertNER": "component",
-    "describe": "hf.describe",
+    "BertNER": "pipeline.bert_ner",
+    "describe": "commands.describe",
     "from_huggingface": "hf.loader",
-    "install_extensions": "scores",
+    "install_extensions": "tagging.entity_scores",
     "to_huggingface": "hf.export",
 }
 

@@ -11,8 +11,8 @@ from thinc.api import ConfigValidationError
 from typer.testing import CliRunner
 
 import spacy_bert_ner
-from spacy_bert_ner import checks
 from spacy_bert_ner.cli import app
+from spacy_bert_ner.commands import checks
 from spacy_bert_ner.errors import UserError, explain, warn, wrap
 
 PACKAGE = Path(spacy_bert_ner.__file__).parent
@@ -87,7 +87,7 @@ def describe(monkeypatch):
         def fail(source):
             raise error
 
-        monkeypatch.setattr("spacy_bert_ner.hf.describe.describe", fail)
+        monkeypatch.setattr("spacy_bert_ner.commands.describe.describe", fail)
         return CliRunner().invoke(app, ["describe", "a"])
 
     return set_error

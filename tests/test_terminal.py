@@ -5,8 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from spacy_bert_ner.annotate import Row, format_table
 from spacy_bert_ner.cli import app
+from spacy_bert_ner.commands.annotate import Row, format_table
 from spacy_bert_ner.errors import UserError, warn, wrap
 from spacy_bert_ner.terminal import SafePrinter, printable
 
@@ -59,6 +59,6 @@ def test_reports(tmp_path):
 
 
 def test_descriptions(monkeypatch):
-    monkeypatch.setattr("spacy_bert_ner.hf.describe.describe", lambda source: {})
-    monkeypatch.setattr("spacy_bert_ner.hf.describe.format_description", lambda info: CLEAR)
+    monkeypatch.setattr("spacy_bert_ner.commands.describe.describe", lambda source: {})
+    monkeypatch.setattr("spacy_bert_ner.commands.describe.format_description", lambda info: CLEAR)
     assert CliRunner().invoke(app, ["describe", "a"]).output == SHOWN[1] + "\n"

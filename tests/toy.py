@@ -8,8 +8,8 @@ import transformers
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from spacy_bert_ner.layers.hf import Encoder
-from spacy_bert_ner.layers.tokenizer import PieceTokenizer
+from spacy_bert_ner.model.encoder.huggingface import Encoder
+from spacy_bert_ner.model.encoder.tokenizer import PieceTokenizer
 
 # Both call torch.jit.script when they are imported, which torch deprecates.
 with warnings.catch_warnings():

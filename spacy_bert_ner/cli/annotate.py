@@ -36,8 +36,8 @@ def annotate_cli(
     command resumes where it was: until the output is complete, it is in OUTPUT_PATH.part, with a
     journal in OUTPUT_PATH.journal.
     """
-    from ..annotate import annotate, format_table
-    from ..checks import require_gpu
+    from ..commands.annotate import annotate, format_table
+    from ..commands.checks import require_gpu
     from ..errors import wrap
     from ..findings import number
 

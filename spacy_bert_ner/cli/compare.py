@@ -21,11 +21,11 @@ def compare_cli(
     interrupted comparison. Differences are from the first system, with 95 % intervals by the paired
     bootstrap over seeds and documents.
     """
-    from ..checks import require_gpu
-    from ..compare import compare, format_markdown, format_table, format_time, summarize
+    from ..commands.checks import require_gpu
+    from ..commands.compare import compare, format_markdown, format_table, format_time, summarize
+    from ..commands.spec import read_spec
     from ..errors import wrap
     from ..formats.output import check_target, replace_file
-    from ..spec import read_spec
     from ..terminal import printable
 
     require_gpu(use_gpu)

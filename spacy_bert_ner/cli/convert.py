@@ -43,7 +43,7 @@ def convert_cli(
 
     What doesn't fit is counted and shown. Tokens of such spans are missing annotation.
     """
-    from ..convert import convert
+    from ..commands.convert import convert
     from ..errors import wrap
 
     report = convert(

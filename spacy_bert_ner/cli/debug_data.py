@@ -6,7 +6,7 @@ from typer import Argument, BadParameter, Context, Option
 if TYPE_CHECKING:
     from wasabi import Printer
 
-    from ..data_report import DataReport, EncoderReport
+    from ..commands.data_report import DataReport, EncoderReport
     from ..findings import Finding
 
 # Labels that a line names, before it tells how many more there are.
@@ -37,7 +37,7 @@ def debug_data_cli(
     from spacy.cli._util import import_code, parse_config_overrides
     from wasabi import MESSAGES
 
-    from ..debug_data import debug_data
+    from ..commands.debug_data import debug_data
     from ..formats.output import check_target, replace_file
     from ..terminal import SafePrinter
 

@@ -13,7 +13,7 @@ def describe_cli(
     """
     import srsly
 
-    from ..hf.describe import describe, format_description
+    from ..commands.describe import describe, format_description
     from ..terminal import printable
 
     info = describe(pipeline)

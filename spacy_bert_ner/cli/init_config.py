@@ -25,9 +25,9 @@ def init_config_cli(
     """
     from shlex import quote
 
+    from ..commands.init_config import init_config
     from ..errors import UserError
     from ..formats.output import check_target, replace_file
-    from ..init_config import init_config
 
     is_stdout = str(output_path) == "-"
     if not is_stdout and output_path.exists() and not force:

@@ -23,10 +23,10 @@ def profile_cli(
     Reads the texts of a file as nlp.pipe does: time by component, and in the encoder and in
     bert_ner by what they do.
     """
+    from ..commands.pipelines import explain_no_ents, explain_pipeline, load_pipeline
+    from ..commands.profile import format_profile, profile
     from ..errors import UserError, wrap
     from ..formats import read_docs
-    from ..pipelines import explain_no_ents, explain_pipeline, load_pipeline
-    from ..profile import format_profile, profile
 
     nlp = load_pipeline(pipeline)
     texts = [doc.text for doc in islice(read_docs(input_path, nlp, source), limit)]

@@ -19,9 +19,9 @@ def to_hf_cli(
     AutoModelForTokenClassification and AutoTokenizer read it, and pipeline("token-classification",
     aggregation_strategy="first").
     """
+    from ..commands.pipelines import load_pipeline
     from ..hf.export import to_huggingface
     from ..hf.folders import check_output
-    from ..pipelines import load_pipeline
     from ..terminal import printable
 
     check_output(output_path, force, pipeline)

@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from ..chars import token_chars
+from ..characters import token_chars
 from ..findings import show
 from .files import Record, check_text, get_fields, keep_fields, make_doc, shorten
 from .json_values import Value, dump, read_values

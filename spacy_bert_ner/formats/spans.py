@@ -5,9 +5,9 @@ from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, 
 import numpy
 from spacy.tokens import Doc, Span
 
-from .. import scores
-from ..chars import token_chars
+from ..characters import token_chars
 from ..findings import show
+from ..tagging import entity_scores
 from .files import Record, shorten
 from .report import FormatError, Report
 
@@ -243,11 +243,11 @@ def report_incorrect(doc: Doc, report: Report) -> None:
         report.add(INCORRECT, f"{show(span.text)} ({span.label_})")
 
 
-def get_scores(doc: Doc) -> Optional[Dict[scores.Key, float]]:
-    """RETURNS (Optional[Dict[Tuple[int, int, int], float]]): See `scores.get_scores`.
+def get_scores(doc: Doc) -> Optional[Dict[entity_scores.Key, float]]:
+    """RETURNS (Optional[Dict[Tuple[int, int, int], float]]): See `entity_scores.get_scores`.
     RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
     """
     try:
-        return scores.get_scores(doc)
+        return entity_scores.get_scores(doc)
     except ValueError as error:
         raise FormatError(str(error)) from error

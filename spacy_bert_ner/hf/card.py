@@ -5,9 +5,9 @@ from typing import Any, Dict, List, Tuple
 import srsly
 from spacy.language import Language
 
-from ..component import BertNER
-from ..markdown import code, escape, link
-from .encoders import Found
+from ..pages.markdown import code, escape, link
+from ..pipeline.bert_ner import BertNER
+from ..pipeline.encoders import Found
 
 USAGE = """```python
 from transformers import pipeline

@@ -12,9 +12,9 @@ import transformers
 from safetensors import SafetensorError
 
 from ..errors import UserError
-from ..layers.hf import Encoder, check_vocabulary, find_pretrained
-from ..layers.lookup import check_pretrained
-from ..layers.pretrained import (
+from ..model.encoder.huggingface import Encoder, check_vocabulary, find_pretrained
+from ..model.encoder.lookup import check_pretrained
+from ..model.encoder.pretrained import (
     find_file,
     read_config,
     read_model,
@@ -22,7 +22,7 @@ from ..layers.pretrained import (
     tokenizer_from_files,
     tokenizer_to_files,
 )
-from ..schemes import SCHEMES, TagSet
+from ..tagging.schemes import SCHEMES, TagSet
 from ..types import Floats2d
 from .heads import (
     Head,

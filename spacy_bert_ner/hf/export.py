@@ -7,14 +7,14 @@ from typing import Any, Optional, Tuple, Union
 import torch
 from spacy.language import Language
 
-from ..component import BertNER
 from ..errors import UserError
-from ..gold import marks_sentences
-from ..layers.hf import get_limit, tokenizer_from_files, tokenizer_to_files
-from ..layers.linear_crf import has_transitions
+from ..model.encoder.huggingface import get_limit, tokenizer_from_files, tokenizer_to_files
+from ..model.layers.linear_crf import has_transitions
+from ..pipeline.bert_ner import BertNER
+from ..pipeline.encoders import Found, find_encoder
+from ..tagging.gold import marks_sentences
 from .card import make_card
 from .checkpoint import SETTINGS_KEY, quiet
-from .encoders import Found, find_encoder
 from .folders import check_output, write_folder
 from .heads import (
     Head,

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional, Union
 
-from ..checks import check_parent, report_unwritable
+from ..commands.checks import check_parent, report_unwritable
 from ..errors import UserError
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import UserError
-from ..schemes import SCHEMES, TagSet
+from ..tagging.schemes import SCHEMES, TagSet
 
 # Letters before or after a label, and our prefixes that they stand for.
 LETTERS = {"B": "B", "I": "I", "M": "I", "L": "L", "E": "L", "U": "U", "S": "U", "W": "U"}

@@ -10,12 +10,12 @@ from spacy.language import Language
 from spacy.training import Example
 from spacy.util import get_lang_class
 
-from ..component import BertNER
 from ..errors import UserError, warn
-from ..lang import check_lang
-from ..layers.hf import get_limit
+from ..model.encoder.huggingface import get_limit
+from ..pipeline.bert_ner import BertNER
+from ..pipeline.encoders import OURS, find_encoder
+from ..pipeline.lang import check_lang
 from .checkpoint import Checkpoint, LabelsT, read_checkpoint
-from .encoders import OURS, find_encoder
 from .heads import get_params, set_params
 
 # Wordpieces that are read at once: as many as most encoders can, all of an ordinary text.

@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 from spacy_bert_ner.formats import FormatError, Report, docbin, read_docs, write_docs
 from spacy_bert_ner.formats.files import RECORD_KEY
 from spacy_bert_ner.formats.spans import get_scores
-from spacy_bert_ner.scores import SOURCE
+from spacy_bert_ner.tagging.entity_scores import SOURCE
 
 from .util import NLP, make_doc, read_records, tags_of, words_of
 

@@ -8,7 +8,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_bert_ner.formats import FormatError, read_docs, write_docs
 from spacy_bert_ner.formats.files import RECORD_KEY
-from spacy_bert_ner.scores import make_span_group
+from spacy_bert_ner.tagging.entity_scores import make_span_group
 
 from .util import NLP, make_doc
 

@@ -6,7 +6,7 @@ import pytest
 from spacy.tokens import Doc
 
 from spacy_bert_ner.formats import FormatError, read_docs
-from spacy_bert_ner.scores import SOURCE
+from spacy_bert_ner.tagging.entity_scores import SOURCE
 
 from .util import NLP, ents_of, found, make_doc, read_records, tags_of, write_records
 

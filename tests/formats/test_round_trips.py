@@ -14,7 +14,7 @@ from spacy.util import filter_spans
 from spacy_bert_ner.formats import Report, doccano, read_docs, write_docs
 from spacy_bert_ner.formats.files import RECORD_KEY
 from spacy_bert_ner.formats.spans import get_scores
-from spacy_bert_ner.scores import SOURCE
+from spacy_bert_ner.tagging.entity_scores import SOURCE
 
 from .util import NLP, ents_of, sents_of, tags_of, words_of
 

@@ -2,7 +2,7 @@ import pytest
 
 from spacy_bert_ner import from_huggingface
 from spacy_bert_ner.hf.labels import LabelError, name_tags, read_labels
-from spacy_bert_ner.schemes import SCHEMES, TagSet
+from spacy_bert_ner.tagging.schemes import SCHEMES, TagSet
 
 from .util import make_checkpoint
 

@@ -23,9 +23,9 @@ import numpy
 import spacy
 from spacy.language import Language
 
-from spacy_bert_ner.annotate import annotate
+from spacy_bert_ner.commands.annotate import annotate
 from spacy_bert_ner.formats import FORMATS
-from spacy_bert_ner.scores import make_span_group
+from spacy_bert_ner.tagging.entity_scores import make_span_group
 
 WRITTEN = [name for name, entry in FORMATS.items() if entry.writer]
 # What the system is asked for before it changes or opens a file.

@@ -28,9 +28,9 @@ from typer import echo
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from spacy_bert_ner.convert import convert  # noqa: E402
-from spacy_bert_ner.corpus import Corpus  # noqa: E402
+from spacy_bert_ner.commands.convert import convert  # noqa: E402
 from spacy_bert_ner.formats import Report, read_docs, write_docs  # noqa: E402
+from spacy_bert_ner.training.corpus import Corpus  # noqa: E402
 from tests.soak.mutations import mutate  # noqa: E402
 from tests.soak.samples import NLP, Sample, make_samples  # noqa: E402
 

@@ -1,0 +1,257 @@
+"""The entities that a pipeline finds in files."""
+
+from contextlib import closing
+from hashlib import sha256
+from itertools import chain, islice
+from pathlib import Path
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Generator,
+    Iterable,
+    Iterator,
+    List,
+    Literal,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.util import logger
+from wasabi import table
+
+from .. import __version__
+from ..characters import copy_sent_starts
+from ..errors import UserError
+from ..formats import Report, check_column, check_format, get_writer, read_docs
+from ..formats.files import RECORD_KEY
+from ..formats.output import check_target, get_stream
+from ..formats.part import open_part
+from ..formats.progress import Progress
+from ..formats.spans import get_scores
+from ..terminal import printable
+from ..zones import bounded_zone
+from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
+
+# Where documents have the output of the encoder, as spaCy keeps extensions.
+TRF_DATA: Any = ("._.", "trf_data", None, None)
+
+
+class Row(NamedTuple):
+    """One entity: the number of its document, its first character in the text, and its score from 0
+    to 1, None if it was set by a component that gives none."""
+
+    doc: int
+    start_char: int
+    text: str
+    label: str
+    score: Optional[float]
+
+
+def annotate(
+    pipeline: str,
+    input_path: Path,
+    output_path: Optional[Path] = None,
+    *,
+    source: Optional[str] = None,
+    target: Optional[str] = None,
+    column: Optional[str] = None,
+    batch_size: Optional[int] = None,
+    keep_ents: bool = False,
+    skip_broken: bool = False,
+    restart: bool = False,
+    notify: Callable[[str], None] = logger.info,
+) -> Tuple[List[Row], Report]:
+    """Find the entities of a file. A progress bar is shown on terminals.
+
+    An output is in the making until it is complete: if the process ends before, whatever the
+    reason, the same call resumes after the last batch that was written. So it is from a file to a
+    file; what comes out of a pipe or goes into one can't be resumed.
+
+    pipeline (str): Name or path of a trained pipeline.
+    output_path (Optional[Path]): Where to write the documents, as they are ready.
+    source, target (Optional[str]): The formats, else guessed from the names of the files.
+    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
+    batch_size, keep_ents: See `predict`.
+    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
+    restart (bool): Throw away what an earlier call has left in the making.
+    notify (Callable[[str], None]): Is told where it resumes, and where it is left.
+    RETURNS (Tuple[List[Row], Report]): The entities, if they are not written; how much there was,
+        and what didn't fit.
+    RAISES (ValueError): For what can't be read, loaded or written. OSError: Without a pipeline.
+    """
+    # What is wrong with the names is reported before the pipeline is loaded.
+    source = check_format(input_path, source)
+    check_column(source, column)
+    if output_path is not None:
+        target = check_format(output_path, target, for_writing=True)
+        check_target(output_path, [input_path])
+    report = Report(skip_broken=skip_broken)
+    nlp = load_pipeline(pipeline)
+    no_ents = None if keep_ents else explain_no_ents(nlp, pipeline)
+    if no_ents is not None:
+        raise UserError(no_ents)
+
+    def predict_batches() -> Generator[Iterator[Doc], None, None]:
+        with Progress(input_path, source, report) as progress:
+            skip = report.n_read
+            docs = read_docs(progress.path, nlp, source, report, column=column, skip=skip)
+            for batch in _predict_in_zones(nlp, progress.follow(docs), batch_size, keep_ents):
+                yield report.count(batch)
+                progress.update()
+
+    with explain_pipeline(pipeline), closing(predict_batches()) as batches:
+        if output_path is None:
+            return list(make_rows(chain.from_iterable(batches))), report
+        writer = get_writer(output_path, target)
+        if not _can_resume(input_path, output_path):
+            writer.write(output_path, chain.from_iterable(batches), report)
+            return [], report
+        command = _describe(nlp, input_path, source, target, column, keep_ents)
+        # Errors close the bar before anything is printed.
+        with open_part(output_path, command, report, notify, restart=restart) as part:
+            with closing(batches):
+                for docs in batches:
+                    part.append(writer.pack(docs, report, is_first=not report.n_docs))
+            part.finish(writer)
+    return [], report
+
+
+def _can_resume(input_path: Path, output_path: Path) -> bool:
+    """Pipes and devices can't be read from where they were, or cut where they should end."""
+    if get_stream(output_path) is not None:
+        return False
+    return input_path.is_file() and (output_path.is_file() or not output_path.exists())
+
+
+def _describe(
+    nlp: Language,
+    input_path: Path,
+    source: Optional[str],
+    target: Optional[str],
+    column: Optional[str],
+    keep_ents: bool,
+) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): All that the output depends on. Batches and devices are left out:
+    they change scores by less than 1e-5, and whoever is out of memory has to change them."""
+    stat = input_path.stat()
+    return {
+        "spacy-bert-ner": __version__,
+        "pipeline": str(nlp.path.resolve()),
+        "the digest of its files": _digest_files(nlp.path),
+        "input": str(input_path.resolve()),
+        "its size": stat.st_size,
+        "its time": stat.st_mtime_ns,
+        "--from": source,
+        "--to": target,
+        "--column": column,
+        "--keep-ents": keep_ents,
+    }
+
+
+def _digest_files(folder: Path) -> str:
+    """Of the names, sizes and times of all files: weights may have gigabytes."""
+    digest = sha256()
+    for path in sorted(folder.rglob("*")):
+        stat = path.stat()
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name}\n{stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _predict_in_zones(
+    nlp: Language, docs: Iterable[Doc], batch_size: Optional[int], keep_ents: bool
+) -> Iterator[Iterator[Doc]]:
+    """Find the entities of documents, each batch in a memory zone, so that the vocabulary doesn't
+    grow with what is read.
+
+    YIELDS (Iterator[Doc]): See `predict`. They are gone with the next batch: take what you need of
+        them.
+    """
+    size = nlp.batch_size if batch_size is None else batch_size
+    docs = iter(docs)
+    # A DocBin adds the strings of all its documents with the first, so that one is read outside.
+    docs = chain(list(islice(docs, 1)), docs)
+    is_done = False
+    while not is_done:
+        with bounded_zone(nlp):
+            batch = list(islice(docs, size))
+            is_done = len(batch) < size
+            yield predict(nlp, batch, batch_size=size, keep_ents=keep_ents)
+
+
+def predict(
+    nlp: Language,
+    docs: Iterable[Doc],
+    *,
+    batch_size: Optional[int] = None,
+    keep_ents: bool = False,
+) -> Iterator[Doc]:
+    """Find the entities of documents, on their words alone, a batch at a time. Behind it, documents
+    whose sentences are known have them again, unless the pipeline has parsed them. Of the user
+    data, the id and the meta of their record are kept; all else is left behind.
+
+    nlp (Language): A trained pipeline.
+    batch_size (Optional[int]): Documents read at once, else as the pipeline says.
+    keep_ents (bool): Keep the entities that they have, and predict around them.
+    YIELDS (Doc): New documents, without the output of the encoder.
+    """
+    blank = ((_copy_words(nlp, doc, keep_ents), doc) for doc in docs)
+    for doc, source in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
+        # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
+        if TRF_DATA in doc.user_data:
+            del doc.user_data[TRF_DATA]
+        if source.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
+            copy_sent_starts(source, doc)
+        yield doc
+
+
+def _copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
+    array = doc.to_array(["ORTH", "SPACY"]).reshape(len(doc), 2)
+    # By number where both have the same words: faster than to make a token for each.
+    words: List[Any] = array[:, 0].tolist()
+    if doc.vocab is not nlp.vocab:
+        words = [doc.vocab.strings[orth] for orth in words]
+    spaces = None if doc.has_unknown_spaces else array[:, 1].astype(bool).tolist()
+    copy = Doc(nlp.vocab, words=words, spaces=spaces)
+    if RECORD_KEY in doc.user_data:
+        copy.user_data[RECORD_KEY] = doc.user_data[RECORD_KEY]
+    if keep_ents:
+        ents = [
+            Span(copy, ent.start, ent.end, label=ent.label_, kb_id=ent.kb_id_, span_id=ent.id_)
+            for ent in doc.ents
+        ]
+        copy.set_ents(ents, default="missing")
+    return copy
+
+
+def make_rows(docs: Iterable[Doc]) -> Iterator[Row]:
+    """YIELDS (Row): The entities, in the order of the documents, which are counted from 1."""
+    for number, doc in enumerate(docs, start=1):
+        scores = get_scores(doc) or {}
+        for ent in doc.ents:
+            score = scores.get((ent.start, ent.end, ent.label))
+            yield Row(number, ent.start_char, ent.text, ent.label_, score)
+
+
+def format_table(rows: List[Row], *, numbered: bool = False) -> str:
+    """Entities as a table, for people.
+
+    numbered (bool): Whether to show the numbers of the documents.
+    RETURNS (str): The table.
+    """
+    first = 0 if numbered else 1
+    header = ("Doc", "At", "Entity", "Label", "Score")[first:]
+    aligns: List[Literal["l", "r"]] = ["r", "r", "l", "l", "r"]
+    data = [_format_row(row)[first:] for row in rows]
+    return table(data, header=header, divider=True, aligns=aligns[first:])
+
+
+def _format_row(row: Row) -> List[str]:
+    score = "-" if row.score is None else f"{row.score:.3f}"
+    text = printable(" ".join(row.text.split()))
+    return [str(row.doc), str(row.start_char), text, printable(row.label), score]

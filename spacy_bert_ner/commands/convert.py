@@ -1,0 +1,48 @@
+"""From one format to another."""
+
+from pathlib import Path
+from typing import Optional
+
+import spacy
+
+from ..formats import Report, check_format, read_docs, write_docs
+from ..formats.output import check_target
+from ..formats.progress import Progress
+from ..pipeline.lang import check_lang
+
+# A text takes about 80 times its size when it is tokens.
+MAX_LENGTH = 10_000_000
+
+
+def convert(
+    input_path: Path,
+    output_path: Path,
+    *,
+    source: Optional[str] = None,
+    target: Optional[str] = None,
+    column: Optional[str] = None,
+    lang: str = "xx",
+    skip_broken: bool = False,
+    max_length: int = MAX_LENGTH,
+) -> Report:
+    """Convert a file of documents.
+
+    source, target (Optional[str]): The formats, else guessed from the names of the files.
+    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
+    lang (str): Code of the language whose tokenizer reads texts without tokens. Take the one that
+        the model is trained for: spans have to align with its tokens.
+    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
+    max_length (int): The most characters of a text.
+    RETURNS (Report): How much there was, and what didn't fit.
+    RAISES (ValueError): For what can't be read or written, and for an unknown language.
+    """
+    source = check_format(input_path, source)
+    target = check_format(output_path, target, for_writing=True)
+    check_target(output_path, [input_path])
+    nlp = spacy.blank(check_lang(lang))
+    nlp.max_length = max_length
+    report = Report(skip_broken=skip_broken)
+    with Progress(input_path, source, report) as progress:
+        docs = read_docs(progress.path, nlp, source, report, column=column)
+        write_docs(output_path, progress.each(docs), target, report)
+    return report

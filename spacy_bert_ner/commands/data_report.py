@@ -1,0 +1,330 @@
+"""Counts of a corpus: what it holds, what of it can't be learned, and how an encoder reads it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+
+import numpy
+from spacy.strings import get_string_id
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from ..characters import visible_tokens
+from ..findings import Finding, show
+from ..formats.report import Report
+from ..formats.spans import INCORRECT_KEY
+from ..tagging.gold import GoldReport
+from ..tagging.spelling import find_misspelled
+
+UNREAD = (
+    f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"], which nothing is '
+    f'learned from: set incorrect_spans_key = "{INCORRECT_KEY}" in the block of the component'
+)
+# As in `spacy debug data`.
+FEW_EXAMPLES = 50
+
+
+@dataclass
+class Distribution:
+    """Whole numbers, as a count of each."""
+
+    counts: Counter = field(default_factory=Counter)
+
+    def add(self, numbers: Iterable[int]) -> None:
+        self.counts.update(map(int, numbers))
+
+    def quantile(self, share: float) -> int:
+        """RETURNS (int): The least of the numbers that this share of them doesn't exceed; 0 if
+        there are none."""
+        least, below = share * self.n, 0
+        for number in sorted(self.counts):
+            below += self.counts[number]
+            if below >= least:
+                return number
+        return 0
+
+    @property
+    def n(self) -> int:
+        """RETURNS (int): How many numbers there are."""
+        return sum(self.counts.values())
+
+    @property
+    def total(self) -> int:
+        """RETURNS (int): Their sum."""
+        return sum(number * n for number, n in self.counts.items())
+
+    def as_dict(self) -> Dict[str, int]:
+        """RETURNS (Dict[str, int]): What to show of them."""
+        shares = {"min": 0.0, "median": 0.5, "p95": 0.95, "max": 1.0}
+        return {"n": self.n, **{name: self.quantile(share) for name, share in shares.items()}}
+
+
+class EncoderReport:
+    """Documents as an encoder reads them.
+
+    model (Model): Its layer, initialized.
+
+    Attributes
+    ----------
+    window, stride, context, limit (int): The settings of windows, and the wordpieces that the
+        encoder can read at once.
+    docs (Distribution): Wordpieces of the documents.
+    windows (Distribution): Wordpieces of the windows, special tokens and context included.
+    doc_windows (Distribution): Windows of the documents.
+    n_tokens, n_unknown, n_unmarked (int): Tokens, wordpieces that aren't in the vocabulary,
+        documents without sentence marks.
+    long_sents, no_pieces, blank (Finding): Sentences that can't be read whole; tokens without
+        wordpieces that show something, and those that don't.
+    """
+
+    def __init__(self, model: Any):
+        self.window: int = model.attrs["settings"].window
+        self.stride: int = model.attrs["settings"].stride
+        self.context: int = model.attrs["settings"].context
+        self.limit: int = model.shims[0].limit
+        self.tokenizer = model.shims[0].pieces
+        self.unknown_id: Optional[int] = model.shims[0].encoder.tokenizer.unk_token_id
+        self.docs = Distribution()
+        self.windows = Distribution()
+        self.doc_windows = Distribution()
+        self.n_tokens = 0
+        self.n_unknown = 0
+        self.n_unmarked = 0
+        self.long_sents = Finding(
+            f"sentences are longer than the {self.limit} wordpieces that the encoder can "
+            "read, and are read in overlapping windows"
+        )
+        self.no_pieces = Finding(
+            "visible tokens have no wordpieces: they aren't learned from, and no entity begins or "
+            "ends with them"
+        )
+        self.blank = Finding("tokens show nothing and have no wordpieces: they aren't learned from")
+
+    @property
+    def findings(self) -> List[Finding]:
+        """RETURNS (List[Finding]): What was found of tokens and sentences."""
+        return [self.long_sents, self.no_pieces, self.blank]
+
+    def add(self, doc: Doc) -> None:
+        """Count a document that has the sentence marks of the pipeline, if any."""
+        from ..model.encoder.windows import get_pieces, get_windows
+
+        if not len(doc):
+            return
+        (pieces,) = get_pieces(self.tokenizer, [doc])
+        windows = get_windows(
+            self.tokenizer,
+            pieces,
+            window=self.window,
+            stride=self.stride,
+            limit=self.limit,
+            context=self.context,
+        )
+        self.docs.add([len(pieces.ids)])
+        self.windows.add(windows.lengths)
+        self.doc_windows.add([len(windows.lengths)])
+        self.n_tokens += len(doc)
+        self.n_unknown += int((pieces.ids == self.unknown_id).sum())
+        self.n_unmarked += not pieces.has_sents
+        self._add_long_sents(doc, pieces)
+        counts = numpy.bincount(pieces.pairs[0], minlength=len(doc))
+        visible = visible_tokens(doc)
+        for i in numpy.nonzero(counts == 0)[0].tolist():
+            if visible[i]:
+                self.no_pieces.add(show(doc[i].text))
+            else:
+                self.blank.add(ascii(doc[i].text))
+
+    def _add_long_sents(self, doc: Doc, pieces: Any) -> None:
+        if not pieces.has_sents:
+            return
+        longest = self.limit - len(self.tokenizer.prefix) - len(self.tokenizer.suffix)
+        lengths = numpy.diff(pieces.sents)
+        for i in numpy.nonzero(lengths > longest)[0].tolist():
+            sent = doc[int(pieces.sent_tokens[i]) : int(pieces.sent_tokens[i + 1])]
+            self.long_sents.add(f"{show(sent.text)} ({lengths[i]})")
+
+    def as_dict(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What was counted, for JSON."""
+        return {
+            "limit": self.limit,
+            "window": self.window,
+            "context": self.context,
+            "docs": self.docs.as_dict(),
+            "windows": self.windows.as_dict(),
+            "doc_windows": self.doc_windows.as_dict(),
+            "n_tokens": self.n_tokens,
+            "n_pieces": self.docs.total,
+            "n_unknown": self.n_unknown,
+            "n_unmarked": self.n_unmarked,
+            "findings": _findings_as_dicts(self.findings),
+        }
+
+
+@dataclass
+class SplitReport:
+    """The documents of one split.
+
+    Attributes
+    ----------
+    gold (Dict[str, GoldReport]): By component, the entities that it can't learn.
+    encoders (Dict[str, EncoderReport]): By component, the documents as its encoder reads them.
+    train (Optional[SplitReport]): The split to compare with.
+    reading (Report): What the reader couldn't read as it stands, if it is ours.
+    is_whole (bool): Whether there are no more documents than those read.
+    n_docs, n_tokens (int): Documents, and tokens as they are annotated.
+    n_unannotated, n_missing (int): Documents without annotation of entities, and tokens, theirs
+        included, of which it isn't known whether they belong to an entity.
+    labels (Counter): Entities of each label.
+    repeated, in_train (Finding): Documents whose text stands before in the split, and in `train`.
+    unread (Finding): Documents with entities known to be wrong, where no component reads them.
+    unseen (Finding): Distinct entities that `train` doesn't have, letter case aside.
+    """
+
+    gold: Dict[str, GoldReport]
+    encoders: Dict[str, EncoderReport]
+    train: Optional["SplitReport"] = None
+    reading: Report = field(default_factory=Report)
+    is_whole: bool = True
+    n_docs: int = 0
+    n_tokens: int = 0
+    n_unannotated: int = 0
+    n_missing: int = 0
+    labels: Counter = field(default_factory=Counter)
+    repeated: Finding = field(
+        default_factory=lambda: Finding("documents have the text of one before them in the split")
+    )
+    in_train: Finding = field(
+        default_factory=lambda: Finding("documents have the text of one in the training data")
+    )
+    unread: Finding = field(default_factory=lambda: Finding(UNREAD))
+    unseen: Finding = field(
+        default_factory=lambda: Finding("distinct entities aren't in the training data")
+    )
+    _texts: Set[int] = field(default_factory=set)
+    _ents: Set[Tuple[str, int]] = field(default_factory=set)
+
+    @property
+    def n_ents(self) -> int:
+        """RETURNS (int): How many entities there are."""
+        return sum(self.labels.values())
+
+    @property
+    def n_distinct(self) -> int:
+        """RETURNS (int): How many there are of another label or text, letter case aside."""
+        return len(self._ents)
+
+    def add(self, example: Example) -> None:
+        """Count one example.
+
+        example (Example): Its `predicted` has the sentence marks of the pipeline, if any.
+        """
+        doc = example.reference
+        self.n_docs += 1
+        self.n_tokens += len(doc)
+        self.n_unannotated += not doc.has_annotation("ENT_IOB")
+        self.n_missing += int((doc.to_array("ENT_IOB") == 0).sum())
+        self._add_text(doc)
+        for ent in doc.ents:
+            self.labels[ent.label_] += 1
+            key = (ent.label_, get_string_id(_normalize(ent.text).casefold()))
+            if key not in self._ents:
+                self._ents.add(key)
+                if self.train and key not in self.train._ents:
+                    self.unseen.add(f"{show(ent.text)} ({ent.label_})")
+        keys = {gold.incorrect_spans_key for gold in self.gold.values()}
+        if INCORRECT_KEY not in keys and doc.spans.get(INCORRECT_KEY):
+            self.unread.add(show(doc.text))
+        for gold in self.gold.values():
+            gold.add(example)
+
+    def _add_text(self, doc: Doc) -> None:
+        text = _normalize(doc.text)
+        key = get_string_id(text)
+        if key in self._texts:
+            self.repeated.add(show(text))
+        if self.train and key in self.train._texts:
+            self.in_train.add(show(text))
+        self._texts.add(key)
+
+    def as_dict(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What was counted, for JSON."""
+        findings = [*self.reading.findings.values(), self.repeated, self.unread]
+        if self.train:
+            findings += [self.in_train, self.unseen]
+        return {
+            "is_whole": self.is_whole,
+            "n_docs": self.n_docs,
+            "n_tokens": self.n_tokens,
+            "n_ents": self.n_ents,
+            "n_distinct": self.n_distinct,
+            "n_unannotated": self.n_unannotated,
+            "n_missing": self.n_missing,
+            "labels": dict(self.labels.most_common()),
+            "findings": _findings_as_dicts(findings),
+            "components": {
+                name: _findings_as_dicts([*gold.findings, gold.incorrect])
+                for name, gold in self.gold.items()
+            },
+            "encoders": {name: encoder.as_dict() for name, encoder in self.encoders.items()},
+        }
+
+
+@dataclass
+class DataReport:
+    """A corpus, as a pipeline is trained on it.
+
+    Attributes
+    ----------
+    lang (str): The language.
+    pipeline (List[str]): The components.
+    readers (Dict[str, str]): By split, where the config says how to read it.
+    reader_names (Dict[str, str]): By split, the registered name of the reader there.
+    labels (Dict[str, Optional[List[str]]]): By component, the labels that it is given; None if it
+        takes those of the training data.
+    others (Dict[str, str]): Components that make vectors, and aren't ours: their architectures.
+    train, dev (SplitReport): The splits.
+    """
+
+    lang: str
+    pipeline: List[str]
+    readers: Dict[str, str]
+    reader_names: Dict[str, str]
+    labels: Dict[str, Optional[List[str]]]
+    others: Dict[str, str]
+    train: SplitReport
+    dev: SplitReport
+
+    @property
+    def splits(self) -> Dict[str, SplitReport]:
+        """RETURNS (Dict[str, SplitReport]): Both splits, by name."""
+        return {"train": self.train, "dev": self.dev}
+
+    @property
+    def rare_labels(self) -> Dict[str, int]:
+        """RETURNS (Dict[str, int]): Labels with few entities in the training data, and how many."""
+        return {label: n for label, n in self.train.labels.items() if n < FEW_EXAMPLES}
+
+    @property
+    def misspelled(self) -> Finding:
+        """RETURNS (Finding): Labels of both splits that may be others, misspelled."""
+        return find_misspelled(self.train.labels + self.dev.labels)
+
+    def as_dict(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): The report, for JSON."""
+        return {
+            "lang": self.lang,
+            "pipeline": self.pipeline,
+            "labels": self.labels,
+            "other_encoders": self.others,
+            "findings": _findings_as_dicts([self.misspelled]),
+            **{name: split.as_dict() for name, split in self.splits.items()},
+        }
+
+
+def _normalize(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _findings_as_dicts(findings: Iterable[Finding]) -> List[Dict[str, Any]]:
+    return [{"what": f.what, "n": f.n, "shown": f.shown} for f in findings if f.n]

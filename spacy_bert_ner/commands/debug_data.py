@@ -1,0 +1,181 @@
+"""A corpus as the pipeline of a config is trained on it: each split is read once, a document at a
+time."""
+
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+
+from spacy.language import Language
+from spacy.schemas import ConfigSchemaTraining
+from spacy.training import Example
+from spacy.util import (
+    SimpleFrozenDict,
+    registry,
+    resolve_dot_names,
+)
+from thinc.api import Model
+from tqdm import tqdm
+
+from ..errors import UserError
+from ..pipeline.bert_ner import BertNER
+from ..pipeline.listeners import check_upstream
+from ..pipeline.reading import find_encoders, make_reader
+from ..tagging.gold import get_sentence_setters, make_gold_report
+from ..training.corpus import Corpus
+from .checks import load_blank
+from .data_report import DataReport, EncoderReport, SplitReport
+
+# Factories that make vectors for others to listen to.
+ENCODER_FACTORIES = ("transformer", "curated_transformer", "tok2vec")
+
+# Training data that are streamed (max_epochs = -1) may have no end.
+STREAM_LIMIT = 10_000
+
+
+def debug_data(
+    config_path: Union[str, Path],
+    overrides: Dict[str, Any] = SimpleFrozenDict(),
+    *,
+    limit: Optional[int] = None,
+) -> DataReport:
+    """Read the training and the development data of a config as its pipeline does, and count.
+
+    config_path (Union[str, Path]): The config.
+    overrides (Dict[str, Any]): Settings that take the place of its own, such as "paths.train".
+    limit (Optional[int]): The most documents to read of a split; if None, all of them, but no more
+        than 10,000 of training data that are streamed (`max_epochs = -1`).
+    RETURNS (DataReport): The counts.
+    RAISES (ValueError): For a config that can't be trained. OSError: For files that aren't there.
+    """
+    nlp = load_blank(config_path, overrides)
+    components = {name: pipe for name, pipe in nlp.components if isinstance(pipe, BertNER)}
+    if not components:
+        raise UserError(
+            f"The pipeline {nlp.pipe_names} has no component 'bert_ner': make a config with "
+            "'python -m spacy bert-ner init-config', or use 'python -m spacy debug data', which "
+            "knows spaCy's own components."
+        )
+    for name, pipe in components.items():
+        check_upstream(nlp, name, pipe.model)
+    readers, names, corpora = _get_corpora(nlp)
+    models = _get_encoders(nlp)
+    for model in models.values():
+        model.initialize()
+    labels = {name: _get_labels(nlp, name, pipe) for name, pipe in components.items()}
+    read_by = {name: make_reader(pipe.model, nlp, name) for name, pipe in components.items()}
+    splits: Dict[str, SplitReport] = {}
+    for split, corpus in corpora.items():
+        train = splits.get("train")
+        gold = {}
+        for name, pipe in components.items():
+            known = labels[name]
+            if known is None and train:
+                known = [*pipe.labels, *train.labels] or None
+            gold[name] = make_gold_report(known, pipe.cfg, read_by[name])
+        encoders = {name: EncoderReport(model) for name, model in models.items()}
+        splits[split] = SplitReport(gold, encoders, train)
+        n_most = _get_limit(nlp, split) if limit is None else limit
+        _read(nlp, corpus, splits[split], n_most, split)
+    return DataReport(
+        lang=str(nlp.lang),
+        pipeline=nlp.pipe_names,
+        readers=readers,
+        reader_names=names,
+        labels=labels,
+        others=_get_others(nlp, models),
+        **splits,
+    )
+
+
+def _get_limit(nlp: Language, split: str) -> Optional[int]:
+    streams = nlp.config.interpolate()["training"]["max_epochs"] == -1
+    return STREAM_LIMIT if split == "train" and streams else None
+
+
+def _read(
+    nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[int], title: str
+) -> None:
+    """Count the examples of a corpus. An encoder sees the sentence marks of components before it,
+    as in training."""
+    setters = get_sentence_setters(nlp)
+    # What our reader finds is shown with the rest, not logged.
+    read = partial(corpus.read, report=split.reading) if isinstance(corpus, Corpus) else corpus
+    examples = iter(read(nlp))
+    some = islice(examples, limit)
+    for example in tqdm(some, title, unit=" documents", leave=False, disable=None):
+        doc = example.predicted.copy()
+        for name, pipe in nlp.components:
+            if name in split.encoders:
+                split.encoders[name].add(doc)
+            if pipe in setters:
+                doc = pipe(doc)
+        split.add(Example(doc, example.reference))
+    split.is_whole = next(examples, None) is None
+
+
+def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, str], Dict[str, Callable]]:
+    """The blocks of the readers in the config, their registered names, and the readers, by split.
+
+    RAISES (OSError): For a path that isn't there. ValueError: Without one.
+    """
+    config = nlp.config.interpolate()
+    training: Any = registry.resolve(config["training"], schema=ConfigSchemaTraining)
+    readers = {"train": training["train_corpus"], "dev": training["dev_corpus"]}
+    names = {}
+    for split, reader in readers.items():
+        _check_block(config, split, reader)
+        section, _, name = reader.partition(".")
+        block = config.get(section, {}).get(name, {})
+        names[split] = block.get("@readers", reader)
+        if "path" not in block:
+            continue
+        way_out = f"Set [{reader}] path, in most configs with --paths.{split} on the command line."
+        if block["path"] is None:
+            raise UserError(f"No path to the {split} data is given. {way_out}")
+        if not Path(block["path"]).exists():
+            raise FileNotFoundError(f"There is no file or folder {block['path']}. {way_out}")
+    corpora = resolve_dot_names(config, list(readers.values()))
+    return readers, names, dict(zip(readers, corpora))
+
+
+def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
+    """RAISES (ValueError): If the config has no block of that name, nor one that makes it."""
+    block = config
+    for key in reader.split("."):
+        if "@readers" in block:
+            return
+        if not isinstance(block.get(key), dict):
+            known = ", ".join(f"corpora.{name}" for name in config.get("corpora", {})) or "none"
+            raise UserError(
+                f"[training] {split}_corpus is {reader!r}, and the config has no such block. Those "
+                f"of [corpora]: {known}."
+            )
+        block = block[key]
+
+
+def _get_encoders(nlp: Language) -> Dict[str, Model]:
+    """The layers that make windows, by component: its own encoder, not one that it listens to."""
+    models = {}
+    for name, pipe in nlp.components:
+        model = getattr(pipe, "model", None)
+        for layer in find_encoders(model) if isinstance(model, Model) else ():
+            models[name] = layer
+    return models
+
+
+def _get_others(nlp: Language, models: Dict[str, Model]) -> Dict[str, str]:
+    return {
+        name: nlp.config["components"][name]["model"]["@architectures"]
+        for name in nlp.pipe_names
+        if nlp.get_pipe_meta(name).factory in ENCODER_FACTORIES and name not in models
+    }
+
+
+def _get_labels(nlp: Language, name: str, pipe: BertNER) -> Optional[List[str]]:
+    """The labels that a component will have in training; None for those of its training data."""
+    config = nlp.config.interpolate()
+    if name in config["training"]["frozen_components"]:
+        return list(pipe.labels)
+    given = registry.resolve(config["initialize"]["components"].get(name, {})).get("labels")
+    return None if given is None else sorted({*pipe.labels, *given})

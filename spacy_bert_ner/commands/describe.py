@@ -1,0 +1,271 @@
+"""What a pipeline or a checkpoint is made of."""
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Union
+
+import torch
+from spacy.language import Language
+
+from ..hf.checkpoint import read_checkpoint
+from ..hf.export import get_dropout, get_pooling
+from ..hf.labels import LabelError
+from ..model.encoder.huggingface import Encoder, find_pretrained, get_limit
+from ..model.encoder.pretrained import read_config
+from ..pipeline.bert_ner import BertNER
+from ..pipeline.encoders import find_encoder
+from ..pipeline.listeners import KINDS, find_upstream, get_listeners
+from ..pipeline.settings import CONFIGURED
+from .pipelines import load_pipeline
+
+
+def describe(source: Union[Language, str, Path]) -> Dict[str, Any]:
+    """Describe a pipeline, or a folder of Hugging Face's: its encoders and what reads them.
+
+    source (Union[Language, str, Path]): A pipeline, the name or path of one, or a checkpoint.
+    RETURNS (Dict[str, Any]): "source" and "kind", and, as far as they can be told, "encoders" and
+        "components", all of plain values.
+    RAISES (ValueError): For what can't be read. OSError: If there is nothing of that name.
+    """
+    if isinstance(source, Language):
+        return _describe_pipeline(source, "pipeline")
+    path = Path(find_pretrained(str(source)))
+    if (path / "config.json").exists() and not (path / "config.cfg").exists():
+        return _describe_checkpoint(str(source))
+    return _describe_pipeline(load_pipeline(str(source)), str(source))
+
+
+def _describe_pipeline(nlp: Language, source: str) -> Dict[str, Any]:
+    components = []
+    encoders = []
+    for name, pipe in nlp.pipeline:
+        model = getattr(pipe, "model", None)
+        if not hasattr(model, "walk"):
+            continue
+        found = _describe_encoder(name, pipe)
+        if found is not None:
+            encoders.append(found)
+        if nlp.get_pipe_meta(name).factory not in {kind.factory for kind in KINDS.values()}:
+            components.append(_describe_component(nlp, name, pipe))
+    return {
+        "source": source,
+        "kind": "spaCy pipeline",
+        "lang": nlp.lang,
+        "pipeline": nlp.pipe_names,
+        "encoders": encoders,
+        "components": components,
+    }
+
+
+def _describe_component(nlp: Language, name: str, pipe: Any) -> Dict[str, Any]:
+    """A component that isn't an encoder alone."""
+    info: Dict[str, Any] = {
+        "name": name,
+        "factory": nlp.get_pipe_meta(name).factory,
+        "reads": _find_reads(nlp, name, pipe.model),
+        "pooling": get_pooling(pipe.model),
+        "labels": list(getattr(pipe, "labels", ())),
+        "parameters": _count_thinc(pipe.model),
+    }
+    if isinstance(pipe, BertNER):
+        others = ("labels", CONFIGURED)
+        info.update({key: value for key, value in pipe.cfg.items() if key not in others})
+        info["tags"] = len(pipe.tag_set)
+        info["dropout"] = get_dropout(nlp, name)
+        info["layers"] = _describe_head(pipe.model)
+        info["parameters"] = sum(layer["parameters"] for layer in info["layers"])
+    return info
+
+
+def _find_reads(nlp: Language, name: str, model: Any) -> Optional[str]:
+    try:
+        return find_encoder(nlp, name, model).component
+    except ValueError:
+        for listener in get_listeners(model):
+            upstream = find_upstream(nlp, name, listener)
+            if upstream is not None:
+                return upstream
+    return None
+
+
+def _describe_head(model: Any) -> List[Dict[str, Any]]:
+    layers = []
+    beside = _count_thinc(model.get_ref("tok2vec"))
+    if beside:
+        layers.append({"layer": "Vectors beside the encoder's", "shapes": {}, "parameters": beside})
+    for ref in ("dense_norm", "output_layer"):
+        node = model.get_ref(ref) if model.has_ref(ref) else None
+        if node is None:
+            continue
+        shapes = {
+            name: list(node.get_param(name).shape)
+            for name in node.param_names
+            if node.has_param(name)
+        }
+        n_in = node.maybe_get_dim("nI")
+        n_out = n_in if ref == "dense_norm" else node.maybe_get_dim("nO")
+        layers.append(_layer("Linear", n_in, n_out, shapes))
+    return layers
+
+
+def _layer(kind: str, n_in: Any, n_out: Any, shapes: Dict[str, List[int]]) -> Dict[str, Any]:
+    sizes = [int(torch.Size(shape).numel()) for shape in shapes.values()]
+    n_in, n_out = ("?" if width is None else width for width in (n_in, n_out))
+    return {"layer": f"{kind}({n_in} -> {n_out})", "shapes": shapes, "parameters": sum(sizes)}
+
+
+def _describe_encoder(name: str, pipe: Any) -> Optional[Dict[str, Any]]:
+    """The encoder inside a component, None if there is none."""
+    for node in pipe.model.walk():
+        for shim in node.shims:
+            if not isinstance(getattr(shim, "_model", None), torch.nn.Module):
+                continue
+            info: Dict[str, Any] = {"component": name}
+            encoder = getattr(shim, "encoder", None)
+            if isinstance(encoder, Encoder):
+                settings = node.attrs["settings"]
+                info.update(
+                    _describe_transformer(encoder.model, encoder.tokenizer),
+                    limit=shim.limit,
+                    window=settings.window,
+                    stride=settings.stride,
+                    context=settings.context,
+                    batch_pieces=settings.batch_pieces,
+                )
+            else:
+                info.update(_describe_other(shim))
+            mixed = "mixed" if getattr(shim, "_mixed_precision", False) else "fp32"
+            info["precision"] = getattr(shim, "precision", mixed)
+            return info
+    return None
+
+
+def _describe_other(shim: Any) -> Dict[str, Any]:
+    """An encoder of spacy-transformers' or spacy-curated-transformers' own kinds."""
+    hf_model = getattr(shim, "_hfmodel", None)  # of spacy-transformers
+    tokenizer = getattr(hf_model, "tokenizer", None)
+    if hf_model is not None and tokenizer is not None:
+        model = hf_model.transformer
+        info = _describe_transformer(model, tokenizer)
+        return {**info, "limit": get_limit(Encoder(model, tokenizer))}
+    return {"class": type(shim._model).__name__, "parameters": _count(shim._model)}
+
+
+def _describe_transformer(model: Any, tokenizer: Any) -> Dict[str, Any]:
+    config = model.config
+    return {
+        "family": config.model_type,
+        "class": type(model).__name__,
+        "parameters": _count(model),
+        "layers": getattr(config, "num_hidden_layers", None),
+        "width": config.hidden_size,
+        "tokenizer": _get_kind(tokenizer),
+        "vocabulary": len(tokenizer),
+        "dropout": _get_rates(config),
+    }
+
+
+def _get_kind(tokenizer: Any) -> str:
+    if not tokenizer.is_fast:
+        return f"slow ({type(tokenizer).__name__})"
+    kind = type(tokenizer.backend_tokenizer.model).__name__
+    pre_tokenizer = str(tokenizer.backend_tokenizer.pre_tokenizer)
+    return f"byte-level {kind}" if "ByteLevel" in pre_tokenizer else kind
+
+
+def _get_rates(config: Any) -> Dict[str, float]:
+    return {
+        key: float(value)
+        for key, value in sorted(config.to_dict().items())
+        if ("dropout" in key or "pdrop" in key) and isinstance(value, (int, float))
+    }
+
+
+def _count(model: torch.nn.Module) -> int:
+    return sum(param.numel() for param in model.parameters())
+
+
+def _count_thinc(model: Any) -> int:
+    """Parameters of thinc's layers, without those of encoders."""
+    return sum(
+        int(node.get_param(name).size)
+        for node in model.walk()
+        for name in node.param_names
+        if node.has_param(name)
+    )
+
+
+def _describe_checkpoint(source: str) -> Dict[str, Any]:
+    info: Dict[str, Any] = {"source": source, "kind": "Hugging Face checkpoint"}
+    try:
+        checkpoint = read_checkpoint(source)
+    except LabelError as error:
+        # No classifier, or one whose labels tell nothing: all else can be told.
+        checkpoint = read_checkpoint(source, labels=_stand_ins(source))
+        info["note"] = str(error)
+    encoder = checkpoint.encoder
+    info["encoders"] = [
+        {
+            **_describe_transformer(encoder.model, encoder.tokenizer),
+            "limit": get_limit(encoder),
+            "precision": "fp32",
+        }
+    ]
+    if "note" in info and not checkpoint.params:
+        return {**info, "components": []}
+    shapes = {name: list(value.shape) for name, value in checkpoint.params.items()}
+    rows = checkpoint.params[checkpoint.head.rows[0]]
+    head: Dict[str, Any] = {
+        "name": "classifier",
+        "factory": checkpoint.head.architecture,
+        "dropout": checkpoint.head_settings["dropout"],
+        "layers": [_layer("Linear", rows.shape[1], rows.shape[0], shapes)],
+    }
+    if "note" not in info:
+        head.update(labels=checkpoint.labels, scheme=checkpoint.scheme, tags=rows.shape[0])
+    return {**info, "components": [head]}
+
+
+def _stand_ins(source: str) -> Any:
+    """Labels under which a checkpoint can be read whose own tell nothing."""
+    config = read_config(find_pretrained(source))
+    classes = config.architectures or []
+    if any(name.endswith("ForTokenClassification") for name in classes):
+        n_labels = config.num_labels
+        return {str(i): f"I-{i}" if i else "O" for i in range(n_labels)}
+    return ["ENTITY"]
+
+
+def format_description(info: Dict[str, Any]) -> str:
+    """RETURNS (str): A description, for people."""
+    lines = [f"{info['kind']}: {info['source']}"]
+    if "pipeline" in info:
+        lines.append(f"  language {info['lang']}, components {', '.join(info['pipeline'])}")
+    for part, title in (("encoders", "Encoder"), ("components", "Component")):
+        for entry in info[part]:
+            lines.append("")
+            name = entry.get("component") or entry.get("name")
+            lines.append(f"{title} {name}" if name else title)
+            lines += _format_entry(entry)
+    if "note" in info:
+        lines += ["", info["note"]]
+    return "\n".join(lines)
+
+
+def _format_entry(entry: Dict[str, Any]) -> List[str]:
+    lines = []
+    for key, value in entry.items():
+        if key in ("component", "name") or value is None:
+            continue
+        if key == "layers" and isinstance(value, list):
+            for layer in value:
+                shapes = ", ".join(f"{name} {shape}" for name, shape in layer["shapes"].items())
+                count = f"{layer['parameters']:,} parameters" if layer["parameters"] else "empty"
+                lines.append(f"  {layer['layer']}: {count}" + (f" ({shapes})" if shapes else ""))
+        elif isinstance(value, dict):
+            lines += [f"  {name}: {rate}" for name, rate in value.items()]
+        elif isinstance(value, list):
+            lines.append(f"  {key}: {', '.join(map(str, value)) or '-'}")
+        else:
+            shown = f"{value:,}" if key in ("parameters", "vocabulary") else value
+            lines.append(f"  {key.replace('_', ' ')}: {shown}")
+    return lines

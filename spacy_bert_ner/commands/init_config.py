@@ -1,0 +1,245 @@
+"""A config to start from: a template that ships with the package, set for a language, an encoder,
+a machine, and the data to train on."""
+
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+import spacy
+import srsly
+from spacy.util import load_config_from_str
+from thinc.api import Config
+from tqdm import tqdm
+
+from ..errors import UserError, warn
+from ..formats import read_docs
+from ..pipeline.lang import check_lang
+
+TEMPLATES = Path(__file__).parent.parent / "configs"
+# Learning rates for encoders up to a width, the last for all that are wider. Small ones have
+# 256 or 384, BERT-base and its like 768, large ones 1024.
+LEARN_RATES = {767: 0.0002, 1023: 0.00005}
+LARGE_LEARN_RATE = 0.00002
+UNKNOWN_LEARN_RATE = 0.00005
+# What a GPU does at once: more wordpieces.
+GPU_SETTINGS = {"batch_pieces": 16384}
+# Words in a step of training, about: those of 32 tweets.
+BATCH_WORDS, BATCH_DOCS = 600, 32
+ENCODERS = ("spacy-bert-ner.TransformerModel.v1", "spacy-bert-ner.Tok2VecTransformer.v1")
+
+
+class Passes(NamedTuple):
+    """How often to go over the data.
+
+    least (int): Passes over much of it.
+    most (int): Passes over little.
+    few_steps (int): How many steps are few, so that there are more than the least passes.
+    """
+
+    least: int
+    most: int
+    few_steps: int
+
+
+# Of encoders, which are fine-tuned, and of token vectors that are trained from nothing.
+FINE_TUNING = Passes(4, 20, 300)
+FROM_NOTHING = Passes(10, 100, 1000)
+
+
+def init_config(
+    *,
+    lang: str = "en",
+    encoder: Optional[str] = None,
+    gpu: bool = False,
+    recipe: str = "bert_ner",
+    train: Optional[Path] = None,
+    dev: Optional[Path] = None,
+    name: str = "config.cfg",
+) -> str:
+    """Make a config that `spacy train` runs as it is. If the width of the encoder can't be found
+    out, that is logged, and the learning rate is that of BERT-base.
+
+    lang (str): Code of the language.
+    encoder (Optional[str]): A folder, an installed Python package that holds an encoder, or a name
+        on the Hugging Face hub; None for that of the template. For a recipe without a transformer,
+        the registered name of a token-to-vector architecture.
+    gpu (bool): Whether to train on a GPU.
+    recipe (str): Name of a template.
+    train (Optional[Path]): A file of training data in any of the formats. It is read once, for the
+        number of steps and the size of a batch.
+    dev (Optional[Path]): A file of development data.
+    name (str): The file's name, for its head to show.
+    RETURNS (str): The config, with the comments of the template.
+    RAISES (ValueError): For a language, a recipe, an encoder or an architecture that doesn't exist,
+        and for data that can't be read.
+    """
+    text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
+    text = _set(text, "nlp", "lang", check_lang(lang))
+    if encoder is not None:
+        text = _set(text, "vars", "encoder", encoder)
+    config = load_config_from_str(text)
+    blocks = [path for path, block in _walk(config) if block.get("@architectures") in ENCODERS]
+    if encoder is not None and not blocks:
+        _check_architecture(config, recipe, encoder)
+    schedule = config["training"]["optimizer"].get("learn_rate")
+    if encoder is not None and blocks and isinstance(schedule, dict):
+        rate = get_learn_rate(encoder)
+        text = _set(text, "training.optimizer.learn_rate", "initial_rate", rate)
+    for path in blocks if gpu else ():
+        for key, value in GPU_SETTINGS.items():
+            text = _set(text, path, key, value)
+    for key, data in (("train", train), ("dev", dev)):
+        if data is not None:
+            text = _set(text, "paths", key, str(data))
+    if train is not None:
+        plan = plan_training(train, lang, FINE_TUNING if blocks else FROM_NOTHING)
+        text = _set(text, "training.batcher", "size", plan.batch_size)
+        text = _set(text, "training", "max_steps", plan.max_steps)
+        text = _set(text, "training", "eval_frequency", plan.eval_frequency)
+        if isinstance(schedule, dict):
+            text = _set(text, "training.optimizer.learn_rate", "warmup_steps", plan.warmup_steps)
+    return text
+
+
+def _check_architecture(config: Config, recipe: str, name: str) -> None:
+    """RAISES (ValueError): For what can't be the architecture of a recipe without a transformer."""
+    way_out = "Leave the encoder out, or use another recipe."
+    if not spacy.registry.has("architectures", name):
+        raise UserError(
+            f"The recipe '{recipe}' has no transformer, and '{name}' is no registered name of a "
+            f"token-to-vector architecture. {way_out}"
+        )
+    block = config.interpolate()["components"]["bert_ner"]["model"]
+    try:
+        spacy.registry.resolve({"model": block})
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"'{name}' can't be the encoder of the recipe '{recipe}', as it doesn't take the "
+            f"settings there: {reason}. {way_out}"
+        ) from error
+
+
+class Plan(NamedTuple):
+    """How long to train on a corpus.
+
+    batch_size (int): Documents in a step.
+    max_steps, warmup_steps (int): Steps in all, and those in which the learning rate rises.
+    eval_frequency (int): Steps between evaluations.
+    """
+
+    batch_size: int
+    max_steps: int
+    warmup_steps: int
+    eval_frequency: int
+
+
+def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
+    """Plan steps of about as many words as the recipe has that is known to work, and as many of
+    them as training takes. Data without entities are logged.
+
+    path (Path): A file in any of the formats.
+    lang (str): Code of the language, whose tokenizer reads texts without tokens.
+    passes (Passes): How often to go over the data.
+    RETURNS (Plan): The numbers.
+    RAISES (ValueError): For a file that can't be read, or has no words.
+    """
+    nlp = spacy.blank(lang)
+    nlp.max_length = sys.maxsize  # the limit is for parsers
+    n_docs = n_words = n_ents = 0
+    docs = read_docs(path, nlp)
+    for doc in tqdm(docs, path.name, unit=" documents", leave=False, disable=None):
+        n_docs += len(doc) > 0
+        n_words += len(doc)
+        n_ents += len(doc.ents)
+    if not n_words:
+        raise UserError(f"There is nothing to train on in {path}: it has no words.")
+    if not n_ents:
+        warn(f"{path} has no entities: there is nothing to learn. Name labeled data.")
+    batch_size = min(max(1, round(BATCH_WORDS * n_docs / n_words)), BATCH_DOCS)
+    epoch = math.ceil(n_docs / batch_size)
+    max_steps = epoch * min(max(passes.least, math.ceil(passes.few_steps / epoch)), passes.most)
+    return Plan(batch_size, max_steps, math.ceil(max_steps / 10), math.ceil(max_steps / 8))
+
+
+def get_recipes() -> List[str]:
+    """RETURNS (List[str]): The names of the templates."""
+    return sorted(path.stem for path in TEMPLATES.glob("*.cfg"))
+
+
+def get_template(recipe: str) -> str:
+    """RETURNS (str): The template of that name.
+    RAISES (ValueError): If there is none.
+    """
+    if recipe not in get_recipes():
+        raise UserError(f"There is no recipe '{recipe}': use one of {', '.join(get_recipes())}.")
+    return (TEMPLATES / f"{recipe}.cfg").read_text(encoding="utf-8")
+
+
+def get_learn_rate(encoder: str) -> float:
+    """RETURNS (float): The learning rate to begin with, by the width of the encoder. If it can't
+    be found, that of BERT-base, which is logged."""
+    width = _find_width(encoder)
+    if width is None:
+        return UNKNOWN_LEARN_RATE
+    return next((rate for most, rate in LEARN_RATES.items() if width <= most), LARGE_LEARN_RATE)
+
+
+def _find_width(encoder: str) -> Optional[int]:
+    """The width that the encoder's config.json states. None, which is logged, without one.
+
+    RAISES (ValueError): If there is no such encoder, or none that transformers knows.
+    """
+    from ..model.encoder.huggingface import find_pretrained
+    from ..model.encoder.lookup import check_pretrained
+    from ..model.encoder.pretrained import read_config
+
+    source = find_pretrained(encoder)
+    check_pretrained(encoder, source)
+    try:
+        config = read_config(source)
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"Can't read the config of the encoder '{encoder}': {reason}") from error
+    width = getattr(config, "hidden_size", None)
+    if width is None:
+        rates = UNKNOWN_LEARN_RATE, LEARN_RATES[767], LARGE_LEARN_RATE
+        default, small, large = map(_dump, rates)
+        warn(
+            f"The config of the encoder '{encoder}' doesn't state its width, so the learning rate "
+            f"is that of BERT-base, {default}. Set initial_rate in "
+            f"[training.optimizer.learn_rate] to {small} for a small encoder, to {large} for a "
+            "large one."
+        )
+    return width
+
+
+def _set(text: str, section: str, key: str, value: Any) -> str:
+    """Set a value of a config and leave everything else as it is."""
+    line = f"{key} = {_dump(value)}"
+    head = rf"^\[{re.escape(section)}\]\n(?:(?!\[).*\n)*?"
+    pattern = re.compile(rf"({head}){re.escape(key)} = .*$", re.MULTILINE)
+    text, n = pattern.subn(lambda match: match[1] + line, text)
+    if n != 1:
+        raise UserError(
+            f"The template should have one line '{key} = …' in [{section}], and has {n}: install "
+            "the package again."
+        )
+    return text
+
+
+def _dump(value: Any) -> str:
+    """As JSON, but for floats, which it would write as 5e-05."""
+    return f"{value:f}".rstrip("0") if isinstance(value, float) else srsly.json_dumps(value)
+
+
+def _walk(config: Dict[str, Any], path: str = "") -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """YIELDS (Tuple[str, Dict[str, Any]]): The blocks of a config, and their names."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield f"{path}{key}", value
+            yield from _walk(value, f"{path}{key}.")

@@ -1,0 +1,1 @@
+"""Models: heads and the encoder."""

@@ -1,0 +1,1 @@
+"""The encoder: texts to vectors of their wordpieces. The one room that needs torch."""

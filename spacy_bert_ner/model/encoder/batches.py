@@ -1,0 +1,51 @@
+"""Micro-batches of windows of like length."""
+
+from dataclasses import dataclass
+from typing import Iterator, List, Tuple
+
+import numpy
+
+from ...types import Ints1d, Ints2d
+from .windows import Windows
+
+
+@dataclass
+class Batch:
+    """Windows that go through the encoder together.
+
+    Attributes
+    ----------
+    ids (Ints2d): Vocabulary ids, padded with the padding id, int64, (n_windows, longest).
+    lengths (Ints1d): Length of each window, int64, (n_windows,).
+    places (List[Tuple[int, int]]): Document and first row of each window.
+    """
+
+    ids: Ints2d
+    lengths: Ints1d
+    places: List[Tuple[int, int]]
+
+    @property
+    def mask(self) -> Ints2d:
+        """RETURNS (Ints2d): 1 for wordpieces, 0 for padding, int64, (n_windows, longest)."""
+        return (numpy.arange(self.ids.shape[1]) < self.lengths[:, None]).astype("int64")
+
+
+def get_batches(docs: List[Windows], *, batch_pieces: int, pad_id: int) -> Iterator[Batch]:
+    """Sort the windows of all documents by length and yield them, longest first, in batches of
+    at most `batch_pieces` wordpieces, padding included, and at least one window."""
+    if not docs:
+        return
+    lengths = numpy.concatenate([windows.lengths for windows in docs])
+    rows = numpy.concatenate([windows.starts[:-1] for windows in docs])
+    owners = numpy.repeat(numpy.arange(len(docs)), [len(windows.lengths) for windows in docs])
+    order = numpy.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        longest = int(lengths[order[start]])
+        chosen = order[start : start + max(1, batch_pieces // longest)]
+        start += len(chosen)
+        ids = numpy.full((len(chosen), longest), pad_id, dtype="int64")
+        places = list(zip(owners[chosen].tolist(), rows[chosen].tolist()))
+        for row, length, (doc, first) in zip(ids, lengths[chosen].tolist(), places):
+            row[:length] = docs[doc].ids[first : first + length]
+        yield Batch(ids=ids, lengths=lengths[chosen], places=places)

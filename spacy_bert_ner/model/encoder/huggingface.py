@@ -1,0 +1,336 @@
+"""Hugging Face models and tokenizers: found by name, read from and written to bytes, measured."""
+
+import importlib.util
+from dataclasses import dataclass
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Any, Dict, Iterator, Optional, Set, Tuple
+
+import safetensors.torch
+import srsly
+import torch
+from huggingface_hub.errors import HFValidationError
+from transformers import MODEL_MAPPING
+
+from ...damage import CHECKSUMS, DamagedPipelineError, check_checksums, get_checksums, reading
+from ...errors import UserError
+from .lookup import check_pretrained
+from .pretrained import (
+    make_config,
+    make_model,
+    read_config,
+    read_model,
+    read_tokenizer,
+    tokenizer_from_files,
+    tokenizer_to_files,
+)
+
+# For an encoder that states no length at all: what most are pre-trained with.
+DEFAULT_LIMIT = 512
+WAY_OUT = (
+    "Set another one with [components.transformer.model] name, or with --vars.encoder on the "
+    "command line."
+)
+# Of an encoder that is saved.
+PARTS = ("config", "tokenizer", "weights")
+
+
+@dataclass
+class Encoder:
+    """A pre-trained encoder without a head (PreTrainedModel) and its tokenizer
+    (PreTrainedTokenizerFast)."""
+
+    model: Any
+    tokenizer: Any
+
+
+def find_pretrained(name: str) -> str:
+    """Resolve the name of an encoder: a folder, an installed Python package that holds one (in
+    itself or in its folder `model`), or else a name on the Hugging Face hub.
+
+    RETURNS (str): A path, or the name itself.
+    """
+    if not Path(name).exists() and name.isidentifier():
+        spec = importlib.util.find_spec(name)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            for path in (Path(folder), Path(folder) / "model"):
+                if (path / "config.json").exists():
+                    return str(path)
+    return name
+
+
+def load_pretrained(
+    name: str, tokenizer_config: Dict[str, Any], transformer_config: Dict[str, Any]
+) -> Encoder:
+    """Load an encoder by name, in float32.
+
+    name (str): A folder, an installed package, or a hub name, see `find_pretrained`.
+    tokenizer_config (Dict[str, Any]): Arguments for AutoTokenizer. Tokens that it adds get vectors,
+        which have to be trained.
+    transformer_config (Dict[str, Any]): Arguments for AutoConfig.
+    RAISES (ValueError): If there is no such encoder, if its config has no such settings, and for
+        a tokenizer of another model.
+    """
+    source = find_pretrained(name)
+    check_pretrained(name, source, WAY_OUT)
+    try:
+        config, unknown = read_config(source, return_unused_kwargs=True, **transformer_config)
+        tokenizer = read_tokenizer(source, **tokenizer_config)
+        config.torch_dtype = torch.float32
+        model = read_model(source, config=config)
+    except (OSError, HFValidationError) as error:
+        raise UserError(
+            f"Can't load the encoder '{name}': {str(error).strip().splitlines()[0]} {WAY_OUT}"
+        ) from error
+    if unknown:
+        raise UserError(
+            f"{type(config).__name__} of the encoder '{name}' has no settings {sorted(unknown)}: "
+            "fix transformer_config in [components.transformer.model]."
+        )
+    if tokenizer.is_fast:
+        _add_rows(model, tokenizer, set(_strings(tokenizer_config)))
+        check_vocabulary(name, model, tokenizer)
+        # As it will come back from a saved pipeline: what Hugging Face saves depends on the files
+        # that a tokenizer was made from.
+        tokenizer = tokenizer_from_files(tokenizer_to_files(tokenizer))
+    return Encoder(model, tokenizer)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in the settings of a tokenizer, the tokens among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _add_rows(model: Any, tokenizer: Any, added: Set[str]) -> None:
+    """Give tokens that the settings add to a vocabulary a vector each: at random, with the mean and
+    the covariance of the others."""
+    n_rows = get_rows(model)
+    vocab = tokenizer.get_vocab()
+    new = {token for token, id_ in vocab.items() if n_rows is not None and id_ >= n_rows}
+    if new and new <= added:
+        model.resize_token_embeddings(max(vocab.values()) + 1)
+
+
+def get_rows(model: Any) -> Optional[int]:
+    """RETURNS (Optional[int]): How many wordpieces an encoder has vectors for, None if it can't
+    be told."""
+    return getattr(model.get_input_embeddings(), "num_embeddings", None)
+
+
+def check_vocabulary(name: str, model: Any, tokenizer: Any) -> None:
+    """RAISES (ValueError): For a tokenizer with more wordpieces than the encoder has vectors for.
+
+    name (str): Of both.
+    """
+    n_rows = get_rows(model)
+    n_pieces = max(tokenizer.get_vocab().values()) + 1
+    if n_rows is not None and n_pieces > n_rows:
+        raise UserError(
+            f"The tokenizer of '{name}' has {n_pieces} wordpieces, and the encoder has vectors for "
+            f"{n_rows}: it is that of another model."
+        )
+
+
+def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): Config as a dict, tokenizer files and safetensors as bytes, and
+    checksums of all three."""
+    config = encoder.model.config.to_diff_dict()
+    config.pop("_name_or_path", None)
+    data: Dict[str, Any] = {
+        "config": srsly.json_dumps(config, sort_keys=True),
+        "tokenizer": tokenizer_to_files(encoder.tokenizer),
+        "weights": safetensors.torch.save(_distinct_weights(encoder.model)),
+    }
+    return {**data, CHECKSUMS: get_checksums(_as_bytes(data))}
+
+
+def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any]) -> Encoder:
+    """Build an encoder from what `encoder_to_bytes` gave. Asks no hub, and runs no code.
+
+    transformer_config (Dict[str, Any]): The settings of the architecture. They hold against those
+        saved, as dropout may change; `attn_implementation` isn't saved.
+    RAISES (DamagedPipelineError): For a part that can't be read, is another than was saved, or
+        doesn't fit the others.
+    """
+    places = {part: get_place(part) for part in PARTS}
+    with reading(get_place("parts")):
+        parts = _as_bytes(data)
+        check_checksums(data.get(CHECKSUMS), parts, places)
+    with reading(places["config"]):
+        config = make_config(srsly.json_loads(data["config"]))
+        saved = config.to_dict()
+        config.update({key: value for key, value in transformer_config.items() if key in saved})
+    with reading(places["tokenizer"]):
+        tokenizer = tokenizer_from_files(data["tokenizer"])
+        if not tokenizer.is_fast:
+            raise TypeError(f"{type(tokenizer).__name__} isn't a fast tokenizer")
+    with reading(places["weights"]):
+        weights = safetensors.torch.load(data["weights"])
+    settings = {"attn_implementation": transformer_config.get("attn_implementation")}
+    with reading(places["config"]):
+        if not any(name.startswith("pooler.") for name in weights) and _pools(config):
+            settings["add_pooling_layer"] = False  # as the classes for token classification do
+        model = make_model(config, **settings)
+    try:
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # of tensors that have another shape
+        raise DamagedPipelineError(_misfit(model, str(error))) from error
+    lost = set(missing) & set(_distinct_weights(model))
+    if lost or unexpected:
+        details = f"missing {sorted(lost)}, unexpected {sorted(unexpected)}"
+        raise DamagedPipelineError(_misfit(model, details))
+    return Encoder(model, tokenizer)
+
+
+def get_place(part: str) -> str:
+    """RETURNS (str): What to call a part of a saved encoder."""
+    return f"the {part} of the encoder in the file 'model' of its component"
+
+
+def _as_bytes(data: Dict[str, Any]) -> Dict[str, bytes]:
+    """The parts of an encoder, for checksums."""
+    files = data["tokenizer"]
+    return {
+        "config": data["config"].encode("utf-8"),
+        "tokenizer": b"".join(name.encode("utf-8") + files[name] for name in sorted(files)),
+        "weights": data["weights"],
+    }
+
+
+def _misfit(model: Any, details: str) -> str:
+    return (
+        f"The saved weights don't fit {type(model).__name__}. Load the pipeline with the version "
+        f"of transformers and the transformer_config that it was saved with. ({details})"
+    )
+
+
+def get_limit(encoder: Encoder) -> int:
+    """The most wordpieces that the encoder can read at once, special tokens included: what the
+    tokenizer states, what the config states, and the rows of learned position embeddings, less
+    those that RoBERTa and its kin never use (positions begin after the padding id)."""
+    limits = [encoder.tokenizer.model_max_length, _stated_positions(encoder.model.config)]
+    for name, module in encoder.model.named_modules():
+        if name.rsplit(".", 1)[-1] == "position_embeddings" and hasattr(module, "num_embeddings"):
+            offset = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(module.num_embeddings - offset)
+    # Unknown lengths are given as -1 or as very large numbers.
+    limits = [limit for limit in limits if 0 < limit < 10**9]
+    return int(min(limits, default=DEFAULT_LIMIT))
+
+
+def freeze(model: Any, n_layers: int) -> None:
+    """Exclude the embeddings and the first n blocks of an encoder from training.
+
+    RAISES (ValueError): If the encoder has fewer blocks, or shares them.
+    """
+    path, blocks = _find_blocks(model, f"freeze {n_layers} layers", "freeze_layers = null")
+    if not 0 <= n_layers <= len(blocks):
+        raise UserError(
+            f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {len(blocks)}. "
+            f"Set freeze_layers to null (train all), or to 0 (embeddings) up to {len(blocks)}."
+        )
+    for name, child in model.named_children():
+        if name == path.split(".")[0]:
+            break
+        child.requires_grad_(False)
+    parent = model.get_submodule(path.rpartition(".")[0])
+    siblings = [child for child in parent.children() if child is not blocks]
+    # Relative positions, which all blocks read (DeBERTa, MPNet), and their normalisation.
+    if parent is not model and any(isinstance(child, torch.nn.Embedding) for child in siblings):
+        for child in siblings:
+            child.requires_grad_(False)
+    for block in blocks[:n_layers]:
+        block.requires_grad_(False)
+
+
+def add_noise(model: Any, size: float) -> None:
+    """Have the embeddings of wordpieces changed at random in training: by uniform noise whose norm
+    is about `size` / 3 ** 0.5 for a sequence (NEFTune, Jain et al. 2023)."""
+    # A function of the module, since pipelines are pickled.
+    model.get_input_embeddings().register_forward_hook(partial(_disturb, size=size))
+
+
+def _disturb(module: Any, inputs: Any, X: torch.Tensor, *, size: float) -> torch.Tensor:
+    if not module.training:
+        return X
+    n_pieces, width = X.shape[-2:]
+    return X + torch.empty_like(X).uniform_(-1.0, 1.0) * size / (n_pieces * width) ** 0.5
+
+
+def check_mixed_layers(model: Any, n_layers: int) -> None:
+    """RAISES (ValueError): If the encoder has fewer outputs than are to be averaged."""
+    n_blocks, name = model.config.num_hidden_layers, type(model).__name__
+    if n_layers > n_blocks:
+        raise UserError(
+            f"Can't mix the last {n_layers} layers of {name}, which has {n_blocks}. Set "
+            f"mixed_layers to 1 (the last alone), or up to {n_blocks}."
+        )
+
+
+def get_depths(model: Any) -> Dict[str, int]:
+    """How many blocks of an encoder are above each of its weights: none for the last block and
+    what follows it, all for the embeddings.
+
+    RETURNS (Dict[str, int]): By name.
+    RAISES (ValueError): If the encoder shares its blocks.
+    """
+    path, blocks = _find_blocks(model, "decay the rates of the layers", "layer_decay = 1.0")
+    embeddings = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Embedding)
+    }
+    depths = {}
+    depth = len(blocks)
+    for name, _ in model.named_parameters():
+        if name.startswith(f"{path}."):
+            depth = len(blocks) - 1 - int(name[len(path) + 1 :].split(".")[0])
+            depths[name] = depth
+        else:  # embeddings of relative positions may be behind the blocks
+            depths[name] = len(blocks) if name in embeddings else depth
+    return depths
+
+
+def _find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.ModuleList]:
+    """The blocks of an encoder, and where they are.
+
+    RAISES (ValueError): If there is no list of them, since they are shared.
+    """
+    n_blocks = model.config.num_hidden_layers
+    for path, module in model.named_modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks:
+            return path, module
+    raise UserError(
+        f"Can't {what} of {type(model).__name__}: it has no list of {n_blocks} blocks. Set "
+        f"{way_out}."
+    )
+
+
+def _pools(config: Any) -> bool:
+    """Whether the encoder of a config has a layer over the first piece that can be left out."""
+    found = MODEL_MAPPING[type(config)]
+    model_class: Any = found[0] if isinstance(found, tuple) else found
+    return "add_pooling_layer" in signature(model_class.__init__).parameters
+
+
+def _stated_positions(config: Any) -> int:
+    return getattr(config, "max_position_embeddings", None) or -1
+
+
+def _distinct_weights(model: Any) -> Dict[str, torch.Tensor]:
+    """The state without the second names of tied weights, which safetensors doesn't take."""
+    seen = set()
+    weights = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() not in seen or tensor.numel() == 0:
+            seen.add(tensor.data_ptr())
+            weights[name] = tensor.contiguous()
+    return weights

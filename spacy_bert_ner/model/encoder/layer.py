@@ -1,0 +1,248 @@
+"""The encoder as a thinc layer: documents in, packed wordpiece vectors and alignments out."""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional, Tuple, cast
+
+import numpy
+import srsly
+import torch
+from spacy.errors import Errors
+from spacy.tokens import Doc
+from spacy.util import logger
+from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
+from spacy_transformers.layers._util import replace_listener
+from thinc.api import Model, torch2xp
+from transformers.utils import ModelOutput
+
+from ...damage import WAY_OUT, DamagedPipelineError, reading
+from ...errors import UserError
+from ...types import Bools1d
+from .batches import Batch, get_batches
+from .huggingface import load_pretrained
+from .shim import EncoderShim
+from .windows import Windows, get_pieces, get_windows
+
+# In training, the activations of this many wordpieces are kept for backward; what exceeds them
+# in one call is recomputed. With 6 layers of 384, one takes 0.2 MB in windows of 32 wordpieces
+# and 0.6 MB in windows of 512, where attention weighs more.
+KEPT_PIECES = 1536
+
+# Where `batch_pieces` is null. A CPU is as busy with fewer wordpieces, and pads less.
+DEFAULT_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}
+
+InT = List[Doc]
+OutT = FullTransformerBatch
+
+
+@dataclass
+class EncoderData(TransformerData):
+    """The output for a document, as other listeners want it, and what `align` can't say, since it
+    has a row for every token.
+
+    has_pieces (Bools1d): Whether a token has wordpieces of its own, bool, (n_tokens,). The others
+        have the row of a neighbour.
+    """
+
+    has_pieces: Bools1d
+
+
+@dataclass
+class EncoderSettings:
+    """Settings that a saved pipeline takes from its config.cfg, see `TransformerModel.v1`.
+    (Thinc would save plain values in `attrs` with the weights, and let those win.)"""
+
+    name: str
+    tokenizer_config: Dict[str, Any]
+    transformer_config: Dict[str, Any]
+    window: int
+    stride: int
+    context: int
+    context_dropout: float
+    batch_pieces: Optional[int]
+
+
+class EncoderLayer(Model[InT, OutT]):
+    """A layer of nothing but its shim, which is all that it reads from a file."""
+
+    def from_dict(self, msg: Dict) -> "EncoderLayer":
+        with reading("the file 'model' of a transformer component"):
+            ((shim_bytes,),) = msg["shims"]
+        shim: EncoderShim = self.shims[0]  # type: ignore[assignment]
+        shim.from_bytes(shim_bytes)
+        if shim.encoder is not None:
+            self.set_dim("nO", shim.encoder.model.config.hidden_size, force=True)
+        return self
+
+    @property
+    def _init_tokenizer_config(self) -> Dict[str, Any]:
+        # Where the file can't be opened, spacy-transformers takes it for a folder of its first
+        # version, and asks for this.
+        raise DamagedPipelineError(
+            "Can't read the file 'model' of a transformer component: it is a folder, or nobody is "
+            f"allowed to read it. {WAY_OUT}"
+        )
+
+    def from_bytes(self, bytes_data: bytes) -> "EncoderLayer":
+        with reading("the file 'model' of a transformer component"):
+            msg = srsly.msgpack_loads(bytes_data)
+        return self.from_dict(msg)
+
+
+def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
+    """Encode documents of any length, in windows of whole sentences.
+
+    settings (EncoderSettings): Settings.
+    shim (EncoderShim): Holds the encoder, once the layer is initialized or read from bytes.
+    """
+    return EncoderLayer(
+        "transformer",
+        forward,
+        init=init,
+        dims={"nO": None},
+        shims=[shim],
+        attrs={
+            "settings": settings,
+            "replace_listener": replace_listener,
+            "replace_listener_cfg": replace_listener_cfg,
+        },
+    )
+
+
+def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
+    start_time = time.perf_counter()
+    shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
+    settings: EncoderSettings = model.attrs["settings"]
+    if shim.encoder is None:
+        raise UserError(Errors.E109.format(name=model.name))
+    validate_window(settings, shim)  # a loaded pipeline may have been given another
+    filled = [doc for doc in docs if len(doc)]
+    cut = [
+        get_windows(
+            shim.pieces,
+            pieces,
+            window=settings.window,
+            stride=settings.stride,
+            limit=shim.limit,
+            context=settings.context,
+            context_dropout=settings.context_dropout if is_train else 0.0,
+        )
+        for pieces in get_pieces(shim.pieces, filled)
+    ]
+    width = model.get_dim("nO")
+    vectors = [torch.empty(len(windows.ids), width, device=shim.device) for windows in cut]
+    backprops: List[Tuple[Batch, Callable]] = []
+    n_pieces = 0  # padding included
+    batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(shim.device.type, 1024)
+    # A GPU needs room for a whole micro-batch in any case.
+    kept = KEPT_PIECES if shim.device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
+    batches = get_batches(cut, batch_pieces=batch_pieces, pad_id=shim.pad_id)
+    # In training the shortest first: activations grow with length, and the first are kept.
+    for batch in reversed(list(batches)) if is_train else batches:
+        n_pieces += batch.ids.size
+        if is_train:
+            hidden, backprop_batch = shim.encode_for_update(batch, keep=n_pieces <= kept)
+            backprops.append((batch, backprop_batch))
+        else:
+            hidden = shim.encode(batch)
+        for row, length, (doc, start) in zip(hidden, batch.lengths.tolist(), batch.places):
+            vectors[doc][start : start + length] = row[:length]
+    data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, vectors)])
+    if logger.isEnabledFor(logging.DEBUG):
+        _log(cut, n_pieces, time.perf_counter() - start_time)
+    output = FullTransformerBatch.empty(len(docs))
+    output.cached_doc_data = [next(data) if len(doc) else TransformerData.empty() for doc in docs]
+
+    def backprop(d_output: OutT) -> InT:
+        (gradient,) = d_output.model_output.values()  # (n_rows, width) of all documents
+        gradient = gradient.float()
+        first_rows = numpy.cumsum([0] + [len(windows.ids) for windows in cut]).tolist()
+        backprops.reverse()
+        while backprops:  # first those whose activations are kept, to let go of them
+            batch, backprop_batch = backprops.pop()
+            d_hidden = gradient.new_zeros(*batch.ids.shape, width)
+            for row, length, (doc, start) in zip(d_hidden, batch.lengths.tolist(), batch.places):
+                start += first_rows[doc]
+                row[:length] = gradient[start : start + length]
+            backprop_batch(d_hidden)
+        return docs
+
+    return output, backprop
+
+
+def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+    shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
+    settings: EncoderSettings = model.attrs["settings"]
+    if shim.encoder is None:
+        shim.set_encoder(
+            load_pretrained(settings.name, settings.tokenizer_config, settings.transformer_config)
+        )
+    shim_encoder = shim.encoder
+    assert shim_encoder is not None
+    model.set_dim("nO", shim_encoder.model.config.hidden_size, force=True)
+    validate_window(settings, shim)
+
+
+def validate_window(settings: EncoderSettings, shim: EncoderShim) -> None:
+    """RAISES (ValueError): For a window that the encoder can't read, or that holds no text."""
+    least = len(shim.pieces.prefix) + len(shim.pieces.suffix) + 1
+    if settings.window and not least <= settings.window <= shim.limit:
+        raise UserError(
+            f"Can't read windows of {settings.window} wordpieces with '{settings.name}': it takes "
+            f"{least} to {shim.limit}, special tokens included. Set window in "
+            "[components.transformer.model] to a number between, or to 0 for one sentence each."
+        )
+
+
+def replace_listener_cfg(
+    tok2vec_model_cfg: Dict[str, Any], listener_model_cfg: Dict[str, Any]
+) -> Dict[str, Any]:
+    """The config of a component after `nlp.replace_listeners` has given it a copy of the encoder:
+    `Tok2VecTransformer.v1` with the settings of both.
+
+    listener_model_cfg (Dict[str, Any]): What spaCy takes for the listener's: the component's
+        [model.tok2vec], in which it may be one of several.
+    """
+    result = {**tok2vec_model_cfg, "@architectures": "spacy-bert-ner.Tok2VecTransformer.v1"}
+    listener = _find_listener(listener_model_cfg) or {}
+    result.update({key: listener[key] for key in ("pooling", "grad_factor") if key in listener})
+    return result
+
+
+def _find_listener(cfg: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """The block with a pooling layer."""
+    if "pooling" in cfg:
+        return cfg
+    blocks = (_find_listener(value) for value in cfg.values() if isinstance(value, dict))
+    return next((block for block in blocks if block is not None), None)
+
+
+def _log(cut: List[Windows], n_padded: int, seconds: float) -> None:
+    n_pieces = sum(len(windows.ids) for windows in cut)
+    logger.debug(
+        "Encoded %d documents in %.3f s: %d windows, %d wordpieces, %.1f %% padding, %.0f "
+        "wordpieces a second",
+        len(cut),
+        seconds,
+        sum(len(windows.starts) - 1 for windows in cut),
+        n_pieces,
+        100 * (1 - n_pieces / max(n_padded, 1)),
+        n_pieces / max(seconds, 1e-9),
+    )
+
+
+def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> EncoderData:
+    ids: Any = windows.ids[None]  # one row of all windows, which `align` counts in
+    return EncoderData(
+        wordpieces=WordpieceBatch(
+            strings=[shim.pieces.strings(windows.ids)],
+            input_ids=ids,
+            attention_mask=cast(Any, numpy.ones_like(ids, dtype=bool)),
+            lengths=[len(windows.ids)],
+            token_type_ids=None,
+        ),
+        model_output=ModelOutput(last_hidden_state=torch2xp(vectors)),
+        align=windows.align,
+        has_pieces=windows.has_pieces,
+    )

@@ -1,0 +1,101 @@
+"""Whether there is an encoder of a name, and which one may be meant."""
+
+import difflib
+import pkgutil
+import re
+from pathlib import Path
+from typing import List
+
+from ...errors import UserError
+
+# How long the hub may take to answer, in seconds.
+PATIENCE = 10.0
+
+
+def check_pretrained(name: str, source: str, way_out: str = "") -> None:
+    """Check that there is an encoder, before transformers is asked for it, which tries for half a
+    minute where the hub can't be reached.
+
+    name (str): As it was asked for.
+    source (str): What `find_pretrained` made of it: a path, or a name on the hub.
+    way_out (str): How to name another one.
+    RAISES (UserError): If there is none.
+    """
+    try:
+        if not Path(source).is_dir():
+            _ask_hub(source)
+        elif not (Path(source) / "config.json").exists():
+            raise OSError("the folder has no config.json")
+    except OSError as error:
+        message = (
+            f"There is no encoder '{name}': it is neither a folder that holds one, nor an "
+            "installed package that does, nor a model that the Hugging Face hub gives us "
+            f"({error}). {_suggest(name)} {way_out}"
+        )
+        raise UserError(message.strip()) from error
+
+
+def _ask_hub(name: str) -> None:
+    """RAISES (OSError): If the hub doesn't give us a model, and none is in the cache."""
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.utils import validate_repo_id
+    from requests import RequestException
+
+    from .pretrained import find_file
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise OSError("there is no such path, and no model can have this name") from error
+    if find_file(name, "config.json", local_files_only=True) is not None:
+        return
+    if constants.HF_HUB_OFFLINE:
+        raise OSError("HF_HUB_OFFLINE is set")
+    try:
+        HfApi().model_info(name, timeout=PATIENCE)
+    except RepositoryNotFoundError as error:
+        raise OSError("it has no such model, or it is private") from error
+    except HfHubHTTPError:
+        pass  # the hub has another problem, which transformers reports
+    except RequestException as error:
+        raise OSError("the hub can't be reached") from error
+
+
+def _suggest(name: str) -> str:
+    installed = find_packages()
+    names = {_normalize(other): other for other in [*_find_folders(Path(name)), *installed]}
+    close = difflib.get_close_matches(_normalize(name), names, n=1)
+    if close:
+        return f"Did you mean '{names[close[0]]}'?"
+    if installed:
+        return f"Installed: {', '.join(installed[:5])}."
+    return "Name a folder with the files of one, or install one as a package."
+
+
+def find_packages() -> List[str]:
+    """RETURNS (List[str]): The names of the installed packages that hold an encoder."""
+    found = set()
+    for info in pkgutil.iter_modules():
+        folder = Path(getattr(info.module_finder, "path", ""), info.name)
+        if info.ispkg and any(_holds_model(path) for path in (folder, folder / "model")):
+            found.add(info.name)
+    return sorted(found)
+
+
+def _find_folders(path: Path) -> List[str]:
+    """The folders next to a path that hold an encoder."""
+    if not path.parent.is_dir():
+        return []
+    return [str(other) for other in sorted(path.parent.iterdir()) if _holds_model(other)]
+
+
+def _holds_model(folder: Path) -> bool:
+    path = folder / "config.json"
+    return path.is_file() and '"model_type"' in path.read_text(encoding="utf-8", errors="replace")
+
+
+def _normalize(name: str) -> str:
+    """A name without its folder or owner, letter case and signs aside."""
+    last = name.rstrip("/").rpartition("/")[2]
+    return re.sub("[^a-z0-9]+", "_", last.lower())

@@ -1,0 +1,144 @@
+"""What the encoder computes with: half precision where hardware has it, and oneDNN's kernels."""
+
+import os
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+from typing import Any, Callable, ContextManager, Dict, List, Optional, Tuple, cast
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from ...errors import UserError
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+# Of oneDNN and of the layer between it and torch, read when they are first used. They keep what was
+# made for each shape of a batch, 1,024 of them, which is hundreds of megabytes after a while, and
+# makes nothing faster.
+SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+
+
+def check_precision(precision: str) -> None:
+    """RAISES (ValueError): For a name that isn't one of PRECISIONS."""
+    if precision not in PRECISIONS:
+        raise UserError(
+            f"Can't compute with precision = '{precision}': set it to one of "
+            f"{', '.join(PRECISIONS)} in [components.transformer.model]."
+        )
+
+
+def computing(precision: str, device: torch.device) -> ContextManager[Any]:
+    """The context to run an encoder in.
+
+    precision (str): A name in PRECISIONS, see `TransformerModel.v1`.
+    device (torch.device): Where the encoder is.
+    """
+    dtype = get_dtype(precision, device)
+    if device.type == "cpu":
+        bound_shape_caches()
+    if dtype is not None:
+        return cast(ContextManager[Any], torch.autocast(device.type, dtype=dtype))
+    if device.type == "cpu" and prefers_onednn():
+        return OneDNN()
+    return nullcontext()
+
+
+def get_dtype(precision: str, device: torch.device) -> Optional[torch.dtype]:
+    """RETURNS (Optional[torch.dtype]): The type for torch.autocast, None for full precision."""
+    if precision == "bf16" or (precision == "auto" and has_bf16(device.type)):
+        return torch.bfloat16
+    if precision == "fp16" and device.type == "cuda":  # it takes scaled gradients, and a GPU
+        return torch.float16
+    return None
+
+
+@cache
+def bound_shape_caches() -> None:
+    """Keep less for shapes that were there before, unless the environment says how much."""
+    for name in SHAPE_CACHES:
+        os.environ.setdefault(name, "16")
+
+
+@cache
+def has_bf16(device_type: str) -> bool:
+    """RETURNS (bool): Whether the hardware multiplies bf16 itself. Where it doesn't, torch does it
+    by way of float32, which is slower and no more exact."""
+    if device_type == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    _, flags = get_cpu()
+    # Of x86, and of ARM.
+    return device_type == "cpu" and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
+
+
+@cache
+def prefers_onednn() -> bool:
+    """RETURNS (bool): Whether to multiply in oneDNN rather than in MKL, which torch takes for
+    float32, and which on AMD's processors reaches half the speed."""
+    vendor, _ = get_cpu()
+    return (
+        vendor == "AuthenticAMD"
+        and torch.backends.mkl.is_available()
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
+@cache
+def get_cpu(path: str = "/proc/cpuinfo") -> Tuple[str, List[str]]:
+    """RETURNS (Tuple[str, List[str]]): The vendor and the flags of the processor, as Linux tells
+    them; nothing on other systems."""
+    if not Path(path).exists():
+        return "", []
+    lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    fields: Dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    return fields.get("vendor_id", ""), (fields.get("flags") or fields.get("Features", "")).split()
+
+
+class OneDNN(TorchFunctionMode):
+    """Inside of it, linear layers multiply float32 in oneDNN, with gradients. Differs from what
+    torch gives by rounding."""
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: Tuple = (), kwargs: Optional[Dict] = None
+    ) -> Any:
+        if func is torch.nn.functional.linear and not kwargs and _fits(*args):
+            return _multiply(*args) if torch.is_grad_enabled() else _linear(*args)
+        return func(*args, **(kwargs or {}))
+
+
+def _multiply(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> torch.Tensor:
+    # Of two dimensions, since views that are made inside can't be changed in place (DeBERTa does).
+    Y = _Linear.apply(X.reshape(-1, X.shape[-1]), W, b)
+    return cast(torch.Tensor, Y).view(*X.shape[:-1], len(W))
+
+
+class _Linear(torch.autograd.Function):
+    """(n, n_inputs), (n_outputs, n_inputs), (n_outputs,) to (n, n_outputs)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor]
+    ) -> torch.Tensor:
+        ctx.save_for_backward(X, W)
+        return _linear(X, W, b)
+
+    @staticmethod
+    def backward(ctx: Any, dY: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:
+        X, W = ctx.saved_tensors
+        need_X, need_W, need_b = ctx.needs_input_grad
+        return (
+            _linear(dY, W.T) if need_X else None,
+            _linear(dY.T, X.T) if need_W else None,
+            dY.sum(dim=0) if need_b else None,
+        )
+
+
+def _linear(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> torch.Tensor:
+    return torch.ops.mkldnn._linear_pointwise(X, W, b, "none", [], "")
+
+
+def _fits(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> bool:
+    return X.dtype == W.dtype == torch.float32 and X.dim() >= 2 and W.dim() == 2 and X.numel() > 0

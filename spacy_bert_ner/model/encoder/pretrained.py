@@ -1,0 +1,172 @@
+"""The one place where transformers is asked to load something: no code of a checkpoint is run."""
+
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Dict, Iterator, Mapping, Optional
+
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils.hub import cached_file
+
+from ...damage import DamagedPipelineError
+from ...errors import UserError
+
+# Settings that ask for code of a checkpoint, which transformers would download and run.
+CODE_SETTINGS = ("trust_remote_code", "code_revision", "auto_map")
+# The name of a repository in it does too, where the package `kernels` is installed.
+ATTENTION = "attn_implementation"
+TOKENIZER_FILE = "tokenizer.json"
+# What transformers saves of a fast tokenizer, and the vocabularies of slow ones.
+TOKENIZER_FILES = (
+    TOKENIZER_FILE,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+)
+
+
+def read_config(source: str, **settings: Any) -> Any:
+    """Read the config of a folder, or of a name on the Hugging Face hub.
+
+    settings: Of the config. With `return_unused_kwargs=True`, those it hasn't are returned too.
+    RAISES (ValueError): For a config that needs code of its own, or is of an unknown kind.
+        OSError: If there is none.
+    """
+    if Path(source).is_dir() and not (Path(source) / "config.json").exists():
+        raise OSError(f"no config.json in {source}")  # AutoConfig would guess by its name
+    settings = _without_code("transformer_config", settings)
+    with _refusing_code(source):
+        result = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
+    config = result[0] if isinstance(result, tuple) else result
+    attention = {ATTENTION: getattr(config, f"_{ATTENTION}", None)}
+    _without_code(f"the config.json of '{source}'", attention)
+    return result
+
+
+def read_tokenizer(source: str, **settings: Any) -> Any:
+    """Read the tokenizer of a folder, or of a name on the hub, see `read_config`."""
+    settings = _without_code("tokenizer_config", settings)
+    if isinstance(settings.get("extra_special_tokens"), (list, tuple)):
+        # transformers would ask for protobuf.
+        raise UserError(
+            "Can't use a list as extra_special_tokens in tokenizer_config: it must be names with "
+            "tokens. Put the list under additional_special_tokens."
+        )
+    with _refusing_code(source):
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
+    if isinstance(getattr(tokenizer, "chat_template", None), dict):
+        # Several, each of which would be saved to a file of its own name, wherever that is.
+        tokenizer.chat_template = None
+    return tokenizer
+
+
+def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> Any:
+    """Read the model of a folder, or of a name on the hub, see `read_config`: from safetensors, or
+    from a file of tensors, in which nothing else is unpickled.
+
+    model_class (type): An Auto class, or one of a kind of model.
+    """
+    with _refusing_code(source):
+        return model_class.from_pretrained(
+            source, weights_only=True, trust_remote_code=False, **settings
+        )
+
+
+def find_file(source: str, name: str, *, local_files_only: bool = False) -> Optional[Path]:
+    """Find a file of a name on the hub.
+
+    local_files_only (bool): Look in the cache alone.
+    RETURNS (Optional[Path]): The file, None without one.
+    RAISES (OSError): If there is nothing of that name.
+    """
+    found = cached_file(
+        source,
+        name,
+        local_files_only=local_files_only,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return Path(found) if found else None
+
+
+def make_config(settings: Dict[str, Any]) -> Any:
+    """RETURNS (PretrainedConfig): A config with all settings of a saved one."""
+    return CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
+
+
+def make_model(config: Any, **settings: Any) -> Any:
+    """RETURNS (PreTrainedModel): An encoder with random weights."""
+    # Over what the config may name.
+    settings = {ATTENTION: None, **_without_code("transformer_config", settings)}
+    return AutoModel.from_config(config, trust_remote_code=False, **settings)
+
+
+def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
+    """RETURNS (Dict[str, bytes]): What Hugging Face saves of a fast tokenizer, by file name."""
+    with TemporaryDirectory() as folder:
+        # Without the files of the slow twin, which are there only at the first time.
+        tokenizer.save_pretrained(folder, legacy_format=False)
+        return {
+            path.name: path.read_bytes()
+            for path in sorted(Path(folder).iterdir())
+            if path.name in TOKENIZER_FILES
+        }
+
+
+def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
+    """Make a tokenizer of files that were saved. Nothing else is written, read or downloaded.
+
+    RETURNS (PreTrainedTokenizerFast): The tokenizer of these files.
+    RAISES (DamagedPipelineError): For files that no tokenizer has.
+    """
+    for name in files:
+        if name not in TOKENIZER_FILES:
+            raise DamagedPipelineError(
+                f"Can't load a tokenizer with a file {name!r}, which isn't written anywhere. Its "
+                f"files can be: {', '.join(TOKENIZER_FILES)}. Don't use this pipeline: it was "
+                "changed after it was saved."
+            )
+    if TOKENIZER_FILE not in files:
+        raise DamagedPipelineError(f"Can't load a tokenizer without a file '{TOKENIZER_FILE}'.")
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        # The config of a tokenizer could name another file.
+        path = str(Path(folder, TOKENIZER_FILE))
+        return read_tokenizer(folder, local_files_only=True, tokenizer_file=path)
+
+
+def _without_code(place: str, settings: Mapping[str, Any]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): Settings without those that have no other use than to run code.
+    RAISES (ValueError): If they would run some.
+    """
+    for key, value in settings.items():
+        if (key in CODE_SETTINGS and value) or (key == ATTENTION and "/" in str(value)):
+            raise UserError(
+                f"Can't use {key} = {value!r} in {place}: it would run code that comes with "
+                "weights or from the Hugging Face hub. Remove it, and use an encoder that "
+                "transformers has the code of."
+            )
+    return {key: value for key, value in settings.items() if key not in CODE_SETTINGS}
+
+
+@contextmanager
+def _refusing_code(source: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise UserError(
+            f"Can't load '{source}': it needs Python code that comes with it (auto_map in its "
+            "files), which is never run. Use an encoder that transformers has the code of."
+        ) from error

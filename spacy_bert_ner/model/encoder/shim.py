@@ -1,0 +1,252 @@
+"""Thinc's door to the encoder: steps, devices and bytes."""
+
+import copy
+import os
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+
+import srsly
+import torch
+from thinc.api import Optimizer, PyTorchGradScaler, get_torch_default_device, torch2xp, xp2torch
+from thinc.shims import PyTorchShim, Shim
+
+from ...damage import reading
+from ..optimizers import LayeredAdam
+from .batches import Batch
+from .fused_adam import Params, is_adam, step_adam
+from .huggingface import (
+    Encoder,
+    add_noise,
+    check_mixed_layers,
+    encoder_from_bytes,
+    encoder_to_bytes,
+    freeze,
+    get_depths,
+    get_limit,
+    get_place,
+    get_rows,
+)
+from .memory import return_free_memory
+from .precision import check_precision, computing
+from .tokenizer import PieceTokenizer
+
+# The threads of a pool don't outlive a fork: in a child of nlp.pipe(n_process=2), torch would wait
+# for them forever. One thread a process is also what doesn't take cores from the others.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
+
+class EncoderShim(PyTorchShim):
+    """A Hugging Face encoder with its tokenizer. Differs from PyTorchShim in what it saves
+    (safetensors, nothing pickled), in clipping gradients by one norm over all its tensors, and in
+    leaving the module in evaluation mode after prediction.
+
+    transformer_config (Dict[str, Any]): Settings of the encoder's config.
+    freeze_layers (Optional[int]): Exclude embeddings and this many blocks from training.
+    mixed_layers (int): Blocks, from the last, whose outputs are averaged.
+    embedding_noise (float): Size of the noise on embeddings in training, see `TransformerModel.v1`.
+    precision (str): What to compute with, see `TransformerModel.v1`.
+    grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler.
+    """
+
+    def __init__(
+        self,
+        *,
+        transformer_config: Dict[str, Any],
+        freeze_layers: Optional[int],
+        mixed_layers: int,
+        embedding_noise: float,
+        precision: str,
+        grad_scaler_config: Dict[str, Any],
+    ):
+        check_precision(precision)
+        # Gradients of fp16, which is for GPUs, would vanish. Thinc's scaler takes no other tensors.
+        scales = precision == "fp16" and get_torch_default_device().type == "cuda"
+        scaler = PyTorchGradScaler(**{"enabled": scales, **grad_scaler_config})
+        super().__init__(None, grad_scaler=scaler)
+        self.precision = precision
+        self.transformer_config = transformer_config
+        self.freeze_layers = freeze_layers
+        self.mixed_layers = mixed_layers
+        self.embedding_noise = embedding_noise
+        self.encoder: Optional[Encoder] = None
+        self._scales: Dict[float, Dict[str, float]] = {}
+
+    def set_encoder(self, encoder: Encoder, *, is_saved: bool = False) -> None:
+        """Take an encoder that was loaded, to the device of the current ops.
+
+        is_saved (bool): Whether it comes from a saved pipeline.
+        RAISES (ValueError): For settings that it doesn't fit. DamagedPipelineError: For a saved
+            tokenizer that can't be used.
+        """
+        with reading(get_place("tokenizer")) if is_saved else nullcontext():
+            self.pieces = PieceTokenizer(encoder.tokenizer, get_rows(encoder.model))
+            self.limit = get_limit(encoder)
+            self.pad_id = int(encoder.tokenizer.pad_token_id or 0)
+        self.encoder = encoder
+        self._scales = {}
+        if self.freeze_layers is not None:
+            freeze(encoder.model, self.freeze_layers)
+        check_mixed_layers(encoder.model, self.mixed_layers)
+        if self.embedding_noise:
+            add_noise(encoder.model, self.embedding_noise)
+        self._model = encoder.model.to(get_torch_default_device()).eval()
+
+    def encode(self, batch: Batch) -> torch.Tensor:
+        """RETURNS (torch.Tensor): float32, (n_windows, longest, width)."""
+        self._model.eval()
+        with torch.inference_mode():
+            return self._forward(*self._inputs(batch))
+
+    def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, Callable]:
+        """As `encode`, in training mode.
+
+        keep (bool): Keep the activations for backward; if not, the batch is run again there, with
+            the same dropout (Chen et al. 2016).
+        RETURNS (Tuple[torch.Tensor, Callable]): float32, (n_windows, longest, width), and a
+            callback that takes its gradient and adds to those of the weights.
+        """
+        self._model.train()
+        inputs = self._inputs(batch)
+        random_state = None if keep else _get_random_state(self.device)
+        with torch.set_grad_enabled(keep):
+            hidden = self._forward(*inputs)
+
+        def backprop(gradient: torch.Tensor) -> None:
+            if random_state is None:
+                output = hidden
+            else:
+                with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+                    _set_random_state(self.device, random_state)
+                    self._model.train()
+                    output = self._forward(*inputs)
+            if output.requires_grad:  # not if all layers are frozen
+                (scaled,) = self._grad_scaler.scale([gradient], inplace=True)
+                torch.autograd.backward(output, scaled)
+            if not keep:
+                return_free_memory()
+
+        return hidden.detach(), backprop
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Step with the gradients gathered since the last step, clipped by one norm over all of
+        them (torch.nn.utils.clip_grad_norm_), and set them to zero."""
+        trained = [
+            (name, param)
+            for name, param in self._model.named_parameters()
+            if param.grad is not None
+        ]
+        gradients = [param.grad for _, param in trained]
+        if gradients and not self._grad_scaler.unscale(gradients):
+            clip = getattr(optimizer, "grad_clip", 0.0)
+            if clip:
+                torch.nn.utils.clip_grad_norm_([param for _, param in trained], clip)
+            if is_adam(optimizer):
+                step_adam(optimizer, self.id, trained, self._get_scales(optimizer))
+            else:
+                self._step_each(optimizer, trained)
+        for _, param in trained:
+            param.grad = None
+        self._grad_scaler.update()
+
+    def _get_scales(self, optimizer: Optimizer) -> Dict[str, float]:
+        """Factors on the learning rate, by the blocks that are above a tensor."""
+        if not isinstance(optimizer, LayeredAdam) or optimizer.layer_decay == 1.0:
+            return {}
+        decay = optimizer.layer_decay
+        if decay not in self._scales:
+            depths = get_depths(self._model)
+            self._scales[decay] = {name: decay**depth for name, depth in depths.items()}
+        return self._scales[decay]
+
+    def _step_each(self, optimizer: Optimizer, trained: Params) -> None:
+        with _without_clipping(optimizer):
+            for name, param in trained:
+                weights, _ = optimizer(
+                    (self.id, name),
+                    torch2xp(param.data),  # type: ignore[arg-type]
+                    torch2xp(param.grad),  # type: ignore[arg-type]
+                )
+                param.data = xp2torch(weights, device=param.device)
+
+    @contextmanager
+    def use_params(self, params: Dict[Any, Any]) -> Iterator[None]:
+        """Have an optimizer's averages of weights in place of the weights. PyTorchShim looks for
+        them under other keys than its own steps keep them, and finds none.
+
+        params (Dict[Any, Any]): Arrays by the keys of the optimizer.
+        """
+        backup = {}
+        for name, param in self._model.named_parameters():
+            if (self.id, name) in params:
+                backup[name] = param.data
+                average = xp2torch(params[self.id, name], device=param.device)
+                param.data = average.view(param.shape)
+        try:
+            yield
+        finally:
+            for name, data in backup.items():
+                self._model.get_parameter(name).data = data
+
+    def copy(self) -> "EncoderShim":
+        """RETURNS (EncoderShim): A copy that an optimizer can tell from this one."""
+        copied = copy.deepcopy(self)
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            copied.id = Shim.global_id
+        return copied
+
+    def to_bytes(self) -> bytes:
+        return srsly.msgpack_dumps(encoder_to_bytes(self.encoder) if self.encoder else {})
+
+    def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
+        with reading(get_place("bytes")):
+            data = srsly.msgpack_loads(bytes_data)
+        if data != {}:
+            encoder = encoder_from_bytes(data, self.transformer_config)
+            self.set_encoder(encoder, is_saved=True)
+        return self
+
+    def _inputs(self, batch: Batch) -> Any:
+        device = self.device
+        return (
+            torch.from_numpy(batch.ids).to(device),
+            torch.from_numpy(batch.mask).to(device),
+        )
+
+    def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        with computing(self.precision, self.device):
+            output = self._model(
+                input_ids=ids,
+                attention_mask=mask,
+                return_dict=True,
+                output_hidden_states=self.mixed_layers > 1,
+            )
+        if self.mixed_layers > 1:
+            return torch.stack(output.hidden_states[-self.mixed_layers :]).float().mean(dim=0)
+        return output.last_hidden_state.float()
+
+
+def _get_random_state(device: torch.device) -> Tuple[torch.Tensor, ...]:
+    states = (torch.get_rng_state(),)
+    return (*states, torch.cuda.get_rng_state(device)) if device.type == "cuda" else states
+
+
+def _set_random_state(device: torch.device, states: Tuple[torch.Tensor, ...]) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+
+
+@contextmanager
+def _without_clipping(optimizer: Optimizer) -> Iterator[None]:
+    clip = getattr(optimizer, "grad_clip", None)
+    if not clip:
+        yield
+        return
+    optimizer.grad_clip = 0.0
+    try:
+        yield
+    finally:
+        optimizer.grad_clip = clip

@@ -1,0 +1,134 @@
+"""The part of a Hugging Face tokenizer that windows are made with."""
+
+import json
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+import numpy
+from tokenizers import Tokenizer
+
+from ...errors import UserError
+from ...types import Ints1d, Ints2d
+
+# Texts are encoded this many characters at a time: the tokenizer's own records take about a
+# kilobyte a piece, and only ids and offsets are kept of them.
+CHUNK_CHARS = 50_000
+# Special tokens that direct an encoder. Others (`[URL]`, `<nl>`) are words that training data had.
+CONTROLS = (
+    "bos_token",
+    "cls_token",
+    "eos_token",
+    "mask_token",
+    "pad_token",
+    "sep_token",
+    "unk_token",
+)
+
+
+class PieceTokenizer:
+    """A fast tokenizer that cuts text and nothing else: no truncation, no padding, no special
+    tokens, and text that looks like one that directs the encoder (`[SEP]`, `<s>`) is text. A
+    tokenizer's additional special tokens are words: they are its pieces, as they were in training.
+    It isn't changed by being used, so that threads can share it.
+
+    tokenizer (PreTrainedTokenizerFast): Its truncation and padding are switched off in place,
+        since they are state that would be saved with it.
+    n_rows (Optional[int]): How many wordpieces the encoder has vectors for. Additional special
+        tokens without one are text.
+    RAISES (ValueError): For a tokenizer without character offsets.
+
+    Attributes
+    ----------
+    prefix, suffix (List[int]): Ids of the special tokens before and after a single sequence.
+    filler (int): Id for a window that would hold nothing at all.
+    """
+
+    def __init__(self, tokenizer: Any, n_rows: Optional[int] = None):
+        if not tokenizer.is_fast:
+            raise UserError(
+                f"Can't align the pieces of {type(tokenizer).__name__} with spaCy's tokens: it "
+                "gives no character offsets. Use its fast version: tokenizer_config = "
+                '{"use_fast": true}, with a tokenizer.json next to the weights.'
+            )
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+        names = tokenizer.special_tokens_map
+        controls = {str(names[name]) for name in CONTROLS if names.get(name)}
+        self.backend = _with_words(tokenizer.backend_tokenizer, controls, n_rows)
+        self.backend.encode_special_tokens = True
+        self.prefix, self.suffix = _special_ids(self.backend)
+        self.filler = tokenizer.unk_token_id or 0
+        vocab = self.backend.get_vocab(with_added_tokens=True)
+        self._special = sorted(vocab[token] for token in controls & set(vocab))
+        self._special = [id_ for id_ in self._special if id_ != tokenizer.unk_token_id]
+        self._strings = numpy.full(max(vocab.values()) + 1, "", dtype=object)
+        self._strings[list(vocab.values())] = list(vocab)
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.backend.encode_special_tokens = True  # which copies and pickles lose
+
+    def __call__(self, texts: List[str]) -> Tuple[Ints1d, Ints2d, Ints1d]:
+        """Cut texts into wordpieces.
+
+        RETURNS (Tuple[Ints1d, Ints2d, Ints1d]): Ids of all pieces, int32, (n_pieces,);
+            first and end character of each in its text, int64, (n_pieces, 2); the number of
+            pieces of each text, int64, (n_texts,).
+        """
+        ids: List[Ints1d] = [numpy.zeros(0, dtype="int32")]
+        offsets: List[Ints2d] = [numpy.zeros((0, 2), dtype="int64")]
+        lengths: List[int] = []
+        for chunk in _chunks(texts):
+            for encoding in self.backend.encode_batch(chunk, add_special_tokens=False):
+                lengths.append(len(encoding))
+                if len(encoding):
+                    ids.append(numpy.asarray(encoding.ids, dtype="int32"))
+                    offsets.append(numpy.asarray(encoding.offsets, dtype="int64"))
+        all_ids = numpy.concatenate(ids)
+        # A vocabulary of whole strings (Unigram) may hold `<s>` as a piece like any other.
+        all_ids[numpy.isin(all_ids, self._special)] = self.filler
+        return (
+            all_ids,
+            numpy.concatenate(offsets),
+            numpy.asarray(lengths, dtype="int64"),
+        )
+
+    def strings(self, ids: Ints1d) -> List[str]:
+        """RETURNS (List[str]): The wordpieces with these ids."""
+        return self._strings[ids].tolist()
+
+
+def _with_words(backend: Any, controls: Set[str], n_rows: Optional[int]) -> Any:
+    """RETURNS (Tokenizer): A tokenizer to which special tokens are words, but for those that direct
+    the encoder; the same one, if it has no others."""
+    words = {
+        token.content
+        for id_, token in backend.get_added_tokens_decoder().items()
+        if token.special and token.content not in controls and (n_rows is None or id_ < n_rows)
+    }
+    if not words:
+        return backend
+    settings = json.loads(backend.to_str())
+    for token in settings["added_tokens"]:
+        token["special"] = token["special"] and token["content"] not in words
+    return Tokenizer.from_str(json.dumps(settings))
+
+
+def _special_ids(backend: Any) -> Tuple[List[int], List[int]]:
+    encoding = backend.post_process(backend.encode("a", add_special_tokens=False))
+    special = numpy.asarray(encoding.special_tokens_mask, dtype=bool)
+    inner = numpy.nonzero(~special)[0]
+    # A vocabulary without "a" and without an unknown token leaves the special tokens alone.
+    start, end = (inner[0], inner[-1] + 1) if len(inner) else (1, 1)
+    return encoding.ids[:start], encoding.ids[end:]
+
+
+def _chunks(texts: List[str]) -> List[List[str]]:
+    chunks: List[List[str]] = []
+    size = CHUNK_CHARS
+    for text in texts:
+        if size >= CHUNK_CHARS:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(text)
+        size += len(text)
+    return chunks

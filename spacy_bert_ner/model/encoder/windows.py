@@ -1,0 +1,335 @@
+"""Cut documents into windows of wordpieces, and align spaCy's tokens with the rows they become.
+
+A document's pieces stand in one array, in text order. A window is a range of them between the
+tokenizer's special tokens; the rows of all windows, one after the other and without padding, are
+the document's encoder output:
+
+    pieces      p0 p1 p2 | p3 p4 | p5 p6 p7 p8              | between sentences
+    windows     [CLS] p0 p1 p2 p3 p4 [SEP]   [CLS] p5 p6 p7 p8 [SEP]
+    rows          0   1  2  3  4  5   6        7   8  9 10 11  12
+"""
+
+from dataclasses import dataclass
+from typing import Any, List, Tuple, cast
+
+import numpy
+from spacy.tokens import Doc
+from thinc.types import Ragged
+
+from ...characters import count_before, nonspace_table, token_chars
+from ...types import Bools1d, Ints1d, Ints2d
+from .tokenizer import PieceTokenizer
+
+
+@dataclass
+class Pieces:
+    """The wordpieces of one document.
+
+    Attributes
+    ----------
+    ids (Ints1d): Vocabulary ids in text order, int32, (n_pieces,).
+    sents (Ints1d): First piece of every sentence, and n_pieces, int64, (n_sents + 1,).
+    sent_tokens (Ints1d): First token of every sentence, and n_tokens, int64, (n_sents + 1,).
+    pairs (Tuple[Ints1d, Ints1d]): A token and a piece that holds a part of it, in this order,
+        int64, (n_pairs,) each.
+    n_tokens (int): Number of tokens.
+    has_sents (bool): Whether the document has sentence marks; if not, it is one sentence here.
+    """
+
+    ids: Ints1d
+    sents: Ints1d
+    sent_tokens: Ints1d
+    pairs: Tuple[Ints1d, Ints1d]
+    n_tokens: int
+    has_sents: bool
+
+    @property
+    def has_pieces(self) -> Bools1d:
+        """RETURNS (Bools1d): Whether a token has pieces of its own, bool, (n_tokens,)."""
+        return numpy.bincount(self.pairs[0], minlength=self.n_tokens) > 0
+
+
+@dataclass
+class Windows:
+    """One document, cut.
+
+    Attributes
+    ----------
+    ids (Ints1d): Vocabulary ids of all rows, special tokens included, int32, (n_rows,).
+    starts (Ints1d): First row of every window, and n_rows, int64, (n_windows + 1,).
+    align (Ragged): The rows of each token, int32; every token has at least one.
+    has_pieces (Bools1d): Whether these are rows of its own pieces, bool, (n_tokens,).
+    """
+
+    ids: Ints1d
+    starts: Ints1d
+    align: Ragged
+    has_pieces: Bools1d
+
+    @property
+    def lengths(self) -> Ints1d:
+        """RETURNS (Ints1d): Rows of every window, int64, (n_windows,)."""
+        return numpy.diff(self.starts)
+
+
+def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
+    """Tokenize documents sentence by sentence, in one call. The text of a sentence begins where
+    the one before it ends, white space included, so that the pieces of a word don't depend on
+    what stands before it. A document without sentence marks is one sentence.
+
+    RETURNS (List[Pieces]): One for each document.
+    """
+    bounds = [_sentence_starts(doc) for doc in docs]
+    chars = [token_chars(doc) for doc in docs]
+    cuts = []
+    texts: List[str] = []
+    doc_texts = [doc.text for doc in docs]
+    for text, starts, (_, token_ends) in zip(doc_texts, bounds, chars):
+        cut = numpy.zeros(len(starts), dtype="int64")
+        cut[1:] = token_ends[starts[1:] - 1]
+        cuts.append(cut)
+        texts.extend(text[i:j] for i, j in zip(cut[:-1], cut[1:]))
+    ids, offsets, lengths = tokenizer(texts)
+    output = []
+    sent, piece = 0, 0
+    for doc, text, starts, cut, (token_starts, token_ends) in zip(
+        docs, doc_texts, bounds, cuts, chars
+    ):
+        sent_lengths = lengths[sent : sent + len(starts) - 1]
+        n_pieces = int(sent_lengths.sum())
+        doc_offsets = offsets[piece : piece + n_pieces]
+        doc_offsets += numpy.repeat(cut[:-1], sent_lengths)[:, None]
+        output.append(
+            Pieces(
+                ids=ids[piece : piece + n_pieces],
+                sents=_starts(sent_lengths),
+                sent_tokens=starts,
+                pairs=align_tokens(text, token_starts, token_ends, doc_offsets),
+                n_tokens=len(doc),
+                has_sents=doc.has_annotation("SENT_START"),
+            )
+        )
+        sent += len(starts) - 1
+        piece += n_pieces
+    return output
+
+
+def align_tokens(
+    text: str, token_starts: Ints1d, token_ends: Ints1d, offsets: Ints2d
+) -> Tuple[Ints1d, Ints1d]:
+    """Pair tokens with pieces: a piece belongs to every token that its characters lie in, white
+    space apart, which some tokenizers count to the word after it and some to none.
+
+    token_starts, token_ends (Ints1d): Characters of the tokens in the text, (n_tokens,).
+    offsets (Ints2d): Characters of the pieces in the text, int, (n_pieces, 2).
+    RETURNS (Tuple[Ints1d, Ints1d]): Tokens and pieces, int64, (n_pairs,) each, by token, then
+        by piece.
+    """
+    # Counted in characters that are not white space, tokens follow each other without a gap.
+    position = count_before(text, nonspace_table())
+    token_starts, token_ends = position[token_starts], position[token_ends]
+    tokens = numpy.nonzero(token_ends > token_starts)[0]
+    piece_starts, piece_ends = position[offsets[:, 0]], position[offsets[:, 1]]
+    first = numpy.searchsorted(token_ends[tokens], piece_starts, side="right")
+    last = numpy.searchsorted(token_starts[tokens], piece_ends, side="left")
+    counts = numpy.where(piece_ends > piece_starts, last - first, 0)
+    pieces = numpy.repeat(numpy.arange(len(offsets)), counts)
+    pair_tokens = tokens[numpy.repeat(first, counts) + _ranks(counts)]
+    order = numpy.argsort(pair_tokens, kind="stable")
+    return pair_tokens[order], pieces[order]
+
+
+def get_windows(
+    tokenizer: PieceTokenizer,
+    pieces: Pieces,
+    *,
+    window: int,
+    stride: int,
+    limit: int,
+    context: int = 0,
+    context_dropout: float = 0.0,
+) -> Windows:
+    """Cut a document: whole consecutive sentences, packed while they fit in `window`; a sentence
+    longer than `limit` becomes overlapping windows, and each token takes its vector from the one
+    in which its shorter side of context is longest. Without sentence marks the document is cut as
+    such a sentence, `window` pieces at a time. Then each window is widened by the text around it,
+    which is read, and which no token takes its vector from (Devlin et al. 2019, section 5.3;
+    Schweter & Akbik 2020).
+
+    window (int): Length of a window in wordpieces, special tokens included; 0 for one sentence
+        each.
+    stride (int): Wordpieces between the starts of overlapping windows; 0 for three quarters.
+    limit (int): The most wordpieces that the encoder can read at once.
+    context (int): Wordpieces to read on either side of a window, as far as `limit` has room.
+    context_dropout (float): Share of windows that are left without them.
+    """
+    n_special = len(tokenizer.prefix) + len(tokenizer.suffix)
+    longest = (limit if pieces.has_sents or window == 0 else window) - n_special
+    pieces = _drop_beyond(pieces, longest)
+    first, end = _token_ranges(pieces)
+    owner = numpy.zeros(pieces.n_tokens, dtype="int64")
+    bounds: List[Tuple[int, int]] = []
+    room = 0  # pieces that the last window could still take
+    sents, sent_tokens = pieces.sents.tolist(), pieces.sent_tokens.tolist()
+    for i, n_pieces in enumerate(numpy.diff(pieces.sents).tolist()):
+        tokens = slice(sent_tokens[i], sent_tokens[i + 1])
+        if n_pieces > longest:
+            cuts, owners = _cut_sentence(first[tokens], end[tokens], longest, stride)
+            owner[tokens] = len(bounds) + owners
+            # A sentence of white space alone may have pieces, but no token has any.
+            bounds += cuts or [(sents[i], sents[i])]
+            room = -1  # not even for a sentence without pieces
+            continue
+        if bounds and n_pieces <= room:
+            bounds[-1] = (bounds[-1][0], sents[i + 1])
+            room -= n_pieces
+        else:
+            bounds.append((sents[i], sents[i + 1]))
+            room = window - n_special - n_pieces if window else -1
+        owner[tokens] = len(bounds) - 1
+    cut = numpy.asarray(bounds, dtype="int64")
+    if context:
+        kept = numpy.random.random(len(cut)) >= context_dropout if context_dropout else True
+        cut = _widen(cut, len(pieces.ids), numpy.where(kept, context, 0), limit - n_special)
+    return _lay_out(tokenizer, pieces, cut, owner)
+
+
+def _widen(bounds: Ints2d, n_pieces: int, context: Ints1d, longest: int) -> Ints2d:
+    """Widen ranges of pieces by `context` on either side, but not beyond the document, and to no
+    more than `longest` pieces: what one side doesn't take of the room is left to the other."""
+    starts, ends = bounds[:, 0], bounds[:, 1]
+    before, behind = numpy.minimum(starts, context), numpy.minimum(n_pieces - ends, context)
+    room = numpy.maximum(longest - (ends - starts), 0)
+    left = numpy.minimum(before, numpy.maximum(room // 2, room - behind))
+    right = numpy.minimum(behind, room - left)
+    return numpy.stack([starts - left, ends + right], axis=1)
+
+
+def _cut_sentence(
+    first: Ints1d, end: Ints1d, longest: int, stride: int
+) -> Tuple[List[Tuple[int, int]], Ints1d]:
+    """Cut one sentence into overlapping windows that break between tokens.
+
+    RETURNS (Tuple[List[Tuple[int, int]], Ints1d]): Ranges of pieces, and which of them each token
+        belongs to, int64, (n_tokens,).
+    """
+    step = min(stride or max(1, 3 * longest // 4), longest)
+    owner = numpy.zeros(len(end), dtype="int64")
+    latest = numpy.zeros(len(end), dtype="int64")
+    rows = numpy.nonzero(end > first)[0]  # tokens that have pieces
+    latest[rows] = rows
+    first, end = first[rows], end[rows]
+    context = numpy.full(len(rows), -1, dtype="int64")
+    bounds: List[Tuple[int, int]] = []
+    a = b = 0
+    while b < len(rows):
+        b = int(numpy.searchsorted(end, first[a] + longest, side="right"))
+        start, stop = int(first[a]), int(end[b - 1])
+        shorter = numpy.minimum(first[a:b] - start, stop - end[a:b])
+        better = shorter > context[a:b]
+        context[a:b][better] = shorter[better]
+        owner[rows[a:b][better]] = len(bounds)
+        bounds.append((start, stop))
+        following = int(numpy.searchsorted(first, first[a] + step, side="left"))
+        a = max(a + 1, min(following, b))
+    # A token without pieces goes with the token before it.
+    return bounds, owner[numpy.maximum.accumulate(latest)]
+
+
+def _lay_out(tokenizer: PieceTokenizer, pieces: Pieces, bounds: Ints2d, owner: Ints1d) -> Windows:
+    """Number the rows of all windows and align the tokens with them."""
+    starts, ends = bounds[:, 0], bounds[:, 1]
+    n_prefix, n_suffix = len(tokenizer.prefix), len(tokenizer.suffix)
+    n_rows = n_prefix + ends - starts + n_suffix
+    empty = n_rows == 0  # nothing but tokens without pieces, and no special tokens
+    window_rows = _starts(n_rows + empty)
+    first_rows = window_rows[:-1]
+    ids = numpy.full(window_rows[-1], tokenizer.filler, dtype="int32")
+    for i, special in enumerate(tokenizer.prefix):
+        ids[first_rows + i] = special
+    for i, special in enumerate(tokenizer.suffix):
+        ids[first_rows + n_prefix + ends - starts + i] = special
+    ranks = _ranks(ends - starts)
+    ids[numpy.repeat(first_rows + n_prefix, ends - starts) + ranks] = pieces.ids[
+        numpy.repeat(starts, ends - starts) + ranks
+    ]
+    pair_tokens, pair_pieces = pieces.pairs
+    counts = numpy.bincount(pair_tokens, minlength=pieces.n_tokens)
+    shift = (first_rows + n_prefix - starts)[owner]  # from a piece of a token to its row
+    lengths = numpy.maximum(counts, 1)
+    special_rows = first_rows if n_prefix or not n_suffix else first_rows + ends - starts
+    # A token without pieces: the last piece before it in its window, else a special token.
+    last = _last_pieces(pieces)
+    stand_ins = numpy.where(last >= starts[owner], last + shift, special_rows[owner])
+    data = numpy.repeat(stand_ins, lengths)
+    data[numpy.repeat(counts > 0, lengths)] = pair_pieces + shift[pair_tokens]
+    return Windows(
+        ids=ids,
+        starts=window_rows,
+        align=Ragged(cast(Any, data.astype("int32")), cast(Any, lengths.astype("int32"))),
+        has_pieces=counts > 0,
+    )
+
+
+def _last_pieces(pieces: Pieces) -> Ints1d:
+    """The last piece of each token or of those before it, -1 for none, int64, (n_tokens,)."""
+    last = numpy.full(pieces.n_tokens, -1, dtype="int64")
+    pair_tokens, pair_pieces = pieces.pairs
+    last[pair_tokens] = pair_pieces
+    return numpy.maximum.accumulate(last)
+
+
+def _drop_beyond(pieces: Pieces, longest: int) -> Pieces:
+    """Drop the pieces of a token beyond those that fit in a window."""
+    first, end = _token_ranges(pieces)
+    over = end - first > longest  # with the white space inside it
+    if not over.any():
+        return pieces
+    pair_tokens, pair_pieces = pieces.pairs
+    kept_pairs = pair_pieces < (first + longest)[pair_tokens]
+    edges = numpy.zeros(len(pieces.ids) + 1, dtype="int64")
+    numpy.add.at(edges, first[over] + longest, 1)
+    numpy.add.at(edges, end[over], -1)
+    dropped = numpy.cumsum(edges)[:-1] > 0
+    dropped[pair_pieces[kept_pairs]] = False
+    position = _starts(~dropped)
+    return Pieces(
+        ids=pieces.ids[~dropped],
+        sents=position[pieces.sents],
+        sent_tokens=pieces.sent_tokens,
+        pairs=(pair_tokens[kept_pairs], position[pair_pieces[kept_pairs]]),
+        n_tokens=pieces.n_tokens,
+        has_sents=pieces.has_sents,
+    )
+
+
+def _token_ranges(pieces: Pieces) -> Tuple[Ints1d, Ints1d]:
+    """First piece of every token and the one after its last; both 0 for tokens without."""
+    first = numpy.zeros(pieces.n_tokens, dtype="int64")
+    end = numpy.zeros(pieces.n_tokens, dtype="int64")
+    pair_tokens, pair_pieces = pieces.pairs
+    first[pair_tokens[::-1]] = pair_pieces[::-1]
+    end[pair_tokens] = pair_pieces + 1
+    return first, end
+
+
+def _sentence_starts(doc: Doc) -> Ints1d:
+    """First token of every sentence, and the number of tokens, int64, (n_sents + 1,)."""
+    marks = numpy.zeros(len(doc) + 1, dtype=bool)
+    if doc.has_annotation("SENT_START"):
+        marks[:-1] = doc.to_array("SENT_START") == 1
+    marks[[0, -1]] = True
+    return numpy.nonzero(marks)[0]
+
+
+def _starts(lengths: Ints1d) -> Ints1d:
+    """Running sum that begins with 0: (n,) to (n + 1,), int64."""
+    starts = numpy.zeros(len(lengths) + 1, dtype="int64")
+    numpy.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+def _ranks(counts: Ints1d) -> Ints1d:
+    """0, 1, … for each count, one after the other, int64, (sum(counts),)."""
+    starts = _starts(counts)
+    return numpy.arange(starts[-1]) - numpy.repeat(starts[:-1], counts)

@@ -1,0 +1,52 @@
+"""Web pages: one look for all, from the templates in `templates/`. A page is one file that loads
+nothing, and whatever is filled in is escaped."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .. import __version__
+
+TEMPLATES = Path(__file__).parent / "templates"
+# Labels that often stand side by side get hues that are easy to tell apart.
+HUES = {
+    "PER": 210,
+    "PERSON": 210,
+    "ORG": 35,
+    "LOC": 140,
+    "GPE": 160,
+    "MISC": 285,
+    "NORP": 315,
+    "DATE": 60,
+    "TIME": 80,
+    "PRODUCT": 0,
+    "EVENT": 335,
+    "FAC": 185,
+}
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template. Values are escaped, but for those that are markup already.
+
+    template (str): The name of a file in `templates/`.
+    RETURNS (str): HTML.
+    """
+    return _get_environment().get_template(template).render(values)
+
+
+def get_hue(label: str) -> int:
+    """RETURNS (int): The hue of a label in degrees, 0 to 359: the same in every page. Saturation
+    and lightness are those of the page, which may be light or dark."""
+    return HUES.get(label, crc32(label.encode("utf-8")) % 360)
+
+
+@cache
+def _get_environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
+    )
+    environment.globals["version"] = __version__
+    return environment

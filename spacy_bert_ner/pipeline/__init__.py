@@ -1,0 +1,1 @@
+"""The component, and how it fits into a pipeline."""

@@ -1,0 +1,289 @@
+"""What a component's listener layers hear from, and what to do when they hear nothing."""
+
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from ..errors import UserError
+from ..model.layers.linear_crf import has_transitions
+from ..types import Bools1d
+
+ADD = (
+    'Add a {factory} before \'{name}\': nlp.add_pipe("{factory}", before="{name}"){model}, or '
+    '"{factory}" before "{name}" in [nlp] pipeline with a block [components.{factory}].'
+)
+SWITCH = """A listener only hears its own kind. For '{factory}', set:
+
+[components.{name}.model.tok2vec]
+{settings}
+"""
+
+
+class Kind(NamedTuple):
+    """A kind of listener.
+
+    factory (str): The component that it listens to.
+    get_upstream (Callable[[Model], str]): The name of that component, or "*".
+    is_heard (Callable[[Doc], bool]): Whether a document has output for it.
+    get_pieced (Callable[[Doc], Any]): Of this output, the number of wordpieces of each token, or
+        whether it has any, (n_tokens,); None where there is no telling.
+    get_received (Callable[[Model], Optional[List[Any]]]): The same of all documents that the layer
+        learns from; None if it has received none.
+    settings (str): The block of the config that makes one.
+    model (str): What to give a new component of the factory.
+    """
+
+    factory: str
+    get_upstream: Callable[[Any], str]
+    is_heard: Callable[[Doc], bool]
+    get_pieced: Callable[[Doc], Any]
+    get_received: Callable[[Any], Optional[List[Any]]]
+    settings: str
+    model: str = ""
+
+    def get_pipe(self, listener: Any) -> str:
+        """RETURNS (str): The name of the component, as far as the listener tells."""
+        upstream = self.get_upstream(listener)
+        return self.factory if upstream == "*" else upstream
+
+    def add(self, name: str) -> str:
+        """RETURNS (str): How to add the component for another, `name`."""
+        return ADD.format(factory=self.factory, name=name, model=self.model)
+
+
+def _get_output(doc: Doc) -> Any:
+    return doc._.trf_data if Doc.has_extension("trf_data") else None
+
+
+def _count_pieces(output: Any) -> Any:
+    """Of the output of a transformer, ours or another one."""
+    if hasattr(output, "has_pieces"):
+        return output.has_pieces
+    return output.align.lengths if hasattr(output, "align") else None
+
+
+def _get_received(listener: Any) -> Optional[List[Any]]:
+    outputs = listener._outputs
+    return None if outputs is None else [_count_pieces(output) for output in outputs]
+
+
+def _count_curated_pieces(output: Any) -> Any:
+    layer = getattr(output, "last_hidden_layer_state", None)
+    return None if layer is None else layer.lengths
+
+
+def _get_curated_received(listener: Any) -> Optional[List[Any]]:
+    outputs = listener.attrs["_state"].outputs
+    return None if outputs is None else [layers[-1].lengths for layers in outputs.all_outputs]
+
+
+# By the name of the layer, so that no package is imported for models that don't need it. The two
+# transformers leave their output in one place: it is told by an attribute.
+KINDS: Dict[str, Kind] = {
+    "transformer-listener": Kind(
+        "transformer",
+        lambda node: node.upstream_name,
+        lambda doc: hasattr(_get_output(doc), "wordpieces"),
+        lambda doc: _count_pieces(_get_output(doc)),
+        _get_received,
+        '@architectures = "spacy-transformers.TransformerListener.v1"\n'
+        "grad_factor = 1.0\n"
+        'upstream = "{upstream}"\n'
+        'pooling = {{"@layers": "spacy-bert-ner.reduce_first.v1"}}',
+        ' with a model "spacy-bert-ner.TransformerModel.v1"',
+    ),
+    "last_transformer_layer_listener": Kind(
+        "curated_transformer",
+        lambda node: node.attrs["_upstream_name"],
+        lambda doc: hasattr(_get_output(doc), "last_hidden_layer_state"),
+        lambda doc: _count_curated_pieces(_get_output(doc)),
+        _get_curated_received,
+        '@architectures = "spacy-curated-transformers.LastTransformerLayerListener.v1"\n'
+        "width = {width}\n"
+        "grad_factor = 1.0\n"
+        'upstream = "{upstream}"\n'
+        'pooling = {{"@layers": "spacy-bert-ner.reduce_first.v1"}}',
+    ),
+    "tok2vec-listener": Kind(
+        "tok2vec",
+        lambda node: node.upstream_name,
+        lambda doc: doc.tensor is not None and doc.tensor.size > 0,  # None after doc_cleaner
+        lambda doc: None,
+        lambda node: None if node._outputs is None else [None for _ in node._outputs],
+        '@architectures = "spacy.Tok2VecListener.v1"\nwidth = {width}\nupstream = "{upstream}"',
+    ),
+}
+# Other layers of curated transformers that listen.
+for _name in ("scalar_weighting_listener", "transformer_layers_listener"):
+    KINDS[_name] = KINDS["last_transformer_layer_listener"]
+
+
+def get_listeners(model: Model) -> List[Any]:
+    """RETURNS (List[Any]): The layers of a model that listen to another component."""
+    # `replace_listeners` leaves a node that is named like a listener, and listens no more.
+    return [node for node in model.walk() if node.name in KINDS and _listens(node)]
+
+
+def _listens(node: Any) -> bool:
+    return hasattr(node, "upstream_name") or "_upstream_name" in node.attrs
+
+
+def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Optional[Bools1d]]:
+    """Ask a listener which tokens have wordpieces of their own.
+
+    is_train (bool): Whether it learns from the documents, between its call and its backward.
+    RETURNS (List[Optional[Bools1d]]): bool, (n_tokens,), by document; None where it doesn't know.
+    """
+    kind = KINDS[listener.name]
+    heard = kind.get_received(listener) if is_train else None
+    if heard is None:  # as the listener itself does, on a frozen encoder
+        heard = [kind.get_pieced(doc) for doc in docs]
+    return [None if pieces is None else listener.ops.to_numpy(pieces) > 0 for pieces in heard]
+
+
+def check_upstream(nlp: Language, name: str, model: Model) -> None:
+    """Check at initialization that every listener of a component has an encoder to listen to, and
+    that it will be heard in training.
+
+    RAISES (ValueError): If there is none, or if it is frozen and doesn't annotate, or has no
+        weights.
+    """
+    for listener in get_listeners(model):
+        upstream = find_upstream(nlp, name, listener)
+        if upstream is None:
+            raise UserError(_missing(nlp, name, listener))
+        training = nlp.config.interpolate()["training"]
+        frozen = upstream in training["frozen_components"]
+        if frozen and upstream not in training["annotating_components"]:
+            raise UserError(
+                f"'{name}' can't train on the frozen '{upstream}' without its output. Set "
+                f'annotating_components = ["{upstream}"] in [training], next to '
+                "frozen_components, after the existing ones."
+            )
+        encoder: Any = nlp.get_pipe(upstream)
+        if frozen and not _has_weights(encoder.model):
+            raise UserError(
+                f"'{name}' can't train on the frozen '{upstream}', which has no weights: spaCy "
+                "doesn't initialize what is frozen. Give it those of a trained pipeline: source = "
+                f'"PATH" alone in [components.{upstream}]. Or freeze a pretrained encoder by '
+                "freeze_layers of spacy-bert-ner.TransformerModel.v1, and not by frozen_components."
+            )
+
+
+def _has_weights(model: Model) -> bool:
+    """RETURNS (bool): Whether an encoder is initialized, as far as its model tells."""
+    if model.has_dim("nO") is None:
+        return False
+    return all(node.has_param(name) for node in model.walk() for name in node.param_names)
+
+
+def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
+    """Check before prediction that the encoder has seen the documents: a listener would give zeros
+    for those it hasn't.
+
+    RAISES (ValueError): If it hasn't, or has seen other tokens.
+    """
+    kinds = {KINDS[listener.name]: listener for listener in get_listeners(model)}
+    for doc in docs if kinds else ():
+        for kind, listener in kinds.items():
+            upstream = kind.get_pipe(listener)
+            if len(doc) and not kind.is_heard(doc):
+                raise UserError(_unheard(doc, name, kind, upstream))
+            pieced = kind.get_pieced(doc) if len(doc) else None
+            if pieced is not None and len(pieced) != len(doc):
+                raise UserError(
+                    f"'{name}' got a document of {len(doc)} tokens, of which '{upstream}' has read "
+                    f"{len(pieced)}: a component between them merges or splits tokens. Move it "
+                    f"before '{upstream}', or after '{name}'."
+                )
+
+
+def check_received(docs: Sequence[Doc], name: str, model: Model) -> None:
+    """Check before an update that every listener has something to learn from: spaCy's error, E203,
+    doesn't say which component lacks what.
+
+    RAISES (ValueError): If one hasn't.
+    """
+    for listener in get_listeners(model):
+        kind = KINDS[listener.name]
+        if kind.get_received(listener) is not None:
+            continue
+        if all(kind.is_heard(doc) for doc in docs if len(doc)):
+            continue  # of a frozen encoder that annotates
+        upstream = kind.get_upstream(listener)
+        which = kind.factory if upstream == "*" else f"{kind.factory} named '{upstream}'"
+        raise UserError(
+            f"'{name}' can't learn, since it has received nothing from a {which}. It must stand "
+            f"before '{name}', be enabled, and have been updated before it, or be named in "
+            "annotating_components of [training] if it is frozen. nlp.rename_pipe doesn't change "
+            f"what a listener asks for: set `upstream` in [components.{name}.model.tok2vec] along "
+            "with the name."
+        )
+
+
+def check_rehearsal(name: str, model: Model) -> None:
+    """RAISES (ValueError): For a model that listens, and so can't rehearse, since `nlp.rehearse`
+    runs no encoder before it; and for a CRF, whose transitions would be left out."""
+    leave_out = f'Leave it out: nlp.rehearse(examples, exclude=["{name}"]). '
+    mix = "Or train with examples of the old data among the new."
+    for listener in get_listeners(model):
+        upstream = KINDS[listener.name].get_pipe(listener)
+        raise UserError(
+            f"'{name}' can't rehearse, since '{upstream}', to which it listens, doesn't. "
+            f"{leave_out}Or give it an encoder of its own first: "
+            f'nlp.replace_listeners("{upstream}", "{name}", ["model.tok2vec"]). {mix}'
+        )
+    if has_transitions(model):
+        raise UserError(f"'{name}' can't rehearse, since its model is a CRF. {leave_out}{mix}")
+
+
+def find_upstream(nlp: Language, name: str, listener: Model) -> Optional[str]:
+    """RETURNS (Optional[str]): The component that a listener of the component `name` hears."""
+    for upstream, pipe in nlp.components:
+        if listener in getattr(pipe, "listener_map", {}).get(name, []):
+            return upstream
+    return None
+
+
+def _missing(nlp: Language, name: str, listener: Any) -> str:
+    kind = KINDS[listener.name]
+    wanted = kind.get_upstream(listener)
+    which = f"a {kind.factory}" if wanted == "*" else f"a {kind.factory} named '{wanted}'"
+    factories = {pipe: nlp.get_pipe_meta(pipe).factory for pipe in nlp.component_names}
+    others = [pipe for pipe, factory in factories.items() if factory == kind.factory]
+    if others:
+        return (
+            f"'{name}' listens to {which}, and can't hear {others}: it must be enabled, stand "
+            f"before '{name}', and bear the name that `upstream` asks for."
+        )
+    for other in KINDS.values():
+        for pipe, factory in factories.items():
+            if factory == other.factory:
+                return (
+                    f"'{name}' listens to {which}, and the pipeline has a {factory} named "
+                    f"'{pipe}'. " + _switch(name, other, pipe, nlp.get_pipe(pipe))
+                )
+    return f"'{name}' listens to {which}, and the pipeline has none. {kind.add(name)}"
+
+
+def _unheard(doc: Doc, name: str, kind: Kind, upstream: str) -> str:
+    output = _get_output(doc)
+    for other in KINDS.values():
+        if "transformer" in kind.factory and output is not None and other.is_heard(doc):
+            return (
+                f"'{name}' listens to a {kind.factory}, and got the output of a {other.factory}. "
+                + _switch(name, other, "*", None)
+            )
+    return (
+        f"'{name}' got a document without the output of '{upstream}': it is missing, disabled, "
+        f"behind '{name}', or its output was removed (by doc_cleaner). Enable it: "
+        f'nlp.enable_pipe("{upstream}"). {kind.add(name)}'
+    )
+
+
+def _switch(name: str, kind: Kind, upstream: str, pipe: Any) -> str:
+    width = pipe.model.maybe_get_dim("nO") if pipe is not None else None
+    settings = kind.settings.format(upstream=upstream, width=width or "WIDTH OF THE ENCODER")
+    return SWITCH.format(factory=kind.factory, name=name, settings=settings)

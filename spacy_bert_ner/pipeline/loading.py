@@ -1,0 +1,111 @@
+"""What a saved component consists of, and whether it fits: settings, weights, and its encoder."""
+
+from pathlib import Path
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from weakref import ReferenceType, WeakKeyDictionary, ref
+
+import srsly
+from spacy.language import Language
+
+from ..damage import (
+    CHECKSUMS,
+    WAY_OUT,
+    DamagedPipelineError,
+    check_checksums,
+    get_checksums,
+    reading,
+)
+from .listeners import find_upstream, get_listeners
+from .settings import check_types
+
+# The pipeline that each component was made for, as long as both are there. Not an attribute of the
+# component, which is copied and pickled without its pipeline.
+_PIPELINES: "WeakKeyDictionary[Any, ReferenceType[Language]]" = WeakKeyDictionary()
+
+
+def remember_pipeline(component: Any, nlp: Language) -> None:
+    """Let `check_fit` find the encoder that a component listens to."""
+    _PIPELINES[component] = ref(nlp)
+
+
+def add_checksums(cfg: Dict[str, Any], model: Optional[bytes]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): What to save of the settings of a component.
+
+    model (Optional[bytes]): Its model, None if that isn't saved.
+    """
+    if model is None:
+        return cfg
+    return {**cfg, CHECKSUMS: get_checksums({"cfg": _canonical(cfg), "model": model})}
+
+
+def read_file(path: Path) -> bytes:
+    """RETURNS (bytes): A file of a saved component.
+    RAISES (DamagedPipelineError): If it is missing.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DamagedPipelineError(f"Can't load a pipeline without {path}. {WAY_OUT}") from error
+
+
+def read_cfg(data: Any, model: Optional[bytes], places: Mapping[str, str]) -> Dict[str, Any]:
+    """Read settings, and check that they are as they were saved, with this model.
+
+    data (Union[bytes, str]): JSON.
+    model (Optional[bytes]): The model, None if it isn't loaded.
+    places (Mapping[str, str]): What to call "cfg" and "model".
+    RAISES (DamagedPipelineError): If they aren't.
+    """
+    with reading(places["cfg"]):
+        cfg = srsly.json_loads(data)
+        if not isinstance(cfg, dict):
+            raise TypeError(f"expected an object, got {type(cfg).__name__}")
+        saved = cfg.pop(CHECKSUMS, None)
+        if model is not None:
+            check_checksums(saved, {"cfg": _canonical(cfg), "model": model}, places)
+        check_types(cfg)
+    return cfg
+
+
+def check_fit(component: Any, places: Mapping[str, str]) -> None:
+    """Check that the labels of a component fit its weights, and these the encoder.
+
+    RAISES (DamagedPipelineError): If they don't.
+    """
+    for what, found, source, expected in _get_sizes(component, places):
+        if None not in (found, expected) and found != expected:
+            raise DamagedPipelineError(
+                f"Can't use {places['model']}: it has {found} {what}, and {source} {expected}: one "
+                f"of them belongs to another pipeline. {WAY_OUT}"
+            )
+
+
+def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str, Any, str, Any]]:
+    """YIELDS (Tuple[str, Any, str, Any]): What is counted, how many the weights have, and by what
+    there should be how many. None where it can't be told."""
+    model, cfg = component.model, component.cfg
+    layer = model.maybe_get_ref("output_layer")
+    if layer is not None and layer.has_param("W"):
+        n_tags = len(component.tag_set)
+        source = f"the {len(cfg['labels'])} labels in {places['cfg']} make"
+        for param in ("W", "b"):
+            if layer.has_param(param):
+                yield "outputs", len(layer.get_param(param)), source, n_tags
+    for node in model.walk():
+        for shim in node.shims:
+            encoder = getattr(shim, "encoder", None)
+            if encoder is not None:
+                width = encoder.model.config.hidden_size
+                yield "inputs", node.maybe_get_dim("nO"), "its encoder gives", width
+    nlp = _PIPELINES.get(component, lambda: None)()
+    if nlp is not None:
+        for listener in get_listeners(model):
+            upstream = find_upstream(nlp, component.name, listener)
+            pipe: Any = None if upstream is None else nlp.get_pipe(upstream)
+            width = None if pipe is None else pipe.model.maybe_get_dim("nO")
+            yield "inputs", listener.maybe_get_dim("nO"), f"'{upstream}' gives", width
+
+
+def _canonical(cfg: Dict[str, Any]) -> bytes:
+    """What is the same for settings that are to be saved, and for what is read of them."""
+    return srsly.json_dumps(srsly.json_loads(srsly.json_dumps(cfg)), sort_keys=True).encode("utf-8")

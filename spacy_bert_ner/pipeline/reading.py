@@ -1,0 +1,73 @@
+"""Which tokens a component reads: those that show something, and of which its encoder has
+wordpieces. A tokenizer drops what it has no piece for (of BERT's, U+FFFD and private characters
+such as the bullets in PDFs), and such a token has the vector of its neighbour: no tag is learned or
+predicted from that."""
+
+from typing import Any, Callable, Iterator, List, Optional, Sequence
+
+import numpy
+from spacy.language import Language
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from ..characters import visible_tokens
+from ..model.encoder.windows import get_pieces
+from ..types import Bools1d
+from .listeners import find_upstream, get_listeners, get_pieced
+
+
+def get_read_tokens(docs: List[Doc], model: Model, *, is_train: bool) -> List[Bools1d]:
+    """Find the tokens that a model has just read, all of its encoders together. One that doesn't
+    tell, such as spaCy's CNN, reads all that show something.
+
+    is_train (bool): Whether the model has been called to learn from the documents.
+    RETURNS (List[Bools1d]): bool, (n_tokens,).
+    """
+    read = [visible_tokens(doc) for doc in docs]
+    answers: List[Sequence[Optional[Bools1d]]] = [
+        _ask_tokenizer(docs, encoder.shims[0].pieces) for encoder in find_encoders(model)
+    ]
+    answers += [get_pieced(docs, node, is_train=is_train) for node in get_listeners(model)]
+    for answer in answers:
+        for marks, pieced in zip(read, answer):
+            if pieced is not None and len(pieced) == len(marks):
+                marks &= pieced
+    return read
+
+
+def make_reader(model: Model, nlp: Optional[Language], name: str) -> Callable[[Doc], Bools1d]:
+    """Make a function that finds the tokens that a component will read.
+
+    model (Model): Its model.
+    nlp (Optional[Language]): The pipeline, with the encoder that it listens to.
+    RETURNS (Callable[[Doc], Bools1d]): bool, (n_tokens,).
+    """
+    encoders = list(find_encoders(model))
+    for listener in get_listeners(model):
+        upstream = None if nlp is None else find_upstream(nlp, name, listener)
+        if nlp is not None and upstream is not None:
+            encoders += find_encoders(nlp.get_pipe(upstream).model)  # type: ignore[attr-defined]
+    shims = [encoder.shims[0] for encoder in encoders]
+    tokenizers = [shim.pieces for shim in shims if shim.encoder is not None]
+
+    def find_read(doc: Doc) -> Bools1d:
+        read = visible_tokens(doc)
+        for tokenizer in tokenizers:
+            read &= _ask_tokenizer([doc], tokenizer)[0]
+        return read
+
+    return find_read
+
+
+def find_encoders(model: Model) -> Iterator[Any]:
+    """YIELDS (Model): The layers of a model that are encoders of ours."""
+    for layer in model.walk():
+        # Told by the settings, so that without an encoder of ours torch isn't imported.
+        if type(layer.attrs.get("settings")).__name__ == "EncoderSettings":
+            yield layer
+
+
+def _ask_tokenizer(docs: List[Doc], tokenizer: Any) -> List[Bools1d]:
+    """Whether tokens have wordpieces, bool, (n_tokens,)."""
+    pieces = iter(get_pieces(tokenizer, [doc for doc in docs if len(doc)]))
+    return [next(pieces).has_pieces if len(doc) else numpy.zeros(0, dtype=bool) for doc in docs]

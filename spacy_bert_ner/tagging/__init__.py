@@ -1,0 +1,1 @@
+"""Documents to tags and back. NumPy and spaCy alone."""

@@ -1,0 +1,106 @@
+"""Linear-chain conditional random fields (Lafferty et al. 2001): what tag sequences are worth, in
+total and by tag. All in double precision, sequences of a padded batch side by side."""
+
+from typing import Iterator, List, NamedTuple, Tuple
+
+import numpy
+
+from ..types import Bools1d, Floats1d, Floats2d, Floats3d, Ints1d
+from .schemes import TagSet
+
+
+class Chain(NamedTuple):
+    """Scores of the tags of sequences, alone and one behind the other.
+
+    scores (Floats3d): Log-scores of the tags, -inf for those that can't be, (n_sequences, longest,
+        n_tags). Beyond the length of a sequence they don't count.
+    lengths (Ints1d): Length of each sequence, at least 1, (n_sequences,).
+    transitions (Floats2d): Log-score of a tag (row) before another, -inf for none,
+        (n_tags, n_tags).
+    """
+
+    scores: Floats3d
+    lengths: Ints1d
+    transitions: Floats2d
+
+
+def make_chain(scores: List[Floats2d], transitions: Floats2d, tag_set: TagSet) -> Chain:
+    """Sequences as chains over valid tags.
+
+    scores (List[Floats2d]): Log-scores of the tags of each, (n_tokens, n_tags).
+    transitions (Floats2d): Log-score of a tag (row) before another, (n_tags, n_tags).
+    """
+    lengths = numpy.array([len(X) for X in scores])
+    padded = numpy.zeros((len(scores), lengths.max(), len(tag_set)))
+    for row, X in zip(padded, scores):
+        row[: len(X)] = X
+        row[0, ~tag_set.first] = -numpy.inf
+        row[len(X) - 1, ~tag_set.last] = -numpy.inf
+    return Chain(padded, lengths, numpy.where(tag_set.allowed, transitions, -numpy.inf))
+
+
+def like_lengths(lengths: Ints1d) -> Iterator[Bools1d]:
+    """YIELDS (Bools1d): Which sequences to pad together, (n_sequences,): none to over twice its
+    length."""
+    sizes = numpy.ceil(numpy.log2(lengths))
+    for size in numpy.unique(sizes):
+        yield sizes == size
+
+
+def log_partition(chain: Chain) -> Floats1d:
+    """RETURNS (Floats1d): Logarithm of the sum of exp(score) over all tag sequences,
+    (n_sequences,); -inf where there is none."""
+    last = numpy.arange(len(chain.lengths)), chain.lengths - 1
+    return log_sum_exp(_forward(chain)[last], axis=1)
+
+
+def get_marginals(chain: Chain) -> Tuple[Floats1d, Floats3d, Floats2d]:
+    """Probabilities of tags and of neighbours (forward-backward, Rabiner 1989).
+
+    RETURNS (Tuple[Floats1d, Floats3d, Floats2d]): `log_partition`, (n_sequences,); the probability
+        of each tag at each place, zero beyond the lengths, (n_sequences, longest, n_tags); and how
+        often a tag (row) is expected before another, over all sequences, (n_tags, n_tags).
+    """
+    forward, backward = _forward(chain), _backward(chain)
+    n_sequences, longest, n_tags = chain.scores.shape
+    totals = log_sum_exp(forward[numpy.arange(n_sequences), chain.lengths - 1], axis=1)
+    inside = numpy.arange(longest) < chain.lengths[:, None]
+    # Where nothing is possible, all ways are -inf already.
+    norms = numpy.where(numpy.isfinite(totals), totals, 0.0)
+    ways = forward + backward - norms[:, None, None]
+    tags = numpy.exp(numpy.where(inside[:, :, None], ways, -numpy.inf))
+    pairs = numpy.zeros((n_tags, n_tags))
+    arriving = backward + chain.scores
+    for t in range(1, longest):
+        rows = numpy.nonzero(inside[:, t])[0]
+        steps = forward[rows, t - 1, :, None] + arriving[rows, t, None, :]
+        pairs += numpy.exp(steps + chain.transitions - norms[rows, None, None]).sum(axis=0)
+    return totals, tags, pairs
+
+
+def _forward(chain: Chain) -> Floats3d:
+    """Log-scores of all ways to a tag, that of the tag itself included."""
+    scores, _, transitions = chain
+    forward = numpy.array(scores)
+    for t in range(1, scores.shape[1]):
+        forward[:, t] += log_sum_exp(forward[:, t - 1, :, None] + transitions, axis=1)
+    return forward
+
+
+def _backward(chain: Chain) -> Floats3d:
+    """Log-scores of all ways from a tag to the end, that of the tag itself not included."""
+    scores, lengths, transitions = chain
+    backward = numpy.zeros(scores.shape)
+    for t in range(scores.shape[1] - 2, -1, -1):
+        arriving = backward[:, t + 1] + scores[:, t + 1]
+        onward = log_sum_exp(transitions + arriving[:, None, :], axis=2)
+        backward[:, t] = numpy.where((t + 1 < lengths)[:, None], onward, 0.0)
+    return backward
+
+
+def log_sum_exp(X: numpy.ndarray, axis: int) -> numpy.ndarray:
+    """RETURNS (ndarray): log(sum(exp(X))) over an axis, -inf for nothing but -inf."""
+    highest = X.max(axis=axis, keepdims=True)
+    highest = numpy.where(numpy.isfinite(highest), highest, 0.0)
+    with numpy.errstate(divide="ignore"):
+        return numpy.log(numpy.exp(X - highest).sum(axis=axis)) + highest.squeeze(axis)

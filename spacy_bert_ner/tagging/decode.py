@@ -1,0 +1,212 @@
+"""From tag probabilities to entities."""
+
+from dataclasses import dataclass
+from typing import Optional, Tuple, Union
+
+import numpy
+
+from ..types import Bools1d, Floats1d, Floats2d, Floats3d, Ints1d, Ints2d
+from .crf import get_marginals, like_lengths, make_chain
+from .schemes import TagSet
+
+TINY = numpy.finfo("float32").tiny
+
+
+@dataclass
+class Entities:
+    """Entities in a sequence of tokens.
+
+    Attributes
+    ----------
+    starts, ends (Ints1d): First token, and the one after the last, (n_entities,).
+    labels (Ints1d): Index of the label, (n_entities,).
+    scores (Floats1d): Geometric mean of the probabilities of the entity's tags, 0 to 1,
+        float32, (n_entities,).
+    """
+
+    starts: Ints1d
+    ends: Ints1d
+    labels: Ints1d
+    scores: Floats1d
+
+    def select(self, chosen: Union[Bools1d, slice]) -> "Entities":
+        """RETURNS (Entities): Those that are chosen, bool, (n_entities,), or a range."""
+        return Entities(*(column[chosen] for column in vars(self).values()))
+
+
+def decode(
+    scores: Floats2d,
+    breaks: Bools1d,
+    tag_set: TagSet,
+    decoder: str,
+    transitions: Optional[Floats2d] = None,
+) -> Entities:
+    """Find the entities in sequences that stand one after the other.
+
+    scores (Floats2d): Tag probabilities, or, with transitions, log-scores, (n_tokens, n_tags).
+    breaks (Bools1d): Whether a sequence begins at the token, as at the first, bool,
+        (n_tokens,).
+    tag_set (TagSet): The tags.
+    decoder (str): "constrained" for the most probable valid tags, or "greedy" for the most
+        probable tag of each token. Greedy tags are repaired as conlleval reads them: a tag that
+        can't continue the entity before it begins one, and an entity that isn't closed ends where
+        the next tag doesn't continue it.
+    transitions (Optional[Floats2d]): Log-scores of a tag (row) before another, of a CRF,
+        (n_tags, n_tags). Probabilities of tags are then those of all valid sequences.
+    """
+    probs = scores if transitions is None else _crf_probs(scores, breaks, tag_set, transitions)
+    log_probs = numpy.log(numpy.maximum(probs, TINY))
+    if decoder == "greedy":
+        tags = log_probs.argmax(axis=1)
+    elif transitions is None:
+        tags = constrained_tags(log_probs, breaks, tag_set)
+    else:
+        tags = crf_tags(scores, breaks, tag_set, transitions)
+    starts, ends = find_entities(tags, breaks, tag_set)
+    chosen = log_probs[numpy.arange(len(tags)), tags]
+    sums = numpy.concatenate([[0.0], numpy.cumsum(chosen, dtype="float64")])
+    means = (sums[ends] - sums[starts]) / (ends - starts)
+    return Entities(
+        starts=starts,
+        ends=ends,
+        labels=tag_set.label_ids[tags[starts]],
+        scores=numpy.exp(means).clip(0.0, 1.0).astype("float32"),
+    )
+
+
+def crf_tags(scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Floats2d) -> Ints1d:
+    """The best valid tags of each sequence; of equal ones, those with the lowest ids.
+
+    scores (Floats2d): Log-scores of the tags, (n_tokens, n_tags).
+    transitions (Floats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    RETURNS (Ints1d): Tag ids, (n_tokens,).
+    """
+    tags = numpy.zeros(len(scores), dtype="int64")
+    starts = numpy.nonzero(breaks)[0]
+    ends = numpy.append(starts[1:], len(scores))[: len(starts)]
+    allowed = numpy.where(tag_set.allowed, transitions, -numpy.inf)
+    _decode_pieces(_with_ends(scores, breaks, tag_set), starts, ends, allowed, tags)
+    return tags
+
+
+def _crf_probs(
+    scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Floats2d
+) -> Floats2d:
+    """Probabilities of the tags over all valid sequences, (n_tokens, n_tags)."""
+    probs = numpy.zeros(scores.shape)
+    starts = numpy.nonzero(breaks)[0]
+    ends = numpy.append(starts[1:], len(scores))[: len(starts)]
+    for chosen in like_lengths(ends - starts):
+        rows = [numpy.arange(i, j) for i, j in zip(starts[chosen], ends[chosen])]
+        chain = make_chain([scores[i] for i in rows], transitions, tag_set)
+        _, marginals, _ = get_marginals(chain)
+        for i, P in zip(rows, marginals):
+            probs[i] = P[: len(i)]
+    return probs
+
+
+def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> Ints1d:
+    """The most probable valid tags; of equal ones, those with the lowest ids.
+
+    The tags that are best each on its own are the best sequence wherever they fit together. Only
+    where two neighbours don't, they are decoded as one piece; what then doesn't fit the next piece
+    is joined with it in turn. Pieces that are each the best and fit together are the best whole.
+
+    log_probs (Floats2d): (n_tokens, n_tags).
+    breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
+    RETURNS (Ints1d): Tag ids, (n_tokens,).
+    """
+    n_tokens = len(log_probs)
+    scores = _with_ends(log_probs, breaks, tag_set)
+    transitions = numpy.where(tag_set.allowed, 0.0, -numpy.inf)
+    tags = scores.argmax(axis=1)
+    joined = numpy.zeros(n_tokens, dtype=bool)  # with the token before
+    while True:
+        fits = breaks[1:] | tag_set.allowed[tags[:-1], tags[1:]]
+        clash = numpy.concatenate([[False], ~fits])[:n_tokens]
+        if not clash.any():
+            return tags
+        # Each round joins at least two pieces, so there is a last one. A joined piece takes in as
+        # many tokens again on either side, so that it comes soon even where everything clashes.
+        joined |= clash
+        starts, ends = _pieces_with(clash, joined)
+        lowest = numpy.maximum(2 * starts - ends, 0) + 1
+        reach = numpy.bincount(lowest, minlength=n_tokens + 1)
+        reach -= numpy.bincount(numpy.minimum(2 * ends - starts, n_tokens), minlength=n_tokens + 1)
+        joined |= (numpy.cumsum(reach)[:n_tokens] > 0) & ~breaks
+        _decode_pieces(scores, *_pieces_with(clash, joined), transitions, tags)
+
+
+def _with_ends(log_scores: Floats2d, breaks: Bools1d, tag_set: TagSet) -> Floats2d:
+    """Log-scores without tags that can't begin or end a sequence, (n_tokens, n_tags)."""
+    # Double precision: float32 sums over thousands of tokens lose what tags differ by.
+    scores = log_scores.astype("float64")
+    ends = numpy.roll(breaks, -1)  # the token before a break, and the last
+    ends[-1:] = True
+    scores[numpy.ix_(breaks, ~tag_set.first)] = -numpy.inf
+    scores[numpy.ix_(ends, ~tag_set.last)] = -numpy.inf
+    return scores
+
+
+def _pieces_with(marked: Bools1d, joined: Bools1d) -> Tuple[Ints1d, Ints1d]:
+    """Starts and ends of the pieces in which a token is marked, (n_pieces,) each."""
+    starts = numpy.nonzero(~joined)[0]
+    ends = numpy.append(starts[1:], len(joined))
+    chosen = numpy.logical_or.reduceat(marked, starts)
+    return starts[chosen], ends[chosen]
+
+
+def _decode_pieces(
+    scores: Floats2d, starts: Ints1d, ends: Ints1d, transitions: Floats2d, tags: Ints1d
+) -> None:
+    """Decode ranges of tokens, those of like length together, and write their tags, in place."""
+    for chosen in like_lengths(ends - starts):
+        lengths = ends[chosen] - starts[chosen]
+        steps = numpy.arange(lengths.max())
+        inside = steps < lengths[:, None]
+        rows = numpy.where(inside, starts[chosen][:, None] + steps, 0)
+        tags[rows[inside]] = viterbi(scores[rows], lengths, transitions)[inside]
+
+
+def viterbi(scores: Floats3d, lengths: Ints1d, transitions: Floats2d) -> Ints2d:
+    """The best tags of each sequence of a padded batch (Viterbi 1967), ties by the lowest id.
+
+    scores (Floats3d): Log-scores of the tags, (n_sequences, longest, n_tags).
+    lengths (Ints1d): Length of each sequence, at least 1, (n_sequences,).
+    transitions (Floats2d): Log-score of a tag (row) before another, -inf for none,
+        (n_tags, n_tags).
+    RETURNS (Ints2d): Tag ids, int64, (n_sequences, longest); undefined beyond each length.
+    """
+    n_sequences, longest, _ = scores.shape
+    best = scores[:, 0]  # (n_sequences, n_tags)
+    previous = numpy.zeros(scores.shape, dtype="int32")
+    finals = numpy.array(best)
+    for t in range(1, longest):
+        paths = best[:, :, None] + transitions  # (n_sequences, from, to)
+        previous[:, t] = paths.argmax(axis=1)
+        best = paths.max(axis=1) + scores[:, t]
+        ends_here = lengths == t + 1
+        finals[ends_here] = best[ends_here]
+    tags = numpy.zeros((n_sequences, longest), dtype="int64")
+    rows = numpy.arange(n_sequences)
+    tag = finals.argmax(axis=1)
+    for t in range(longest - 1, -1, -1):
+        tags[:, t] = tag
+        before = previous[rows, t, tag]
+        tag = numpy.where(t < lengths, before, tag)
+    return tags
+
+
+def find_entities(tags: Ints1d, breaks: Bools1d, tag_set: TagSet) -> Tuple[Ints1d, Ints1d]:
+    """Read entities from tags, valid or not, as conlleval does.
+
+    RETURNS (Tuple[Ints1d, Ints1d]): Starts and ends, (n_entities,) each.
+    """
+    labels = tag_set.label_ids[tags]
+    begins = tag_set.starts[tags] | breaks
+    begins[1:] |= (labels[1:] != labels[:-1]) | tag_set.closes[tags[:-1]]
+    starts = numpy.nonzero(begins & (labels >= 0))[0]
+    # An entity ends where anything begins, or where its label does not go on.
+    stops = numpy.append(numpy.nonzero(begins)[0], len(tags))
+    ends = stops[numpy.searchsorted(stops, starts, side="right")]
+    return starts, ends

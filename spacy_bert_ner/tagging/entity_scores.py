@@ -1,0 +1,191 @@
+"""Entity scores: in a span group, where they outlive the pipeline, and as `ent._.score`."""
+
+import struct
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+import numpy
+import srsly
+from spacy.tokens import Doc, Span, SpanGroup
+
+from ..characters import token_chars
+from ..errors import UserError
+from ..types import Floats1d
+
+# Marks our groups among others with scores, such as spancat's, under any key.
+SOURCE = "bert_ner"
+# Of an entity: start, end and label.
+Key = Tuple[int, int, int]
+# A span in the bytes of a group: its ids and its label, tokens (start, end), characters (the same).
+PACKED_SPAN = struct.Struct(">QQQllll")
+# The attributes of a group as they are stored.
+ATTRS: Any = SpanGroup.attrs
+
+
+class ScoredSpans(SpanGroup):
+    """Spans with scores, that stay where they are in the text when a later component merges or
+    splits tokens (`merge_entities`). spaCy's own group keeps the numbers of the tokens, so that
+    other tokens are read, or E035 is raised when it is read or saved.
+
+    Spans that don't consist of whole tokens any more are left out, with their scores. Saved and
+    loaded, the group is one of spaCy's own.
+    """
+
+    def __init__(self, doc: Doc, **settings: Any):
+        super().__init__(doc, **settings)
+        self._tokens = _digest_tokens(doc)
+
+    def _follow(self) -> None:
+        # None once it is gone: the attributes can still be read.
+        doc = self._doc_ref()  # type: ignore[attr-defined]
+        tokens = self._tokens if doc is None else _digest_tokens(doc)
+        if tokens != self._tokens:
+            follow_text(self)
+            self._tokens = tokens
+
+    def __len__(self) -> int:
+        self._follow()
+        return super().__len__()
+
+    def __getitem__(self, i: int) -> Span:
+        self._follow()
+        return super().__getitem__(i)
+
+    def __iter__(self) -> Iterator[Span]:
+        self._follow()
+        return iter([SpanGroup.__getitem__(self, i) for i in range(SpanGroup.__len__(self))])
+
+    @property
+    def attrs(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): The attributes; "scores" are those of the spans."""
+        self._follow()
+        return ATTRS.__get__(self)
+
+    @attrs.setter
+    def attrs(self, attrs: Dict[str, Any]) -> None:
+        ATTRS.__set__(self, attrs)
+
+    def to_bytes(self) -> bytes:
+        self._follow()
+        return super().to_bytes()
+
+    def copy(self, doc: Optional[Doc] = None) -> "ScoredSpans":
+        group = super().copy(doc)
+        return ScoredSpans(group.doc, name=group.name, attrs=group.attrs, spans=list(group))
+
+
+def _digest_tokens(doc: Doc) -> int:
+    """A number that is another one when tokens are merged or split."""
+    return hash(doc.to_array("IDX").tobytes())
+
+
+def follow_text(group: SpanGroup) -> None:
+    """Put the spans of a group on the tokens that have their characters now, and leave out those
+    that don't consist of whole tokens, with their scores."""
+    starts, ends = token_chars(group.doc)
+    packed = srsly.msgpack_loads(SpanGroup.to_bytes(group))["spans"]
+    kept, moved = [], []
+    for place, span in enumerate(packed):
+        *ids, _, _, start_char, end_char = PACKED_SPAN.unpack(span)
+        start = int(numpy.searchsorted(starts, start_char, side="left"))
+        end = int(numpy.searchsorted(ends, end_char, side="right"))
+        if start < end and starts[start] == start_char and ends[end - 1] == end_char:
+            kept.append(place)
+            moved.append(PACKED_SPAN.pack(*ids, start, end, start_char, end_char))
+    attrs = ATTRS.__get__(group)
+    msg = {"name": group.name, "attrs": {}, "spans": moved}
+    SpanGroup.from_bytes(group, srsly.msgpack_dumps(msg))
+    if len(attrs.get("scores", ())) == len(packed):
+        attrs["scores"] = numpy.asarray(attrs["scores"])[kept]
+    ATTRS.__set__(group, attrs)
+
+
+def make_span_group(
+    doc: Doc, key: str, spans: List[Span], scores: Floats1d, kept: List[Span]
+) -> SpanGroup:
+    """A group of entities with their scores in `attrs["scores"]`, as spancat leaves its spans.
+
+    key (str): Name of the group in `doc.spans`.
+    spans (List[Span]): The entities, in the order of the text.
+    scores (Floats1d): Their scores, 0 to 1, float32, (n_spans,).
+    kept (List[Span]): Entities that stay beside them. Of these, those that an earlier run or
+        another component has written to the group are in it again.
+    """
+    if kept and key in doc.spans and doc.spans[key].attrs.get("source") == SOURCE:
+        known = {_get_place(span): score for span, score in _iter_group(key, doc.spans[key])}
+        pairs = [(span, known[_get_place(span)]) for span in kept if _get_place(span) in known]
+        pairs = sorted([*pairs, *zip(spans, scores.tolist())], key=lambda pair: pair[0].start)
+        spans = [span for span, _ in pairs]
+        scores = numpy.array([score for _, score in pairs], dtype="float32")
+    return ScoredSpans(doc, name=key, spans=spans, attrs={"scores": scores, "source": SOURCE})
+
+
+def iter_scores(doc: Doc) -> Iterator[Tuple[Span, float]]:
+    """Go through the groups of all `bert_ner` components.
+
+    YIELDS (Tuple[Span, float]): An entity; its score, 0 to 1.
+    RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
+    """
+    for key, group in doc.spans.items():
+        if group.attrs.get("source") == SOURCE:
+            yield from _iter_group(key, group)
+
+
+def _iter_group(key: str, group: SpanGroup) -> Iterator[Tuple[Span, float]]:
+    try:
+        spans = list(group)
+    except IndexError:  # E035: a group of spaCy's own that was loaded, and its tokens merged since
+        follow_text(group)
+        spans = list(group)
+    scores = numpy.asarray(group.attrs["scores"])
+    if len(scores) != len(spans):
+        raise UserError(
+            f"Can't tell the scores of doc.spans['{key}']: it has {len(spans)} spans and "
+            f"{len(scores)} scores. Change group.attrs['scores'] along with the spans."
+        )
+    yield from zip(spans, scores.tolist())
+
+
+def _get_place(span: Span) -> Tuple[int, int, int]:
+    """Its characters and its label, whatever the tokens are by now."""
+    return span.start_char, span.end_char, span.label
+
+
+def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
+    """The scores of all entities, read once: `get_score` goes through them for each.
+
+    RETURNS (Optional[Dict[Tuple[int, int, int], float]]): Scores by start, end and label, of the
+        first group that has them; None if the document has no predictions.
+    RAISES (ValueError): See `iter_scores`.
+    """
+    groups = [group for group in doc.spans.values() if group.attrs.get("source") == SOURCE]
+    if not groups:
+        return None
+    for group in groups:
+        if not isinstance(group, ScoredSpans):
+            follow_text(group)
+    found: Dict[Key, float] = {}
+    for span, score in iter_scores(doc):
+        found.setdefault((span.start, span.end, span.label), score)
+    return found
+
+
+def get_score(span: Span) -> Optional[float]:
+    """The score of an entity, found by its characters and its label. A span without a label
+    (`doc[1:3]`) has that of the entity there. For all of a document, use `get_scores`.
+
+    RETURNS (Optional[float]): 0 to 1; None for a span that no `bert_ner` predicted.
+    RAISES (ValueError): See `iter_scores`.
+    """
+    *place, label = _get_place(span)
+    for entity, score in iter_scores(span.doc):
+        *its_place, its_label = _get_place(entity)
+        if place == its_place and label in (its_label, 0):
+            return score
+    return None
+
+
+def install_extensions() -> None:
+    """Register `Span._.score`, unless the name is taken. Done when a `bert_ner` is made; call it
+    to read scores from a DocBin without a pipeline."""
+    if not Span.has_extension("score"):
+        Span.set_extension("score", getter=get_score)

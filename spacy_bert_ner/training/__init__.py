@@ -1,0 +1,1 @@
+"""What training needs besides the component: losses, data, callbacks."""

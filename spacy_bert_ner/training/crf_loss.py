@@ -1,0 +1,111 @@
+"""What training of a CRF minimizes."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, List, Sequence, Tuple
+
+import numpy
+from thinc.api import Model
+
+from ..errors import UserError
+from ..model.layers.linear_crf import add_gradient, get_transitions, has_transitions
+from ..tagging.crf import Chain, get_marginals, like_lengths, make_chain
+from ..tagging.gold import MISSING, Gold, Incorrect
+from ..tagging.schemes import TagSet
+from ..types import Bools2d, Floats2d, Floats3d
+from .losses import FLOOR
+
+
+@dataclass(frozen=True)
+class CRFLikelihood:
+    """Negative log-likelihood of the gold tags under a linear-chain CRF over valid sequences
+    (Lafferty et al. 2001), divided by the number of tags that are known. Tags that are missing are
+    summed over (Tsuboi et al. 2008). For each entity that is known to be wrong, -log(1 - p) of its
+    probability.
+    """
+
+    def check(self, labels: Sequence[str], model: Model) -> None:
+        """RAISES (ValueError): For a model without transitions."""
+        if not has_transitions(model):
+            raise UserError(
+                "spacy-bert-ner.CRFLikelihood.v1 trains transitions between tags, and the model "
+                "has none. Use the model spacy-bert-ner.LinearCRF.v1, or the loss "
+                "spacy-bert-ner.CrossEntropy.v1."
+            )
+
+    def __call__(
+        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+    ) -> Tuple[float, List[Floats2d]]:
+        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
+        log-scores of the tags. That of the transitions is added to the layer's."""
+        ops, layer = model.ops, model.get_ref("output_layer")
+        gradients: List[Any] = [numpy.zeros(X.shape, dtype="float32") for X in scores]
+        n_known = sum(int((doc.tags != MISSING).sum()) + len(doc.incorrect) for doc in gold)
+        docs = numpy.array([i for i, doc in enumerate(gold) if len(doc.rows)])
+        loss = 0.0
+        if n_known:
+            transitions = ops.to_numpy(get_transitions(layer))
+            d_transitions = numpy.zeros(transitions.shape)
+            for chosen in like_lengths(numpy.array([len(gold[i].rows) for i in docs])):
+                rows = [(i, gold[i].rows) for i in docs[chosen].tolist()]
+                chain = make_chain(
+                    [ops.to_numpy(scores[i])[row] for i, row in rows], transitions, tag_set
+                )
+                part, d_scores, d_part = _likelihood(chain, [gold[i] for i, _ in rows], tag_set)
+                loss += part
+                d_transitions += d_part
+                for (i, row), d_doc in zip(rows, d_scores / n_known):
+                    gradients[i][row] = d_doc[: len(row)]
+            d_transitions = (d_transitions / n_known).astype("float32")
+            add_gradient(layer, ops.asarray2f(d_transitions))  # type: ignore[arg-type]
+        return loss / max(n_known, 1), [ops.xp.asarray(gradient) for gradient in gradients]
+
+
+def _likelihood(
+    chain: Chain, gold: List[Gold], tag_set: TagSet
+) -> Tuple[float, Floats3d, Floats2d]:
+    """The sum of the losses, and its gradients by scores and transitions."""
+    possible = numpy.ones(chain.scores.shape, dtype=bool)
+    for row, doc in zip(possible, gold):
+        tags = doc.tags[doc.rows]
+        (known,) = numpy.nonzero(tags != MISSING)
+        row[known] = False
+        row[known, tags[known]] = True
+    totals, d_scores, d_transitions = get_marginals(chain)
+    right = chain._replace(scores=numpy.where(possible, chain.scores, -numpy.inf))
+    right_totals, right_tags, right_pairs = get_marginals(right)
+    loss = float((totals - right_totals).sum())
+    d_scores -= right_tags
+    d_transitions -= right_pairs
+    for i, doc in enumerate(gold):
+        one = Chain(chain.scores[i : i + 1], chain.lengths[i : i + 1], chain.transitions)
+        for span in doc.incorrect:
+            wrong_loss, d_tags, d_pairs = _unlikelihood(one, doc, span, tag_set)
+            loss += wrong_loss
+            d_scores[i : i + 1] += d_tags
+            d_transitions += d_pairs
+    return loss, d_scores, d_transitions
+
+
+def _unlikelihood(
+    chain: Chain, gold: Gold, span: Incorrect, tag_set: TagSet
+) -> Tuple[float, Floats3d, Floats2d]:
+    """-log(1 - p) of the probability that the tags spell exactly this entity, and its gradients."""
+    spelled = numpy.array(chain.scores)
+    places = numpy.searchsorted(gold.rows, span.rows)
+    spelled[0, places] = numpy.where(
+        _one_hot(span.tags, len(tag_set)), spelled[0, places], -numpy.inf
+    )
+    if span.follower is not None:
+        longer = tag_set.continues[span.tags[-1]]
+        spelled[0, places[-1] + 1, longer] = -numpy.inf
+    totals, tags, pairs = get_marginals(chain)
+    wrong_totals, wrong_tags, wrong_pairs = get_marginals(chain._replace(scores=spelled))
+    p = float(numpy.exp(wrong_totals - totals)[0])
+    rest = max(1.0 - p, FLOOR)
+    odds = p / rest
+    return -math.log(rest), odds * (wrong_tags - tags), odds * (wrong_pairs - pairs)
+
+
+def _one_hot(tags: numpy.ndarray, n_tags: int) -> Bools2d:
+    return tags[:, None] == numpy.arange(n_tags)

@@ -1,0 +1,171 @@
+"""What training minimizes, as objects that a config names."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, runtime_checkable
+
+import numpy
+from thinc.api import Model
+
+from ..errors import UserError
+from ..model.layers.linear_crf import has_transitions
+from ..tagging.gold import MISSING, Gold, Incorrect
+from ..tagging.schemes import TagSet
+from ..types import Floats1d, Floats2d
+
+OUTSIDE = "O"
+TINY = float(numpy.finfo("float32").tiny)
+# 1 - p of a wrong entity isn't taken to be less: float32 probabilities hold no more.
+FLOOR = 1e-7
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """A loss for the tags of tokens."""
+
+    def check(self, labels: Sequence[str], model: Model) -> None:
+        """RAISES (ValueError): If the settings don't fit the labels or the model."""
+
+    def __call__(
+        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+    ) -> Tuple[float, List[Floats2d]]:
+        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient that goes back into
+        the model, float32, (n_tokens, n_tags)."""
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Mean cross-entropy of the tokens that have a gold tag, each with the weight of its label,
+    and for each span that is known to be no entity, -log(1 - p) of its probability (unlikelihood,
+    Welleck et al. 2020).
+
+    Attributes
+    ----------
+    label_weights (Dict[str, float]): Weights of labels, and of "O"; 1 for those not named.
+    label_smoothing (float): Share of a token's mass that is spread over all tags (Szegedy et al.
+        2016), 0 to 1.
+    """
+
+    label_weights: Dict[str, float] = field(default_factory=dict)
+    label_smoothing: float = 0.0
+
+    def check(self, labels: Sequence[str], model: Model) -> None:
+        """RAISES (ValueError): For the weight of a label that the component doesn't have, and for
+        the model of a CRF."""
+        if has_transitions(model):
+            raise UserError(
+                "spacy-bert-ner.CrossEntropy.v1 trains no transitions between tags, as the model "
+                "has. Use the loss spacy-bert-ner.CRFLikelihood.v1."
+            )
+        unknown = sorted(set(self.label_weights) - {OUTSIDE, *labels})
+        if unknown:
+            raise UserError(
+                f"Can't weigh the labels {unknown}, which the component doesn't have. It has "
+                f"{sorted(labels)}, and O for tokens outside: mend label_weights."
+            )
+
+    def __call__(
+        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+    ) -> Tuple[float, List[Floats2d]]:
+        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
+        inputs of the softmax: zero for tokens without a gold tag."""
+        xp = model.ops.xp
+        weights = self._get_tag_weights(tag_set)
+        total = sum(
+            float(weights[doc.tags[doc.tags != MISSING]].sum()) + len(doc.incorrect) for doc in gold
+        )
+        loss = 0.0
+        gradients = []
+        for P, doc in zip(scores, gold):
+            doc_loss, gradient = self._cross_entropy(xp, P, doc, weights)
+            for span in doc.incorrect:
+                doc_loss += _add_unlikelihood(xp, P, span, tag_set, gradient)
+            loss += doc_loss / max(total, TINY)
+            gradients.append(gradient / max(total, TINY))
+        return loss, gradients
+
+    def _cross_entropy(
+        self, xp: Any, probs: Floats2d, gold: Gold, weights: Floats1d
+    ) -> Tuple[float, Floats2d]:
+        known = numpy.nonzero(gold.tags != MISSING)[0]
+        rows, tags = xp.asarray(known), xp.asarray(gold.tags[known])
+        targets = xp.full((len(rows), len(weights)), self.label_smoothing / len(weights), "float32")
+        targets[xp.arange(len(rows)), tags] += 1.0 - self.label_smoothing
+        row_weights = xp.asarray(weights)[tags][:, None]
+        gradient = xp.zeros_like(probs)
+        gradient[rows] = row_weights * (probs[rows] - targets)
+        losses = row_weights * targets * xp.log(xp.maximum(probs[rows], TINY))
+        return -float(losses.sum()), gradient
+
+    def _get_tag_weights(self, tag_set: TagSet) -> Floats1d:
+        labels = [OUTSIDE, *tag_set.labels]
+        weights = [self.label_weights.get(label, 1.0) for label in labels]
+        return numpy.array(weights, dtype="float32")[tag_set.label_ids + 1]
+
+
+def make_cross_entropy(
+    label_weights: Optional[Dict[str, float]] = None, label_smoothing: float = 0.0
+) -> CrossEntropy:
+    """Construct `spacy-bert-ner.CrossEntropy.v1`.
+
+    label_weights (Optional[Dict[str, float]]): Weights of labels in the loss, and of "O" for tokens
+        outside; 1 for those not named.
+    label_smoothing (float): Share of a token's mass that is spread over all tags, 0 to 1.
+    RAISES (ValueError): For weights below 0, and for a share that isn't one.
+    """
+    label_weights = dict(label_weights or {})
+    wrong = {label: weight for label, weight in label_weights.items() if not weight >= 0.0}
+    if wrong:
+        raise UserError(f"Can't weigh labels by {wrong}: set label_weights to numbers from 0 up.")
+    if not 0.0 <= label_smoothing < 1.0:
+        raise UserError(
+            f"Can't smooth labels by {label_smoothing}: set label_smoothing to 0 for none, or to a "
+            "share below 1, such as 0.1."
+        )
+    return CrossEntropy(label_weights, label_smoothing)
+
+
+def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
+    """Mean squared distance of the probabilities from those of the model to keep, per token, and
+    the gradient that spaCy's tagger rehearses with: that of the cross-entropy against them. Tags
+    that this model doesn't have yet are left alone.
+
+    probs, targets (List[Floats2d]): Tag probabilities, float32, (n_tokens, n_tags).
+    RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient with respect to the inputs
+        of the softmax.
+    """
+    n_tokens = sum(len(P) for P in probs)
+    loss = 0.0
+    gradients = []
+    for P, target in zip(probs, targets):
+        gradient = P * 0.0
+        n_known = target.shape[1]
+        known = P[:, :n_known] / (P[:, :n_known].sum(axis=1, keepdims=True) + TINY)
+        gradient[:, :n_known] = (known - target) / float(n_tokens)
+        loss += float(((known - target) ** 2).sum()) / n_tokens
+        gradients.append(gradient)
+    return loss, gradients
+
+
+def _add_unlikelihood(
+    xp: Any, probs: Floats2d, span: Incorrect, tag_set: TagSet, gradient: Floats2d
+) -> float:
+    """Add the gradient of -log(1 - p), where p is the probability that the tags spell exactly this
+    entity: those of its tokens, and no tag behind them that would make it longer.
+
+    RETURNS (float): -log(1 - p).
+    """
+    rows, tags = xp.asarray(span.rows), xp.asarray(span.tags)
+    longer = tag_set.continues[span.tags[-1]]
+    p_tags = float(xp.prod(probs[rows, tags].astype("float64")))
+    p_longer = 0.0
+    if span.follower is not None:
+        p_longer = float(probs[span.follower].astype("float64")[xp.asarray(longer)].sum())
+    rest = max(1.0 - p_tags * (1.0 - p_longer), FLOOR)
+    odds = p_tags * (1.0 - p_longer) / rest
+    gradient[rows] -= odds * probs[rows]
+    gradient[rows, tags] += odds
+    if span.follower is not None:
+        inside = xp.asarray(longer.astype("float32"))
+        gradient[span.follower] -= (p_tags / rest) * probs[span.follower] * (inside - p_longer)
+    return -math.log(rest)

@@ -1,0 +1,118 @@
+"""R-Drop (Liang et al. 2021): a document is read twice with different dropout, and both readings
+are to agree. The batcher makes the copies, and the loss compares what comes of them."""
+
+import warnings
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import numpy
+from spacy.training import Example
+from thinc.api import Model
+
+from ..errors import UserError
+from ..model.layers.linear_crf import has_transitions
+from ..tagging.gold import MISSING, Gold
+from ..tagging.schemes import TagSet
+from ..types import Floats1d, Floats2d
+from .losses import TINY, CrossEntropy, Loss
+
+Batcher = Callable[[Iterable[Example]], Iterable[List[Example]]]
+
+
+def make_batch_twice(batcher: Batcher) -> Batcher:
+    """Construct `spacy-bert-ner.batch_twice.v1`: batches that have each of their examples twice.
+
+    batcher (Batcher): Makes the batches.
+    """
+
+    def batch(examples: Iterable[Example]) -> Iterator[List[Example]]:
+        for chunk in batcher(examples):
+            # Side by side, so that accumulate_gradient, which divides a batch, parts few of them.
+            pairs = ((eg, Example(eg.predicted.copy(), eg.reference)) for eg in chunk)
+            yield list(chain.from_iterable(pairs))
+
+    return batch
+
+
+@dataclass(frozen=True)
+class RDrop:
+    """Another loss, and the divergence between the readings of documents that are in a batch twice.
+    Documents that are there once have the other loss alone.
+
+    Attributes
+    ----------
+    loss (Loss): Of all readings, given probabilities.
+    weight (float): Of the symmetric Kullback-Leibler divergence, a mean over tokens.
+    """
+
+    loss: Loss
+    weight: float
+
+    def check(self, labels: Sequence[str], model: Model) -> None:
+        """RAISES (ValueError): If the settings of the other loss don't fit, and for a CRF."""
+        if has_transitions(model):
+            raise UserError(
+                "spacy-bert-ner.RDrop.v1 compares the probabilities of tags, and a CRF gives "
+                "log-scores. Use the model spacy-bert-ner.LinearSoftmax.v1."
+            )
+        self.loss.check(labels, model)
+
+    def __call__(
+        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+    ) -> Tuple[float, List[Floats2d]]:
+        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
+        inputs of the softmax."""
+        loss, gradients = self.loss(model, scores, gold, tag_set)
+        pairs = find_pairs(gold)
+        if not pairs:
+            warnings.warn(
+                "spacy-bert-ner.RDrop.v1 has nothing to compare: no document is in this batch "
+                'twice. Set [training.batcher] @batchers = "spacy-bert-ner.batch_twice.v1".',
+                stacklevel=2,
+            )
+        rows = [model.ops.xp.asarray(numpy.nonzero(gold[i].tags != MISSING)[0]) for i, _ in pairs]
+        factor = self.weight / max(sum(map(len, rows)), 1)
+        for (i, j), known in zip(pairs, rows):
+            divergence, dP, dQ = _diverge(model.ops.xp, scores[i][known], scores[j][known])
+            loss += factor * float(divergence.sum())
+            gradients[i][known] += factor * dP
+            gradients[j][known] += factor * dQ
+        return loss, gradients
+
+
+def make_rdrop(loss: Optional[Loss] = None, weight: float = 1.0) -> RDrop:
+    """Construct `spacy-bert-ner.RDrop.v1`, for batches of `spacy-bert-ner.batch_twice.v1`.
+
+    loss (Optional[Loss]): Another loss, for a softmax; null for plain cross-entropy.
+    weight (float): Of the divergence, above 0.
+    RAISES (ValueError): For another weight.
+    """
+    if not weight > 0.0:
+        raise UserError(
+            f"Can't weigh the divergence of R-Drop by {weight}: set weight above 0, such as 1."
+        )
+    return RDrop(CrossEntropy() if loss is None else loss, weight)
+
+
+def find_pairs(gold: List[Gold]) -> List[Tuple[int, int]]:
+    """RETURNS (List[Tuple[int, int]]): Where the readings of the same document are."""
+    pairs = []
+    waiting: Dict[int, int] = {}
+    for i, doc in enumerate(gold):
+        key = id(doc.reference)
+        if key in waiting:
+            pairs.append((waiting.pop(key), i))
+        else:
+            waiting[key] = i
+    return pairs
+
+
+def _diverge(xp: Any, P: Floats2d, Q: Floats2d) -> Tuple[Floats1d, Floats2d, Floats2d]:
+    """The mean of KL(P, Q) and KL(Q, P) of each row, and its gradients with respect to the inputs
+    of both softmaxes."""
+    ratio = xp.log(xp.maximum(P, TINY)) - xp.log(xp.maximum(Q, TINY))
+    forth, back = (P * ratio).sum(axis=1), -(Q * ratio).sum(axis=1)
+    dP = 0.5 * (P * (ratio - forth[:, None]) + P - Q)
+    dQ = 0.5 * (Q * (-ratio - back[:, None]) + Q - P)
+    return 0.5 * (forth + back), dP, dQ

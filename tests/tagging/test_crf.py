@@ -1,0 +1,90 @@
+"""The chain, against all its tag sequences counted one by one."""
+
+from itertools import product
+
+import numpy
+import pytest
+
+from spacy_bert_ner.tagging.crf import Chain, get_marginals, log_partition, log_sum_exp
+
+
+def make_chain(lengths, n_tags, seed=0, forbid=0.0):
+    rng = numpy.random.default_rng(seed)
+    scores = rng.normal(size=(len(lengths), max(lengths), n_tags))
+    transitions = rng.normal(size=(n_tags, n_tags))
+    transitions[rng.random(transitions.shape) < forbid] = -numpy.inf
+    scores[rng.random(scores.shape) < forbid / 2] = -numpy.inf
+    return Chain(scores, numpy.array(lengths), transitions)
+
+
+def enumerate_sequences(chain, i):
+    """YIELDS: The tags of each sequence, and its log-score."""
+    length = chain.lengths[i]
+    for tags in product(range(chain.scores.shape[2]), repeat=length):
+        score = sum(chain.scores[i, t, tag] for t, tag in enumerate(tags))
+        yield tags, score + sum(chain.transitions[a, b] for a, b in zip(tags, tags[1:]))
+
+
+@pytest.mark.parametrize("lengths", [[1], [4], [1, 5, 3], [2, 2]])
+@pytest.mark.parametrize("n_tags", [1, 2, 3])
+@pytest.mark.parametrize("forbid", [0.0, 0.3])
+def test_against_enumeration(lengths, n_tags, forbid):
+    chain = make_chain(lengths, n_tags, seed=len(lengths) + n_tags, forbid=forbid)
+    totals, marginals, pairs = get_marginals(chain)
+    numpy.testing.assert_array_equal(totals, log_partition(chain))
+    expected_pairs = numpy.zeros((n_tags, n_tags))
+    possible = True
+    for i in range(len(lengths)):
+        sequences = list(enumerate_sequences(chain, i))
+        total = numpy.exp([score for _, score in sequences]).sum()
+        if total == 0.0:
+            assert totals[i] == -numpy.inf
+            possible = False
+            continue
+        assert totals[i] == pytest.approx(numpy.log(total))
+        expected = numpy.zeros((max(lengths), n_tags))
+        for tags, score in sequences:
+            for t, tag in enumerate(tags):
+                expected[t, tag] += numpy.exp(score) / total
+            for pair in zip(tags, tags[1:]):
+                expected_pairs[pair] += numpy.exp(score) / total
+        numpy.testing.assert_allclose(marginals[i], expected, atol=1e-12)
+    if possible:
+        numpy.testing.assert_allclose(pairs, expected_pairs, atol=1e-12)
+
+
+def test_gradient_is_the_marginals():
+    """Of the log partition, by the scores and by the transitions."""
+    chain = make_chain([3, 5], 3)
+    _, marginals, pairs = get_marginals(chain)
+    epsilon = 1e-6
+    for array, expected in ((chain.scores, marginals), (chain.transitions, pairs)):
+        for place in numpy.ndindex(array.shape):
+            value = array[place]
+            ends = []
+            for step in (epsilon, -epsilon):
+                array[place] = value + step
+                ends.append(log_partition(chain).sum())
+            array[place] = value
+            assert (ends[0] - ends[1]) / (2 * epsilon) == pytest.approx(expected[place], abs=1e-7)
+
+
+def test_long_sequences_stay_finite():
+    chain = make_chain([5000], 5)
+    totals, marginals, pairs = get_marginals(chain)
+    assert numpy.isfinite(totals).all()
+    numpy.testing.assert_allclose(marginals.sum(axis=2), 1.0)
+    assert pairs.sum() == pytest.approx(4999)
+
+
+def test_padding_does_not_count():
+    chain = make_chain([2, 4], 3)
+    before = get_marginals(chain)
+    chain.scores[0, 2:] = 1e6
+    for one, other in zip(before, get_marginals(chain)):
+        numpy.testing.assert_array_equal(one, other)
+
+
+def test_log_sum_exp():
+    X = numpy.array([[0.0, 0.0], [1000.0, -numpy.inf], [-numpy.inf, -numpy.inf]])
+    assert log_sum_exp(X, axis=1).tolist() == [numpy.log(2.0), 1000.0, -numpy.inf]
