@@ -7,15 +7,18 @@
 
 Trains configs/multitask.cfg with `bert_ner` alone, with each neighbour alone, and with both. What
 the neighbours learn is made up from the text, so that any corpus of entities will do: tags are
-shapes of words, heads the word before, categories the marks in a document, spans the runs of
-capitalized words. Trainings that results/neighbours_CORPUS.jsonl holds are not run again. Writes
-results/neighbours_CORPUS.md, .json and .png.
+shapes of words, heads of short words the long word after them and of long words the long word
+before them, categories the marks in a document, spans the runs of capitalized words. Trainings
+that results/neighbours_CORPUS.jsonl holds are not run again. Writes results/neighbours_CORPUS.md,
+.json and .png.
 """
 
 import argparse
 import statistics
-import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +27,7 @@ import srsly
 from harness import RESULTS, plot_bars, report
 from spacy.tokens import Doc, DocBin, Span
 from spacy.util import load_config
+from trainings import evaluate_pipeline, train_pipeline
 
 LISTENER = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -92,9 +96,24 @@ NEIGHBOURS = {
 }
 
 
+def get_heads(doc):
+    """RETURNS (list): Made-up heads of the tokens, of which the first long one of a sentence, or
+    else the first of all, is its own."""
+    heads = []
+    for sent in doc.sents if doc.has_annotation("SENT_START") else [doc[:]]:
+        long = [token.i for token in sent if len(token) > 3] or [sent.start]
+        for token in sent:
+            before = [i for i in long if i < token.i]
+            if token.i in long or token.i > long[-1]:
+                heads.append(before[-1] if before else token.i)
+            else:
+                heads.append(next(i for i in long if i > token.i))
+    return heads
+
+
 def annotate(doc, label):
     """RETURNS (Doc): A copy with all that the neighbours learn."""
-    starts = [i == 0 or bool(doc[i].is_sent_start) for i in range(len(doc))]
+    heads = get_heads(doc)
     shapes = [f"is {token.shape_}" for token in doc]  # "!" alone would be a negative
     copy = Doc(
         doc.vocab,
@@ -103,8 +122,8 @@ def annotate(doc, label):
         tags=shapes,
         pos=["PROPN" if token.text[:1].isupper() else "X" for token in doc],
         morphs=[f"End={token.text[-1]}" if token.text[-1].isalpha() else "" for token in doc],
-        heads=[i if start else i - 1 for i, start in enumerate(starts)],
-        deps=["ROOT" if start else f"len{min(len(doc[i]), 9)}" for i, start in enumerate(starts)],
+        heads=heads,
+        deps=["ROOT" if i == head else f"len{min(len(doc[i]), 9)}" for i, head in enumerate(heads)],
         ents=[f"{token.ent_iob_}-{token.ent_type_}".rstrip("-") or "O" for token in doc],
     )
     copy.cats = {mark: float(mark in doc.text) for mark in ("?", "!", ":", "@")}
@@ -150,33 +169,31 @@ def get_config(neighbour, alone, label):
     return config
 
 
-def train(config, data, seed, batch, steps):
-    """RETURNS (dict): Scores on test.spacy."""
+def train(cell, *, data, label, gpu_id):
+    """Train and evaluate in a process of its own.
+
+    cell (dict): The neighbour, whether it is alone, the seed, documents a step, and steps.
+    data (Path): Folder of train, dev and test.spacy with all that neighbours learn.
+    label (str): What the second `bert_ner` learns.
+    RETURNS (dict): The cell with its scores on test.spacy.
+    """
+    neighbour, alone, steps = cell["neighbour"], cell["alone"], cell["steps"]
+    overrides = {
+        "paths.train": str(data / "train.spacy"),
+        "paths.dev": str(data / "dev.spacy"),
+        "system.seed": cell["seed"],
+        "training.batcher.size": cell["batch"],
+        "training.max_steps": steps,
+        "training.eval_frequency": steps,
+        "training.optimizer.learn_rate.warmup_steps": steps // 10,
+    }
     with TemporaryDirectory() as folder:
         path = Path(folder)
-        config.to_disk(path / "config.cfg")
-        overrides = {
-            "--paths.train": data / "train.spacy",
-            "--paths.dev": data / "dev.spacy",
-            "--system.seed": seed,
-            "--training.batcher.size": batch,
-            "--training.max_steps": steps,
-            "--training.eval_frequency": steps,
-            "--training.optimizer.learn_rate.warmup_steps": steps // 10,
-        }
-        words = [str(word) for item in overrides.items() for word in item]
-        run("train", path / "config.cfg", "--output", path / "out", *words)
-        model, scores = path / "out" / "model-last", path / "scores.json"
-        run("evaluate", model, data / "test.spacy", "--output", scores)
-        return srsly.read_json(scores)
-
-
-def run(*words):
-    """Run a command of spaCy's."""
-    command = [sys.executable, "-m", "spacy", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+        get_config(neighbour, alone, label).to_disk(path / "config.cfg")
+        train_pipeline(path / "config.cfg", path / "out", overrides, gpu_id)
+        scores = evaluate_pipeline(path / "out" / "model-last", data / "test.spacy", gpu_id)
+    score = NEIGHBOURS[neighbour][1] if neighbour else "ents_f"
+    return {**cell, "ner": None if alone else scores["ents_f"], "score": scores[score] or 0.0}
 
 
 def read(folder):
@@ -195,26 +212,27 @@ def train_all(args, path):
     labels = [ent.label_ for doc in docs["train"] for ent in doc.ents]
     label = min(sorted(set(labels)), key=labels.count)
     rows = list(srsly.read_jsonl(path)) if path.exists() else []
-    cells = [(name, False) for name in (None, *args.neighbours)]
-    cells += [(name, True) for name in args.neighbours]
+    names = [(name, False) for name in (None, *args.neighbours)]
+    names += [(name, True) for name in args.neighbours]
+    sizes = {"batch": args.batch, "steps": args.steps}
+    cells = [
+        {"neighbour": name, "alone": alone, "seed": seed, **sizes}
+        for seed in args.seeds
+        for name, alone in names
+    ]
+    cells = [cell for cell in cells if not any(cell.items() <= row.items() for row in rows)]
     with TemporaryDirectory() as folder:
         data = Path(folder)
         for split in docs:
             annotated = [annotate(doc, label) for doc in docs[split]]
             DocBin(docs=annotated).to_disk(data / f"{split}.spacy")
-        for seed in args.seeds:
-            for name, alone in cells:
-                cell = {"neighbour": name, "alone": alone, "seed": seed}
-                cell.update(batch=args.batch, steps=args.steps)
-                if any(cell.items() <= row.items() for row in rows):
-                    continue
-                sys.stderr.write(f"Training {cell}\n")
-                scores = train(get_config(name, alone, label), data, seed, args.batch, args.steps)
-                score = NEIGHBOURS[name][1] if name else "ents_f"
-                rows.append({**cell, "ner": None if alone else scores["ents_f"]})
-                rows[-1]["score"] = scores[score] or 0.0
+        run = partial(train, data=data, label=label, gpu_id=args.gpu_id)
+        with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
+            for i, future in enumerate(as_completed([pool.submit(run, cell) for cell in cells])):
+                rows.append(future.result())
+                sys.stderr.write(f"{i + 1}/{len(cells)} {rows[-1]}\n")
                 srsly.write_jsonl(path, rows[-1:], append=True, append_new_line=False)
-    return [row for row in rows if (row["batch"], row["steps"]) == (args.batch, args.steps)]
+    return [row for row in rows if sizes.items() <= row.items()]
 
 
 def get_mean(rows, key, **cell):
@@ -229,6 +247,8 @@ def main():
     parser.add_argument("--batch", type=int, default=2, help="documents a step")
     parser.add_argument("--steps", type=int, default=280)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
+    parser.add_argument("--gpu-id", type=int, default=-1)
     parser.add_argument("--neighbours", nargs="+", choices=NEIGHBOURS, default=list(NEIGHBOURS))
     args = parser.parse_args()
     name = f"neighbours_{args.corpus.name}"

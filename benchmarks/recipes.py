@@ -17,9 +17,10 @@ from tempfile import TemporaryDirectory
 import spacy
 import srsly
 from harness import RESULTS, plot_bars, report
-from neighbours import annotate, read, run
+from neighbours import annotate, read
 from recipe_configs import PAGE, RECIPES, get_config, get_model, read_settings
 from spacy.tokens import DocBin
+from trainings import evaluate_pipeline, train_pipeline
 
 from spacy_bert_ner.commands.init_config import FROM_NOTHING, plan_training
 
@@ -54,10 +55,8 @@ def train(name, settings, data, args):
             if "source" in component:
                 component["source"] = str(source)
     config.to_disk(model.parent / "config.cfg")
-    run("train", model.parent / "config.cfg", "--output", model.parent)
-    path = model.parent / "scores.json"
-    run("evaluate", model, data / "all" / "test.spacy", "--output", path)
-    scores = srsly.read_json(path)
+    train_pipeline(model.parent / "config.cfg", model.parent)
+    scores = evaluate_pipeline(model, data / "all" / "test.spacy")
     by_type = scores.get("ents_per_type") or {}
     by_label = {label: part["f"] for label, part in by_type.items()}
     return {"ents_f": scores.get("ents_f"), "tag_acc": scores.get("tag_acc"), **by_label}
