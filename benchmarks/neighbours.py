@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 
 import spacy
 import srsly
+import torch
 from harness import RESULTS, plot_bars, report
 from spacy.tokens import Doc, DocBin, Span
 from spacy.util import load_config
@@ -135,6 +136,7 @@ def annotate(doc, label):
             else:
                 runs.append(Span(copy, token.i, token.i + 1, label="RUN"))
     copy.spans["made_up"] = runs
+    copy.spans["bert_ner"] = copy.ents
     copy.spans["rarest"] = [ent for ent in copy.ents if ent.label_ == label]
     return copy
 
@@ -159,8 +161,8 @@ def get_config(neighbour, alone, label):
             config["training"]["annotating_components"] = []
         if neighbour == "bert_ner":
             config["initialize"] = {"components": {"neighbour": {"labels": [label]}}}
-        if neighbour == "ner":  # its entities would stay
-            components["bert_ner"]["overwrite_ents"] = True
+        if neighbour == "ner":  # each to its own place
+            components["bert_ner"]["annotate_ents"] = False
     if alone:
         left_out.append("bert_ner")
     for name in left_out:
@@ -192,8 +194,11 @@ def train(cell, *, data, label, gpu_id):
         get_config(neighbour, alone, label).to_disk(path / "config.cfg")
         train_pipeline(path / "config.cfg", path / "out", overrides, gpu_id)
         scores = evaluate_pipeline(path / "out" / "model-last", data / "test.spacy", gpu_id)
-    score = NEIGHBOURS[neighbour][1] if neighbour else "ents_f"
-    return {**cell, "ner": None if alone else scores["ents_f"], "score": scores[score] or 0.0}
+    own = "spans_bert_ner_f" if neighbour == "ner" else "ents_f"
+    score = NEIGHBOURS[neighbour][1] if neighbour else own
+    device = "CPU" if gpu_id < 0 else torch.cuda.get_device_name(gpu_id)
+    row = {**cell, "ner": None if alone else scores[own], "score": scores[score] or 0.0}
+    return {**row, "device": device}
 
 
 def read(folder):
@@ -221,6 +226,8 @@ def train_all(args, path):
         for name, alone in names
     ]
     cells = [cell for cell in cells if not any(cell.items() <= row.items() for row in rows)]
+    if args.report:
+        cells = []
     with TemporaryDirectory() as folder:
         data = Path(folder)
         for split in docs:
@@ -235,10 +242,27 @@ def train_all(args, path):
     return [row for row in rows if sizes.items() <= row.items()]
 
 
-def get_mean(rows, key, **cell):
-    """RETURNS (Optional[float]): Mean of a score over the seeds, 0 to 100."""
-    values = [100 * row[key] for row in rows if cell.items() <= row.items()]
-    return round(statistics.mean(values), 2) if values else None
+def get_means(rows, neighbour):
+    """RETURNS (dict): Mean scores, 0 to 100, alone and on one encoder, over the seeds of which
+    there are both."""
+    both = {row["seed"]: row for row in rows if row["neighbour"] == neighbour and not row["alone"]}
+    ner = {row["seed"]: row["ner"] for row in rows if row["neighbour"] is None}
+    score = {
+        row["seed"]: row["score"] for row in rows if row["neighbour"] == neighbour and row["alone"]
+    }
+    means = {}
+    for key, alone in (("ner", ner), ("score", score)):
+        seeds = sorted(set(alone) & {seed for seed in both if both[seed][key] is not None})
+        name = {"ner": "bert_ner", "score": "neighbour"}[key]
+        means[f"{name}_alone"] = to_mean([alone[seed] for seed in seeds])
+        means[f"{name}_with_both"] = to_mean([both[seed][key] for seed in seeds])
+        means[f"{name}_seeds"] = len(seeds)
+    return means
+
+
+def to_mean(values):
+    """RETURNS (Optional[float]): The mean, 0 to 100."""
+    return round(100 * statistics.mean(values), 1) if values else None
 
 
 def main():
@@ -249,27 +273,24 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     parser.add_argument("--gpu-id", type=int, default=-1)
+    parser.add_argument("--report", action="store_true", help="of what was trained before")
     parser.add_argument("--neighbours", nargs="+", choices=NEIGHBOURS, default=list(NEIGHBOURS))
     args = parser.parse_args()
     name = f"neighbours_{args.corpus.name}"
     rows = train_all(args, RESULTS / f"{name}.jsonl")
     table = [
-        {
-            "system": neighbour or "alone",
-            "bert_ner_f1": get_mean(rows, "ner", neighbour=neighbour, alone=False),
-            "score": NEIGHBOURS[neighbour][1] if neighbour else None,
-            "next_to_bert_ner": get_mean(rows, "score", neighbour=neighbour or "", alone=False),
-            "without": get_mean(rows, "score", neighbour=neighbour, alone=True),
-            "seeds": sum(row["neighbour"] == neighbour and not row["alone"] for row in rows),
-        }
-        for neighbour in [None, *args.neighbours]
+        {"system": neighbour, "score": NEIGHBOURS[neighbour][1], **get_means(rows, neighbour)}
+        for neighbour in args.neighbours
     ]
     report(
         name,
         f"Neighbours on one encoder, {args.corpus.name}, {args.steps} steps",
         table,
-        notes=["Means over seeds, on test data. What neighbours learn is made up from the text."],
-        plot=lambda axes: plot_bars(axes, table, key="bert_ner_f1"),
+        notes=[
+            "Means over seeds, on test data. What neighbours learn is made up from the text.",
+            f"Trained on: {', '.join(sorted({row['device'] for row in rows}))}.",
+        ],
+        plot=lambda axes: plot_bars(axes, table, key="bert_ner_with_both"),
     )
 
 

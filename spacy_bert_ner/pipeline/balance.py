@@ -1,6 +1,7 @@
 """Balance between the components that train one encoder."""
 
 from functools import partial
+from math import exp, log
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 from spacy.language import Language
@@ -11,7 +12,7 @@ from thinc.api import Model, Optimizer
 DECAY = 0.99
 # Of another component's gradient, with a `grad_factor` of 1, against that of `bert_ner`. At 1.0,
 # `bert_ner` loses F1 on small corpora (benchmarks/neighbours.py).
-SIZE = 0.5
+SIZE = 0.4
 
 
 class Gradient(NamedTuple):
@@ -30,20 +31,21 @@ class Gradient(NamedTuple):
 
 
 class GradientBalance:
-    """Adds the gradients of the components that listen to one encoder, each at half the size of
+    """Adds the gradients of the components that listen to one encoder, each at 0.4 times the size of
     that of the first `bert_ner` among them.
 
     A component's loss may be a sum over tokens (tagger, parser), a mean over tokens (bert_ner) or
     over documents (textcat). Added as they are, the largest gradient, hundreds of times the
     smallest, alone decides what the encoder learns, since clipping and Adam are blind to the
-    scale of the sum. So each is divided by the root mean square of its own norms, a running mean
-    over about 100 steps, and multiplied by half of that of `bert_ner`, whose gradient stays as it
-    is. A component's `grad_factor` then is its weight: with 2.0, its gradient is as large as that
-    of `bert_ner`.
+    scale of the sum. So each is divided by the geometric mean of its own norms, a running mean over
+    about 100 steps, and multiplied by 0.4 of that of `bert_ner`, whose gradient stays as it is.
+    A few large gradients, such as the first ones of a spancat, hardly change a geometric mean. A
+    component's `grad_factor` then is its weight: with 2.5, its gradient is as large as that of
+    `bert_ner`.
 
     Adam divides a step by the size of the sum, so that `bert_ner` would move the encoder less than
     it does alone. The encoder's learning rate is multiplied by the size of the sum of gradients
-    that have nothing in common, over that of `bert_ner`'s: by 1.12 with one other component.
+    that have nothing in common, over that of `bert_ner`'s: by 1.08 with one other component.
 
     An encoder with no `bert_ner` among its listeners, or with no other listener, is trained as
     before.
@@ -59,7 +61,7 @@ class GradientBalance:
         self.upstream = upstream
         self.standard = standard
         self.components: Dict[str, Any] = {}
-        self.means: Dict[str, Tuple[float, float]] = {}  # by component: sum of squares, of weights
+        self.means: Dict[str, Tuple[float, float]] = {}  # by component: sum of logs, of weights
         self.waiting: List[Gradient] = []
         self.rate_factor = 1.0  # of the encoder's learning rate
         upstream.update = self.update
@@ -146,8 +148,8 @@ class GradientBalance:
 
     def _scale(self, standard: str) -> None:
         """Bring the gradients that wait to the scale of a component, in place."""
-        squares = self._measure()
-        scales = {name: (total / weight) ** 0.5 for name, (total, weight) in self.means.items()}
+        norms = self._measure()
+        scales = {name: exp(total / weight) for name, (total, weight) in self.means.items()}
         if standard not in scales:
             return
         # What each is worth: its `grad_factor`, and SIZE for all but the standard.
@@ -162,14 +164,14 @@ class GradientBalance:
             if gradient.name in scales and gradient.name != standard:
                 # No step is larger than the steps before on average: a head of zeros has gradients
                 # of almost nothing at first.
-                scale = max(scales[gradient.name], squares.get(gradient.name, 0.0) ** 0.5)
+                scale = max(scales[gradient.name], norms.get(gradient.name, 0.0))
                 for array in gradient.arrays:
                     array *= SIZE * scales[standard] / scale
 
     def _measure(self) -> Dict[str, float]:
         """Count the gradients that wait in the running means.
 
-        RETURNS (Dict[str, float]): Their squared norms by component, without `grad_factor`.
+        RETURNS (Dict[str, float]): Their norms by component, without `grad_factor`.
         """
         squares: Dict[str, float] = {}
         for gradient in self.waiting:
@@ -177,11 +179,12 @@ class GradientBalance:
                 square = sum(float((array**2).sum()) for array in gradient.arrays)
                 squares.setdefault(gradient.name, 0.0)
                 squares[gradient.name] += square / gradient.factor**2
-        for name, square in squares.items():
-            if square:  # a batch without annotation says nothing of the scale
+        norms = {name: square**0.5 for name, square in squares.items()}
+        for name, norm in norms.items():
+            if norm:  # a batch without annotation says nothing of the scale
                 total, weight = self.means.get(name, (0.0, 0.0))
-                self.means[name] = (DECAY * total + square, DECAY * weight + 1.0)
-        return squares
+                self.means[name] = (DECAY * total + log(norm), DECAY * weight + 1.0)
+        return norms
 
 
 def balance_gradients(nlp: Language, standard: type) -> None:
