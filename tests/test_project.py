@@ -77,6 +77,17 @@ def test_every_name_of_the_table_resolves():
     assert installed == set(names)
 
 
+def test_the_wheel_has_all_packages():
+    """setup.cfg names them, as configs/ isn't where its package is."""
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    named = parser["options"]["packages"].split()
+    folders = (path.parent for path in (ROOT / "spacy_bert_ner").rglob("__init__.py"))
+    found = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert sorted(named) == sorted({*found, "spacy_bert_ner.configs"})
+    assert parser["options"]["package_dir"].split() == ["spacy_bert_ner.configs", "=", "configs"]
+
+
 def test_project_runs_at_few_steps(tmp_path):
     """The workflow `all`, as `make demo` runs it, in a copy."""
     project = srsly.read_yaml(ROOT / "project.yml")
@@ -117,7 +128,7 @@ def test_imports_nothing_heavy(module):
     assert out == "set()"
 
 
-@pytest.mark.parametrize("module", ["component", "architectures", "cli.register"])
+@pytest.mark.parametrize("module", ["pipeline.bert_ner", "model.architectures", "cli.register"])
 def test_imports_without_torch(module):
     """spaCy imports torch where it is installed; where it isn't, these modules do without."""
     blocked = "['torch', 'transformers', 'spacy_transformers', 'safetensors']"

@@ -20,12 +20,12 @@ from spacy.tokens import Doc
 from spacy.util import load_config, logger
 
 from ..errors import UserError
+from ..folders import report_unwritable
 from ..formats import read_docs
 from ..formats.output import open_locked, sync
 from ..pages.markdown import escape
 from ..types import Floats1d, Ints2d
 from .annotate import predict
-from .checks import report_unwritable
 from .spec import Cell, Spec, check_spec
 
 N_RESAMPLES = 2000

@@ -1,9 +1,9 @@
 """What a pipeline or a checkpoint is made of."""
 
+from math import prod
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
-import torch
 from spacy.language import Language
 
 from ..hf.checkpoint import read_checkpoint
@@ -108,13 +108,15 @@ def _describe_head(model: Any) -> List[Dict[str, Any]]:
 
 
 def _layer(kind: str, n_in: Any, n_out: Any, shapes: Dict[str, List[int]]) -> Dict[str, Any]:
-    sizes = [int(torch.Size(shape).numel()) for shape in shapes.values()]
+    sizes = [prod(shape) for shape in shapes.values()]
     n_in, n_out = ("?" if width is None else width for width in (n_in, n_out))
     return {"layer": f"{kind}({n_in} -> {n_out})", "shapes": shapes, "parameters": sum(sizes)}
 
 
 def _describe_encoder(name: str, pipe: Any) -> Optional[Dict[str, Any]]:
     """The encoder inside a component, None if there is none."""
+    import torch
+
     for node in pipe.model.walk():
         for shim in node.shims:
             if not isinstance(getattr(shim, "_model", None), torch.nn.Module):
@@ -180,7 +182,7 @@ def _get_rates(config: Any) -> Dict[str, float]:
     }
 
 
-def _count(model: torch.nn.Module) -> int:
+def _count(model: Any) -> int:
     return sum(param.numel() for param in model.parameters())
 
 

@@ -22,8 +22,6 @@ from spacy_bert_ner.errors import UserError
 
 from ..toy import save_encoder
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-
 
 def run(*args):
     return CliRunner().invoke(app, ["init-config", *map(str, args)])
@@ -44,17 +42,6 @@ def flatten(block, path=""):
             yield from flatten(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", value
-
-
-def test_templates_are_the_configs():
-    way_out = "run: make templates"
-    templates, configs = (
-        {path.name: path.read_bytes() for path in folder.glob("*.cfg")}
-        for folder in (TEMPLATES, CONFIGS)
-    )
-    assert sorted(templates) == sorted(configs), way_out
-    for name in configs:
-        assert templates[name] == configs[name], f"{name}: {way_out}"
 
 
 @pytest.mark.parametrize("recipe", get_recipes())
