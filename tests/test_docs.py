@@ -156,16 +156,25 @@ def test_all_settings_are_shown():
         assert shown[name] == expected
 
 
-def test_links_lead_somewhere():
-    for path in PAGES:
-        text = path.read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
-            if not target.startswith("http"):
-                assert (path.parent / target).exists(), (path.name, target)
-        for anchor in re.findall(r"\]\(#([^)]+)\)", text):
-            headings = re.findall(r"^#+ (.+)$", text, re.M)
-            slugs = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
-            assert anchor in slugs, (path.name, anchor)
+def get_slugs(text):
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", text):
+        if target.startswith("http"):
+            continue
+        page = path.parent / target if target else path
+        assert page.exists(), (path.name, target)
+        if anchor and page.suffix == ".md":
+            assert anchor in get_slugs(page.read_text(encoding="utf-8")), (
+                path.name,
+                target,
+                anchor,
+            )
 
 
 def test_make_targets():
