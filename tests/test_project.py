@@ -13,6 +13,8 @@ from spacy.cli.init_config import fill_config
 from spacy.cli.train import train
 from spacy.util import load_config, registry
 
+from spacy_bert_ner import __version__
+
 ROOT = Path(__file__).parent.parent
 CONFIG_FOLDER = ROOT / "configs"
 CONFIGS = sorted(CONFIG_FOLDER.glob("*.cfg"))
@@ -75,6 +77,11 @@ def test_every_name_of_the_table_resolves():
         assert callable(registries[group].get(name)) or group == "spacy_cli"
     installed = {(point.group, point.name) for point in distribution("spacy-bert-ner").entry_points}
     assert installed == set(names)
+
+
+def test_one_version():
+    citation = srsly.read_yaml(ROOT / "CITATION.cff")
+    assert citation["version"] == __version__
 
 
 def test_the_wheel_has_all_packages():
