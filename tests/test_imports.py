@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "spacy_bert_ner"
 NO_ROOMS = {"__init__.py", "__pycache__", "py.typed"}  # the version and lazy names; not code
 MAX_ROOMS = 16
-GROUND = {"types", "errors", "damage", "findings", "characters", "terminal", "folders"}
+GROUND = {"types", "errors", "damage", "findings", "characters", "terminal", "zones"}
 # Pages are texts from templates and know nothing of NER, so whoever writes one may import them.
 MAY_IMPORT = {
     **dict.fromkeys(GROUND, GROUND),

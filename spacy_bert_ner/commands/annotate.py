@@ -33,8 +33,8 @@ from ..formats.part import open_part
 from ..formats.progress import Progress
 from ..formats.spans import get_scores
 from ..terminal import printable
+from ..zones import bounded_zone
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
-from .zones import bounded_zone
 
 # Where documents have the output of the encoder, as spaCy keeps extensions.
 TRF_DATA: Any = ("._.", "trf_data", None, None)

@@ -20,9 +20,9 @@ from spacy.tokens import Doc
 from spacy.util import load_config, logger
 
 from ..errors import UserError
-from ..folders import report_unwritable
 from ..formats import read_docs
 from ..formats.output import open_locked, sync
+from ..hf.folders import report_unwritable
 from ..pages.markdown import escape
 from ..types import Floats1d, Ints2d
 from .annotate import predict

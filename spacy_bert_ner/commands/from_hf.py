@@ -6,7 +6,7 @@ from typing import Any, List, Optional
 import srsly
 
 from ..errors import UserError
-from ..folders import check_output, write_folder
+from ..hf.folders import check_output, write_folder
 from ..hf.loader import from_huggingface
 
 

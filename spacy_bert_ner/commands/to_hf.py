@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Optional
 
-from ..folders import check_output
 from ..hf.export import to_huggingface
+from ..hf.folders import check_output
 from .pipelines import load_pipeline
 
 

@@ -8,7 +8,6 @@ import torch
 from spacy.language import Language
 
 from ..errors import UserError
-from ..folders import check_output, write_folder
 from ..model.encoder.huggingface import get_limit, tokenizer_from_files, tokenizer_to_files
 from ..model.layers.linear_crf import has_transitions
 from ..pipeline.bert_ner import BertNER
@@ -16,6 +15,7 @@ from ..pipeline.encoders import Found, find_encoder
 from ..tagging.gold import marks_sentences
 from .card import make_card
 from .checkpoint import SETTINGS_KEY, quiet
+from .folders import check_output, write_folder
 from .heads import (
     Head,
     check_family,

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from spacy_bert_ner import describe, from_huggingface
 from spacy_bert_ner.cli import app
-from spacy_bert_ner.folders import check_output
+from spacy_bert_ner.hf.folders import check_output
 
 from .. import toy
 from .util import NAMES, make_checkpoint

@@ -17,8 +17,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_bert_ner import from_huggingface, to_huggingface
-from spacy_bert_ner.folders import check_output, write_folder
 from spacy_bert_ner.hf.card import make_card
+from spacy_bert_ner.hf.folders import check_output, write_folder
 from spacy_bert_ner.pipeline.encoders import find_encoder
 
 from .. import toy

@@ -10,7 +10,7 @@ from typing import Iterator, Optional, Union
 
 from safetensors import SafetensorError
 
-from .errors import UserError
+from ..errors import UserError
 
 
 def check_output(path: Path, force: bool, source: Optional[Union[str, Path]] = None) -> None:

@@ -2,8 +2,8 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_bert_ner.commands import zones
-from spacy_bert_ner.commands.zones import bounded_zone, renew_indexes
+from spacy_bert_ner import zones
+from spacy_bert_ner.zones import bounded_zone, renew_indexes
 
 
 @pytest.mark.parametrize("limit", [2000, 10**9])
