@@ -31,8 +31,8 @@ class Gradient(NamedTuple):
 
 
 class GradientBalance:
-    """Adds the gradients of the components that listen to one encoder, each at 0.4 times the size of
-    that of the first `bert_ner` among them.
+    """Adds the gradients of the components that listen to one encoder, each at 0.4 times the size
+    of that of the first `bert_ner` among them.
 
     A component's loss may be a sum over tokens (tagger, parser), a mean over tokens (bert_ner) or
     over documents (textcat). Added as they are, the largest gradient, hundreds of times the
