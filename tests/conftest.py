@@ -1,29 +1,22 @@
-import pytest
-import spacy
-from spacy.tokens import Doc, DocBin
-from spacy.training import Example
-from thinc.api import fix_random_seed
+"""One thread in every test, and the pipelines that many tests read with."""
 
-from .toy import save_encoder
-from .util import make_nlp
+import os
 
-TAGGED = (
-    "Anna/B-PER Berg/I-PER lives/O in/O Oslo/B-LOC ./O She/O met/O Karl/B-PER in/O New/B-LOC "
-    "York/I-LOC ./O It/O rained/O ./O"
-)
-WORDS, TAGS = zip(*(item.rsplit("/", 1) for item in TAGGED.split()))
-WORDS, TAGS = list(WORDS), list(TAGS)
-TEXT = " ".join(WORDS)
-EXPECTED = [("Anna Berg", "PER"), ("Oslo", "LOC"), ("Karl", "PER"), ("New York", "LOC")]
+# Before torch and NumPy are imported, and for the processes that tests start: several processes
+# that fight over the cores with several threads each take many times as long.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
 
+import pytest  # noqa: E402
+import spacy  # noqa: E402
+import torch  # noqa: E402
+from spacy.tokens import Doc, DocBin  # noqa: E402
+from thinc.api import fix_random_seed  # noqa: E402
 
-def get_ents(doc):
-    return [(ent.text, ent.label_) for ent in doc.ents]
+from .toy import save_encoder  # noqa: E402
+from .util import TAGS, WORDS, make_example, make_nlp  # noqa: E402
 
-
-def make_example(nlp, words=WORDS, tags=TAGS):
-    doc = Doc(nlp.vocab, words=words, ents=tags)
-    return Example(Doc(nlp.vocab, words=words), doc)
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from configparser import ConfigParser
 from importlib.metadata import distribution
-from pathlib import Path
 
 import pytest
 import spacy
@@ -13,9 +12,7 @@ from spacy.cli.init_config import fill_config
 from spacy.cli.train import train
 from spacy.util import load_config, registry
 
-ROOT = Path(__file__).parent.parent
-CONFIG_FOLDER = ROOT / "configs"
-CONFIGS = sorted(CONFIG_FOLDER.glob("*.cfg"))
+from .util import CONFIGS, ROOT
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

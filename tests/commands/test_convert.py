@@ -1,33 +1,24 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import spacy
 from spacy.tokens import DocBin
 from spacy.vocab import Vocab
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands.convert import MAX_LENGTH
 from spacy_bert_ner.commands.convert import convert as convert_file
 from spacy_bert_ner.formats import FORMATS, read_docs
 
-from ..formats.test_conll import CONLL_2003
-from ..formats.test_jsonl import PRODIGY
+from ..formats.samples import CONLL_2003, PRODIGY
 from ..formats.util import NLP, ents_of, sents_of, tags_of
+from ..util import plain, run_cli
 
+convert = partial(run_cli, "convert")
 SAMPLE = Path(__file__).parents[2] / "assets" / "sample"
-
-
-def convert(*args):
-    return CliRunner().invoke(app, ["convert", *map(str, args)])
-
-
-def plain(result):
-    """A message as words, without the box that typer draws around it."""
-    return " ".join(result.output.replace("│", " ").split())
 
 
 def test_convert(tmp_path):

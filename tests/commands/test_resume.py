@@ -10,20 +10,21 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import spacy
 from spacy.tokens import DocBin
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands import annotate as module
 from spacy_bert_ner.commands.annotate import annotate
 from spacy_bert_ner.formats import FORMATS, FormatError, Report, read_docs
 
 from ..formats.util import NLP
+from ..util import plain, run_cli
 
+run = partial(run_cli, "annotate")
 WRITTEN = [name for name, entry in FORMATS.items() if entry.writer and name != "text"]
 N_LINES = 23
 
@@ -58,14 +59,6 @@ class Stop:
                 raise self.error
             self.after -= 1
             yield doc
-
-
-def run(*args):
-    return CliRunner().invoke(app, ["annotate", *map(str, args)])
-
-
-def plain(text):
-    return " ".join(text.replace("│", " ").split())
 
 
 def files_of(folder):

@@ -13,8 +13,7 @@ from thinc.api import ConfigValidationError
 
 from spacy_bert_ner.pipeline.bert_ner import BertNER
 
-from ..conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example
-from ..util import encoder_of, make_nlp
+from ..util import EXPECTED, TAGS, TEXT, WORDS, encoder_of, get_ents, make_example, make_nlp
 
 
 @Language.component("test_merger")

@@ -10,9 +10,7 @@ import spacy
 from spacy import displacy
 from spacy.tokens import Doc, DocBin
 
-from ..conftest import EXPECTED, TEXT, get_ents, make_example
-from ..training.test_crf_loss import CRF
-from ..util import make_nlp
+from ..util import CRF, EXPECTED, TEXT, get_ents, make_example, make_nlp
 
 
 def test_analyze_pipes(tiny):
