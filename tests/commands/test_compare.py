@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -30,7 +31,7 @@ from spacy_bert_ner.commands.spec import check_spec, read_spec
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats.output import open_locked
 
-from ..util import CONFIGS, ROOT, plain, run_cli
+from ..util import CONFIGS, ROOT, plain, run_cli, run_command
 
 (CONFIG,) = [path for path in CONFIGS if path.stem == "bert_ner"]
 RESULT = {
@@ -67,7 +68,13 @@ def spec_path(tmp_path, corpus, tiny_encoder):
     return tmp_path / "spec.yml"
 
 
-def test_trains_once_and_goes_on(spec_path, tmp_path):
+@pytest.fixture
+def in_process(monkeypatch):
+    """Trainings in this process. Other tests here start one for each, as users do."""
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run_command))
+
+
+def test_trains_once_and_goes_on(spec_path, tmp_path, in_process):
     """Results come one by one; what is there isn't trained again, unless a setting is another."""
     spec = read_spec(spec_path)
     output = tmp_path / "out"
@@ -126,7 +133,7 @@ def test_folders_of_others_stay(spec_path, tmp_path):
     assert (tmp_path / "out" / "a-1" / "thesis.txt").read_text(encoding="utf-8") == "years"
 
 
-def test_other_data_are_another_result(spec_path, tmp_path, corpus):
+def test_other_data_are_another_result(spec_path, tmp_path, corpus, in_process):
     """Whatever the path: scores on other documents can't be compared."""
     copy = tmp_path / "test.spacy"
     copy.write_bytes((corpus / "dev.spacy").read_bytes())

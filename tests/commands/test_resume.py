@@ -31,7 +31,7 @@ N_LINES = 23
 
 @pytest.fixture(scope="module")
 def ruler_path(tmp_path_factory):
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "Oslo"}])
     path = tmp_path_factory.mktemp("pipeline") / "ruler"
     nlp.to_disk(path)
