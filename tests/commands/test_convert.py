@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from functools import partial
@@ -185,18 +186,42 @@ def test_convert_skips_what_is_broken(tmp_path):
     assert [doc.text.strip() for doc in read_docs(target, NLP)] == ["Oslo", "Bo"]
 
 
-@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def convert_in_a_process(*args, stdout):
+    command = [sys.executable, "-m", "spacy", "bert-ner", "convert", *args]
+    subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, check=True)
+
+
+def convert_redirected(*args, stdout):
+    """In this process, whose standard output is the file for so long."""
+    saved = os.dup(1)
+    os.dup2(stdout.fileno(), 1)
+    try:
+        result = convert(*args)
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "name,convert_to",
+    [
+        ("/dev/stdout", convert_in_a_process),
+        ("/dev/stdout", convert_redirected),
+        ("/dev/fd/1", convert_redirected),
+        ("/proc/self/fd/1", convert_redirected),
+    ],
+)
 @pytest.mark.parametrize("target", ["spacy", "jsonl"])
-def test_convert_to_standard_output(tmp_path, name, target):
+def test_convert_to_standard_output(tmp_path, name, convert_to, target):
     """Redirected to a file, it is no file to replace: there may be more in it."""
     source, path = tmp_path / "a.iob2", tmp_path / "out"
     source.write_text("a B-X\n", encoding="utf-8")
     convert(source, tmp_path / "expected", "--to", target)
-    command = [sys.executable, "-m", "spacy", "bert-ner", "convert", source, name, "--to", target]
     with path.open("wb") as file:
         file.write(b"before\n")
         file.flush()
-        subprocess.run(command, stdout=file, stderr=subprocess.PIPE, check=True)
+        convert_to(source, name, "--to", target, stdout=file)
     assert path.read_bytes() == b"before\n" + (tmp_path / "expected").read_bytes()
 
 

@@ -189,7 +189,7 @@ def test_processes(tiny, tiny_pipeline, tmp_path, method):
         [sys.executable, str(tmp_path / "program.py"), str(tiny_pipeline), TEXT, method],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         env={"OMP_NUM_THREADS": "2", "PATH": "/usr/bin:/bin"},
     )
     assert result.returncode == 0, result.stderr

@@ -623,7 +623,7 @@ def test_spawned_processes(tiny_path, tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=900,
     )
     nlp = spacy.load(tiny_path)
     expected = [get_ents(doc) for doc in nlp.pipe([TEXT, "", "Karl ."] * 4)]
