@@ -14,7 +14,7 @@ import torch
 from spacy.cli import app as spacy_app
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import load_config_from_str, load_model_from_config, logger
+from spacy.util import load_config_from_str, load_model_from_config, logger, registry
 from thinc.api import fix_random_seed
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from typer.testing import CliRunner
@@ -63,6 +63,9 @@ def run_cli(*words):
 def run_spacy(*words):
     """RETURNS (Result): What `python -m spacy …` comes to, in this process: to start one takes
     seconds. As wide as 100 columns, and without a trace in the level of spaCy's logger."""
+    registry.cli.get_all()  # commands of packages, as `python -m spacy` finds them
+    if words[:2] == ("project", "run"):
+        words = (*words, Path.cwd())  # else, that of the import
     level = logger.level
     try:
         return CliRunner(env={"COLUMNS": "100"}).invoke(spacy_app, [str(word) for word in words])
