@@ -9,8 +9,9 @@ BIN = $(VENV)/bin
 demo: $(VENV)/ready
 	$(BIN)/python -m spacy project run all
 
+# Two processes, which share a module's tests as rarely as they can: fixtures are made in each.
 test: lint training/sample/model-last
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check

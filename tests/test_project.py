@@ -4,7 +4,6 @@ import subprocess
 import sys
 from configparser import ConfigParser
 from importlib.metadata import distribution
-from pathlib import Path
 
 import pytest
 import spacy
@@ -15,9 +14,7 @@ from spacy.util import load_config, registry
 
 from spacy_bert_ner import __version__
 
-ROOT = Path(__file__).parent.parent
-CONFIG_FOLDER = ROOT / "configs"
-CONFIGS = sorted(CONFIG_FOLDER.glob("*.cfg"))
+from .util import CONFIGS, ROOT, run_spacy
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -95,20 +92,16 @@ def test_the_wheel_has_all_packages():
     assert parser["options"]["package_dir"].split() == ["spacy_bert_ner.configs", "=", "configs"]
 
 
-def test_project_runs_at_few_steps(tmp_path):
+def test_project_runs_at_few_steps(tmp_path, monkeypatch, project_in_process):
     """The workflow `all`, as `make demo` runs it, in a copy."""
     project = srsly.read_yaml(ROOT / "project.yml")
     project["vars"].update(sample_steps=2, sample_warmup=1)
     srsly.write_yaml(tmp_path / "project.yml", project)
     for folder in ("assets", "configs"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    result = subprocess.run(
-        [sys.executable, "-m", "spacy", "project", "run", "all"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    monkeypatch.chdir(tmp_path)
+    result = run_spacy("project", "run", "all")
+    assert result.exit_code == 0, result.output + repr(result.exception)
     assert "Score" in result.stdout
     metrics = srsly.read_json(tmp_path / "training" / "sample" / "metrics.json")
     assert 0.0 <= metrics["ents_f"] <= 1.0

@@ -11,8 +11,7 @@ from thinc.api import Config, fix_random_seed
 
 from spacy_bert_ner import from_huggingface, to_huggingface
 
-from ..conftest import EXPECTED, TEXT, WORDS, get_ents, make_example
-from ..util import make_nlp
+from ..util import EXPECTED, TEXT, WORDS, get_ents, make_example, make_nlp
 from .util import LISTENER, make_checkpoint
 
 DATE = ["Anna", "met", "Karl", "today"], ["B-PER", "O", "B-PER", "B-DATE"]

@@ -278,7 +278,7 @@ def test_saved_code_isnt_asked_for(tmp_path):
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=900) == 0
         output = process.stdout.read()
     lines = [line for line in output.splitlines() if "needs Python code" in line]
     assert [line.split()[0] for line in lines] == ["open", "closed"]
