@@ -1,5 +1,6 @@
 """The encoder as a thinc layer: documents in, packed wordpiece vectors and alignments out."""
 
+import copy
 import logging
 import time
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from spacy.errors import Errors
 from spacy.tokens import Doc
 from spacy.util import logger
 from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
-from spacy_transformers.layers._util import replace_listener
-from thinc.api import Model, torch2xp
+from spacy_transformers.layers import split_trf_batch
+from thinc.api import Model, chain, torch2xp
 from transformers.utils import ModelOutput
 
 from ...damage import WAY_OUT, DamagedPipelineError, reading
@@ -104,7 +105,7 @@ def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
         shims=[shim],
         attrs={
             "settings": settings,
-            "replace_listener": replace_listener,
+            "replace_listener": split_by_doc,
             "replace_listener_cfg": replace_listener_cfg,
         },
     )
@@ -195,19 +196,32 @@ def validate_window(settings: EncoderSettings, shim: EncoderShim) -> None:
         )
 
 
+def split_by_doc(model: Model[InT, OutT]) -> Model[InT, List[TransformerData]]:
+    """Give the output document by document, as a listener does, whose place it takes in
+    `nlp.replace_listeners`.
+
+    model (Model[List[Doc], FullTransformerBatch]): The encoder.
+    RETURNS (Model[List[Doc], List[TransformerData]]): With the encoder as its first layer.
+    """
+    return chain(model, split_trf_batch())
+
+
 def replace_listener_cfg(
     tok2vec_model_cfg: Dict[str, Any], listener_model_cfg: Dict[str, Any]
 ) -> Dict[str, Any]:
-    """The config of a component after `nlp.replace_listeners` has given it a copy of the encoder:
-    `Tok2VecTransformer.v1` with the settings of both.
+    """The config of a component after `nlp.replace_listeners` has given it a copy of the encoder.
 
+    tok2vec_model_cfg (Dict[str, Any]): The block of the encoder.
     listener_model_cfg (Dict[str, Any]): What spaCy takes for the listener's: the component's
         [model.tok2vec], in which it may be one of several.
+    RETURNS (Dict[str, Any]): The block of a `Tok2VecTransformer.v2`.
     """
-    result = {**tok2vec_model_cfg, "@architectures": "spacy-bert-ner.Tok2VecTransformer.v1"}
     listener = _find_listener(listener_model_cfg) or {}
-    result.update({key: listener[key] for key in ("pooling", "grad_factor") if key in listener})
-    return result
+    return {
+        "@architectures": "spacy-bert-ner.Tok2VecTransformer.v2",
+        **{key: listener[key] for key in ("pooling", "grad_factor") if key in listener},
+        "transformer": copy.deepcopy(tok2vec_model_cfg),
+    }
 
 
 def _find_listener(cfg: Dict[str, Any]) -> Optional[Dict[str, Any]]:
