@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from ..errors import UserError
 from ..pipeline.bert_ner import BertNER
+from ..pipeline.encoders import iter_encoders
 from ..pipeline.listeners import check_upstream
-from ..pipeline.reading import find_encoders, make_reader
+from ..pipeline.reading import make_reader
 from ..tagging.gold import get_sentence_setters, make_gold_report
 from ..training.corpus import Corpus
 from .checks import load_blank
@@ -156,12 +157,12 @@ def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
 
 def _get_encoders(nlp: Language) -> Dict[str, Model]:
     """The layers that make windows, by component: its own encoder, not one that it listens to."""
-    models = {}
-    for name, pipe in nlp.components:
-        model = getattr(pipe, "model", None)
-        for layer in find_encoders(model) if isinstance(model, Model) else ():
-            models[name] = layer
-    return models
+    return {
+        name: found.node
+        for name, pipe in nlp.components
+        for found in iter_encoders(getattr(pipe, "model", None), name)
+        if found.is_ours
+    }
 
 
 def _get_others(nlp: Language, models: Dict[str, Model]) -> Dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 import torch
 from thinc.api import Optimizer, torch2xp, xp2torch
 from torch.optim.adamw import adamw
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..optimizers import LayeredAdam
 
@@ -78,8 +79,8 @@ def _step_group(
     )
     if optimizer.averages is not None:
         averages = _get_moments(optimizer.averages, shim_id, group)
-        rate = 1.0 - min((1.0 + n_updates) / (10.0 + n_updates), MAX_DECAY)
-        torch._foreach_lerp_(averages, tensors, rate)
+        decay = min((1.0 + n_updates) / (10.0 + n_updates), MAX_DECAY)
+        get_ema_multi_avg_fn(decay)(averages, tensors, n_updates)
 
 
 def _get_moments(moments: Dict[Any, Any], shim_id: int, group: Params) -> List[torch.Tensor]:

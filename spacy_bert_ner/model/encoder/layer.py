@@ -22,6 +22,7 @@ from ...errors import UserError
 from ...types import Bools1d
 from .batches import Batch, get_batches
 from .huggingface import load_pretrained
+from .settings import EncoderSettings
 from .shim import EncoderShim
 from .windows import Windows, get_pieces, get_windows
 
@@ -47,21 +48,6 @@ class EncoderData(TransformerData):
     """
 
     has_pieces: Bools1d
-
-
-@dataclass
-class EncoderSettings:
-    """Settings that a saved pipeline takes from its config.cfg, see `TransformerModel.v1`.
-    (Thinc would save plain values in `attrs` with the weights, and let those win.)"""
-
-    name: str
-    tokenizer_config: Dict[str, Any]
-    transformer_config: Dict[str, Any]
-    window: int
-    stride: int
-    context: int
-    context_dropout: float
-    batch_pieces: Optional[int]
 
 
 class EncoderLayer(Model[InT, OutT]):

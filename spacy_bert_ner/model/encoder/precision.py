@@ -79,8 +79,18 @@ def prefers_onednn() -> bool:
         vendor == "AuthenticAMD"
         and torch.backends.mkl.is_available()
         and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and find_onednn_linear() is not None
     )
+
+
+def find_onednn_linear() -> Optional[Callable]:
+    """Find the kernel that torch compiles linear layers to. It has no public name: without it,
+    layers multiply as torch has it.
+
+    RETURNS (Optional[Callable]): Of inputs, weights, biases, and the name, the arguments and the
+        algorithm of an activation; None if torch has it no more.
+    """
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 @cache
@@ -137,7 +147,10 @@ class _Linear(torch.autograd.Function):
 
 
 def _linear(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(X, W, b, "none", [], "")
+    kernel = find_onednn_linear()
+    if kernel is None:
+        return torch.nn.functional.linear(X, W, b)
+    return cast(torch.Tensor, kernel(X, W, b, "none", [], ""))
 
 
 def _fits(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> bool:

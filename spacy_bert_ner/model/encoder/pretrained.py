@@ -5,8 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, Mapping, Optional
 
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils.hub import cached_file
+from transformers.utils import TRANSFORMERS_CACHE
 
 from ...damage import DamagedPipelineError
 from ...errors import UserError
@@ -47,9 +49,17 @@ def read_config(source: str, **settings: Any) -> Any:
     with _refusing_code(source):
         result = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
     config = result[0] if isinstance(result, tuple) else result
-    attention = {ATTENTION: getattr(config, f"_{ATTENTION}", None)}
-    _without_code(f"the config.json of '{source}'", attention)
+    _without_code(f"the config.json of '{source}'", {ATTENTION: get_attention(config)})
     return result
+
+
+def get_attention(config: Any) -> Optional[str]:
+    """Tell how a config has attention computed. transformers 4 keeps it under a private name.
+
+    config (PretrainedConfig): The config.
+    RETURNS (Optional[str]): A name, or a repository with code for it; None if it says nothing.
+    """
+    return getattr(config, f"_{ATTENTION}", getattr(config, ATTENTION, None))
 
 
 def read_tokenizer(source: str, **settings: Any) -> Any:
@@ -84,18 +94,20 @@ def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> An
 def find_file(source: str, name: str, *, local_files_only: bool = False) -> Optional[Path]:
     """Find a file of a name on the hub.
 
+    source (str): A name on the hub.
+    name (str): Of the file.
     local_files_only (bool): Look in the cache alone.
-    RETURNS (Optional[Path]): The file, None without one.
-    RAISES (OSError): If there is nothing of that name.
+    RETURNS (Optional[Path]): The file; None if there is none, or none in the cache where the hub
+        can't be reached.
+    RAISES (OSError): If there is nothing of that name, and for other answers of the hub.
     """
-    found = cached_file(
-        source,
-        name,
-        local_files_only=local_files_only,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return Path(found) if found else None
+    try:
+        found = hf_hub_download(
+            source, name, cache_dir=TRANSFORMERS_CACHE, local_files_only=local_files_only
+        )
+    except EntryNotFoundError:
+        return None
+    return Path(found)
 
 
 def make_config(settings: Dict[str, Any]) -> Any:

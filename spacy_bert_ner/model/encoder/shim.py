@@ -65,6 +65,7 @@ class EncoderShim(PyTorchShim):
         scales = precision == "fp16" and get_torch_default_device().type == "cuda"
         scaler = PyTorchGradScaler(**{"enabled": scales, **grad_scaler_config})
         super().__init__(None, grad_scaler=scaler)
+        self.grad_scaler = scaler
         self.precision = precision
         self.transformer_config = transformer_config
         self.freeze_layers = freeze_layers
@@ -122,7 +123,7 @@ class EncoderShim(PyTorchShim):
                     self._model.train()
                     output = self._forward(*inputs)
             if output.requires_grad:  # not if all layers are frozen
-                (scaled,) = self._grad_scaler.scale([gradient], inplace=True)
+                (scaled,) = self.grad_scaler.scale([gradient], inplace=True)
                 torch.autograd.backward(output, scaled)
             if not keep:
                 return_free_memory()
@@ -138,7 +139,7 @@ class EncoderShim(PyTorchShim):
             if param.grad is not None
         ]
         gradients = [param.grad for _, param in trained]
-        if gradients and not self._grad_scaler.unscale(gradients):
+        if gradients and not self.grad_scaler.unscale(gradients):
             clip = getattr(optimizer, "grad_clip", 0.0)
             if clip:
                 torch.nn.utils.clip_grad_norm_([param for _, param in trained], clip)
@@ -148,7 +149,7 @@ class EncoderShim(PyTorchShim):
                 self._step_each(optimizer, trained)
         for _, param in trained:
             param.grad = None
-        self._grad_scaler.update()
+        self.grad_scaler.update()
 
     def _get_scales(self, optimizer: Optimizer) -> Dict[str, float]:
         """Factors on the learning rate, by the blocks that are above a tensor."""

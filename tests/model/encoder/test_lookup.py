@@ -82,9 +82,12 @@ def test_trouble_of_the_hub_is_for_transformers_to_tell(monkeypatch):
 
 def test_what_is_in_the_cache_needs_no_hub(tmp_path, monkeypatch):
     asked = answer(monkeypatch, requests.ConnectionError())
-    monkeypatch.setattr(
-        "spacy_bert_ner.model.encoder.pretrained.cached_file", lambda *args, **kwargs: "config.json"
-    )
+
+    def download(source, name, *, local_files_only, **settings):
+        assert local_files_only
+        return name
+
+    monkeypatch.setattr("spacy_bert_ner.model.encoder.pretrained.hf_hub_download", download)
     check_pretrained("someone/something", "someone/something")
     assert asked == []
 
