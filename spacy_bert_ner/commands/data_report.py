@@ -107,7 +107,8 @@ class EncoderReport:
 
     def add(self, doc: Doc) -> None:
         """Count a document that has the sentence marks of the pipeline, if any."""
-        from ..model.encoder.windows import get_pieces, get_windows
+        from ..model.encoder.pieces import get_pieces
+        from ..model.encoder.windows import get_windows
 
         if not len(doc):
             return

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..characters import visible_tokens
-from ..model.encoder.windows import get_pieces
+from ..model.encoder.pieces import get_pieces
 from ..types import Bools1d
 from .encoders import iter_encoders
 from .listeners import get_listeners, get_pieced

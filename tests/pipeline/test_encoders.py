@@ -23,6 +23,11 @@ LISTENERS = {
         "grad_factor": 1.0,
         "pooling": POOLING,
     },
+    "curated_transformer": {
+        "@architectures": "spacy-curated-transformers.LastTransformerLayerListener.v1",
+        "width": WIDTH,
+        "pooling": POOLING,
+    },
     "tok2vec": {"@architectures": "spacy.Tok2VecListener.v1", "width": WIDTH},
 }
 
@@ -151,7 +156,10 @@ def test_stock(tiny_encoder):
 
 
 def test_curated(tmp_path):
-    nlp = initialize(make_curated(tmp_path, WORDS))
+    nlp = make_curated(tmp_path, WORDS)
+    nlp.remove_pipe("bert_ner")
+    nlp.add_pipe("bert_ner", config={"model": {"tok2vec": LISTENERS["curated_transformer"]}})
+    initialize(nlp)
     for component in ("transformer", "bert_ner"):
         (found,) = read_with(nlp)
         assert (found.component, found.is_ours, found.is_stock) == (component, False, False)

@@ -17,7 +17,11 @@ MAX_DECAY = 0.9999
 
 
 def is_adam(optimizer: Any) -> bool:
-    """RETURNS (bool): Whether an optimizer does in a call what `step_adam` does in one for all."""
+    """Tell whether an optimizer does in a call what `step_adam` does in one for all.
+
+    optimizer (Any): An optimizer.
+    RETURNS (bool): Whether it does.
+    """
     return (
         type(optimizer) in (Optimizer, LayeredAdam)
         and not optimizer.use_radam
@@ -29,8 +33,8 @@ def is_adam(optimizer: Any) -> bool:
 def step_adam(
     optimizer: Optimizer, shim_id: int, params: Params, scales: Mapping[str, float]
 ) -> None:
-    """Step as thinc's Adam does with its rates of now, and keep moments and averages where it
-    does. Doesn't clip.
+    """Step as thinc's Adam does (Kingma & Ba 2015) with its rates of now, and keep moments and
+    averages where it does. Doesn't clip.
 
     optimizer (Optimizer): Adam.
     shim_id (int): First part of the keys under which it keeps them.

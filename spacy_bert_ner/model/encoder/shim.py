@@ -14,15 +14,12 @@ from thinc.shims import PyTorchShim, Shim
 from ...damage import reading
 from ..optimizers import LayeredAdam
 from .batches import Batch
+from .blocks import add_noise, check_mixed_layers, freeze, get_depths
 from .fused_adam import Params, is_adam, step_adam
 from .huggingface import (
     Encoder,
-    add_noise,
-    check_mixed_layers,
     encoder_from_bytes,
     encoder_to_bytes,
-    freeze,
-    get_depths,
     get_limit,
     get_place,
     get_rows,
@@ -77,6 +74,7 @@ class EncoderShim(PyTorchShim):
     def set_encoder(self, encoder: Encoder, *, is_saved: bool = False) -> None:
         """Take an encoder that was loaded, to the device of the current ops.
 
+        encoder (Encoder): The encoder.
         is_saved (bool): Whether it comes from a saved pipeline.
         RAISES (ValueError): For settings that it doesn't fit. DamagedPipelineError: For a saved
             tokenizer that can't be used.
@@ -95,7 +93,11 @@ class EncoderShim(PyTorchShim):
         self._model = encoder.model.to(get_torch_default_device()).eval()
 
     def encode(self, batch: Batch) -> torch.Tensor:
-        """RETURNS (torch.Tensor): float32, (n_windows, longest, width)."""
+        """Run the encoder to predict.
+
+        batch (Batch): Windows.
+        RETURNS (torch.Tensor): Vectors of wordpieces, float32, (n_windows, longest, width).
+        """
         self._model.eval()
         with torch.inference_mode():
             return self._forward(*self._inputs(batch))
@@ -103,6 +105,7 @@ class EncoderShim(PyTorchShim):
     def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, Callable]:
         """As `encode`, in training mode.
 
+        batch (Batch): Windows.
         keep (bool): Keep the activations for backward; if not, the batch is run again there, with
             the same dropout (Chen et al. 2016).
         RETURNS (Tuple[torch.Tensor, Callable]): float32, (n_windows, longest, width), and a
@@ -132,7 +135,10 @@ class EncoderShim(PyTorchShim):
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Step with the gradients gathered since the last step, clipped by one norm over all of
-        them (torch.nn.utils.clip_grad_norm_), and set them to zero."""
+        them (torch.nn.utils.clip_grad_norm_), and set them to zero.
+
+        optimizer (Optimizer): Steps the weights.
+        """
         trained = [
             (name, param)
             for name, param in self._model.named_parameters()
@@ -177,6 +183,7 @@ class EncoderShim(PyTorchShim):
         them under other keys than its own steps keep them, and finds none.
 
         params (Dict[Any, Any]): Arrays by the keys of the optimizer.
+        YIELDS (None): While the averages are in place.
         """
         backup = {}
         for name, param in self._model.named_parameters():
@@ -199,9 +206,17 @@ class EncoderShim(PyTorchShim):
         return copied
 
     def to_bytes(self) -> bytes:
+        """RETURNS (bytes): The encoder, see `encoder_to_bytes`; of nothing, if it has none."""
         return srsly.msgpack_dumps(encoder_to_bytes(self.encoder) if self.encoder else {})
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
+        """Load what `to_bytes` gave.
+
+        bytes_data (bytes): The encoder.
+        RETURNS (EncoderShim): This object.
+        RAISES (DamagedPipelineError): For bytes that can't be read, and for an encoder that can't
+            be used.
+        """
         with reading(get_place("bytes")):
             data = srsly.msgpack_loads(bytes_data)
         if data != {}:

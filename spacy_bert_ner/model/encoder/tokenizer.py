@@ -70,6 +70,7 @@ class PieceTokenizer:
     def __call__(self, texts: List[str]) -> Tuple[Ints1d, Ints2d, Ints1d]:
         """Cut texts into wordpieces.
 
+        texts (List[str]): The texts.
         RETURNS (Tuple[Ints1d, Ints2d, Ints1d]): Ids of all pieces, int32, (n_pieces,);
             first and end character of each in its text, int64, (n_pieces, 2); the number of
             pieces of each text, int64, (n_texts,).
@@ -93,7 +94,11 @@ class PieceTokenizer:
         )
 
     def strings(self, ids: Ints1d) -> List[str]:
-        """RETURNS (List[str]): The wordpieces with these ids."""
+        """Look up wordpieces.
+
+        ids (Ints1d): Vocabulary ids, int, (n_pieces,).
+        RETURNS (List[str]): The wordpieces.
+        """
         return self._strings[ids].tolist()
 
 
