@@ -1,5 +1,6 @@
 """The blocks of a Hugging Face encoder: frozen, averaged, or trained at rates of their own."""
 
+import math
 from functools import partial
 from typing import Any, Dict, Tuple
 
@@ -50,7 +51,8 @@ def _disturb(module: Any, inputs: Any, X: torch.Tensor, *, size: float) -> torch
     if not module.training:
         return X
     n_pieces, width = X.shape[-2:]
-    return X + torch.empty_like(X).uniform_(-1.0, 1.0) * size / (n_pieces * width) ** 0.5
+    noise = torch.empty_like(X).uniform_(-1.0, 1.0)
+    return X + noise * size / math.sqrt(n_pieces * width)
 
 
 def check_mixed_layers(model: Any, n_layers: int) -> None:

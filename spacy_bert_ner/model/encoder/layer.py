@@ -23,6 +23,7 @@ from .huggingface import load_pretrained
 from .inlining import replace_listener_cfg, split_by_doc
 from .pieces import get_pieces
 from .settings import EncoderSettings
+from .shim import BackpropT as ShimBackpropT
 from .shim import EncoderShim
 from .windows import Windows, get_windows
 
@@ -36,6 +37,7 @@ DEFAULT_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}
 
 InT = List[Doc]
 OutT = FullTransformerBatch
+BackpropT = Callable[[OutT], InT]
 
 
 @dataclass
@@ -53,10 +55,10 @@ class EncoderData(TransformerData):
 class EncoderLayer(Model[InT, OutT]):
     """A layer of nothing but its shim, which is all that it reads from a file."""
 
-    def from_dict(self, msg: Dict) -> "EncoderLayer":
+    def from_dict(self, msg: Dict[str, Any]) -> "EncoderLayer":
         """Load what `to_dict` gave.
 
-        msg (Dict): With the bytes of the shim.
+        msg (Dict[str, Any]): With the bytes of the shim.
         RETURNS (EncoderLayer): This layer.
         RAISES (DamagedPipelineError): If they can't be read, or the encoder can't be used.
         """
@@ -110,7 +112,7 @@ def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
     )
 
 
-def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
+def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, BackpropT]:
     """Cut documents into windows, and run the encoder over them.
 
     model (Model[List[Doc], FullTransformerBatch]): The layer.
@@ -128,7 +130,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     vectors = [torch.empty(len(windows.ids), width, device=shim.device) for windows in cut]
     batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(shim.device.type, 1024)
     batches = list(get_batches(cut, batch_pieces=batch_pieces, pad_id=shim.pad_id))
-    backprops = []
+    backprops: List[Tuple[Batch, ShimBackpropT]] = []
     if is_train:
         # A GPU needs room for a whole micro-batch in any case.
         kept = KEPT_PIECES if shim.device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
@@ -183,7 +185,7 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
 
 def _encode_for_update(
     shim: EncoderShim, batches: List[Batch], vectors: List[torch.Tensor], kept: int
-) -> List[Tuple[Batch, Callable]]:
+) -> List[Tuple[Batch, ShimBackpropT]]:
     """Run the encoder to learn, the shortest windows first: activations grow with length, and the
     first are kept.
 

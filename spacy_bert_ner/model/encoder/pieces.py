@@ -127,7 +127,8 @@ def get_ranks(counts: Ints1d) -> Ints1d:
     RETURNS (Ints1d): 0, 1, … for each count, one after the other, int64, (sum(counts),).
     """
     starts = get_starts(counts)
-    return numpy.arange(starts[-1]) - numpy.repeat(starts[:-1], counts)
+    ranks: Ints1d = numpy.arange(starts[-1]) - numpy.repeat(starts[:-1], counts)
+    return ranks
 
 
 def _sentence_starts(doc: Doc) -> Ints1d:

@@ -97,12 +97,12 @@ def prefers_onednn() -> bool:
     )
 
 
-def find_onednn_linear() -> Optional[Callable]:
+def find_onednn_linear() -> Optional[Callable[..., Any]]:
     """Find the kernel that torch compiles linear layers to. It has no public name: without it,
     layers multiply as torch has it.
 
-    RETURNS (Optional[Callable]): Of inputs, weights, biases, and the name, the arguments and the
-        algorithm of an activation; None if torch has it no more.
+    RETURNS (Optional[Callable[..., Any]]): Of inputs, weights, biases, and the name, the arguments
+        and the algorithm of an activation; None if torch has it no more.
     """
     return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
@@ -129,7 +129,11 @@ class OneDNN(TorchFunctionMode):
     torch gives by rounding."""
 
     def __torch_function__(
-        self, func: Callable, types: Any, args: Tuple = (), kwargs: Optional[Dict] = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Tuple[Any, ...] = (),
+        kwargs: Optional[Dict[str, Any]] = None,
     ) -> Any:
         if func is torch.nn.functional.linear and not kwargs and _fits(*args):
             return _multiply(*args) if torch.is_grad_enabled() else _linear(*args)

@@ -4,7 +4,7 @@ import copy
 import os
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple, cast
 
 import srsly
 import torch
@@ -32,6 +32,10 @@ from .tokenizer import PieceTokenizer
 # for them forever. One thread a process is also what doesn't take cores from the others.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
+
+# Takes the gradient of an output.
+BackpropT = Callable[[torch.Tensor], None]
 
 
 class EncoderShim(PyTorchShim):
@@ -102,13 +106,13 @@ class EncoderShim(PyTorchShim):
         with torch.inference_mode():
             return self._forward(*self._inputs(batch))
 
-    def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, Callable]:
+    def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, BackpropT]:
         """As `encode`, in training mode.
 
         batch (Batch): Windows.
         keep (bool): Keep the activations for backward; if not, the batch is run again there, with
             the same dropout (Chen et al. 2016).
-        RETURNS (Tuple[torch.Tensor, Callable]): float32, (n_windows, longest, width), and a
+        RETURNS (Tuple[torch.Tensor, BackpropT]): float32, (n_windows, longest, width), and a
             callback that takes its gradient and adds to those of the weights.
         """
         self._model.train()
@@ -207,7 +211,8 @@ class EncoderShim(PyTorchShim):
 
     def to_bytes(self) -> bytes:
         """RETURNS (bytes): The encoder, see `encoder_to_bytes`; of nothing, if it has none."""
-        return srsly.msgpack_dumps(encoder_to_bytes(self.encoder) if self.encoder else {})
+        data = encoder_to_bytes(self.encoder) if self.encoder else {}
+        return cast(bytes, srsly.msgpack_dumps(data))
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
         """Load what `to_bytes` gave.
@@ -241,7 +246,7 @@ class EncoderShim(PyTorchShim):
             )
         if self.mixed_layers > 1:
             return torch.stack(output.hidden_states[-self.mixed_layers :]).float().mean(dim=0)
-        return output.last_hidden_state.float()
+        return cast(torch.Tensor, output.last_hidden_state.float())
 
 
 def _get_random_state(device: torch.device) -> Tuple[torch.Tensor, ...]:

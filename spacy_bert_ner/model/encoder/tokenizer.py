@@ -1,7 +1,7 @@
 """The part of a Hugging Face tokenizer that windows are made with."""
 
 import json
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple, cast
 
 import numpy
 from tokenizers import Tokenizer
@@ -99,7 +99,7 @@ class PieceTokenizer:
         ids (Ints1d): Vocabulary ids, int, (n_pieces,).
         RETURNS (List[str]): The wordpieces.
         """
-        return self._strings[ids].tolist()
+        return cast(List[str], self._strings[ids].tolist())
 
 
 def _with_words(backend: Any, controls: Set[str], n_rows: Optional[int]) -> Any:

@@ -28,7 +28,7 @@ def concatenate(*layers: Tok2VecT) -> Tok2VecT:
     return Model("concatenate", forward, init=init, layers=layers, dims={"nO": None})
 
 
-def forward(model: Tok2VecT, docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
+def forward(model: Tok2VecT, docs: InT, is_train: bool) -> Tuple[OutT, Callable[[OutT], InT]]:
     """Run the layers.
 
     model (Tok2VecT): The layer.

@@ -13,7 +13,7 @@ OutT = Floats2d
 
 # By their names in transformers: the function, and the gradient of its input, given that of its
 # output, the input and the output.
-ACTIVATIONS: Dict[str, Tuple[Callable, Callable]] = {
+ACTIVATIONS: Dict[str, Tuple[Callable[..., Any], Callable[..., Any]]] = {
     "gelu": (lambda ops, X: ops.gelu(X), lambda ops, dY, X, Y: ops.backprop_gelu(dY, X)),
     "relu": (lambda ops, X: ops.relu(X), lambda ops, dY, X, Y: ops.backprop_relu(dY, Y)),
     "silu": (lambda ops, X: ops.swish(X), lambda ops, dY, X, Y: ops.backprop_swish(dY, X, Y)),
