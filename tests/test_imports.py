@@ -29,8 +29,8 @@ HEAVY = {"torch", "transformers", "spacy_transformers"}
 # The encoder is a module of torch; Hugging Face's token classifiers are, too.
 HEAVY_ROOMS = ("model.encoder", "hf")
 # Within functions: the first makes a node of spacy-transformers' own around the encoder, the second
-# tells encoders from what else has a shim, the third asks for the number of threads.
-HEAVY_IN_FUNCTIONS = ("model.architectures", "commands.describe", "commands.profile")
+# asks for the number of threads.
+HEAVY_IN_FUNCTIONS = ("model.architectures", "commands.profile")
 
 
 class Import(NamedTuple):

@@ -12,12 +12,11 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
-from thinc.api import Model
 
 from ..errors import UserError
 from ..findings import number
 from ..formats import read_docs
-from ..pipeline.reading import find_encoders
+from ..pipeline.encoders import iter_encoders
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 
 # Padding is work for nothing: a share above this is worth a hint.
@@ -217,9 +216,8 @@ def _get_stages(pipe: Any) -> List[Tuple[Any, str, str]]:
 
 def _shims(pipe: Any) -> List[Any]:
     """The encoders of ours in a component."""
-    model = getattr(pipe, "model", None)
-    layers = find_encoders(model) if isinstance(model, Model) else ()
-    return [layer.shims[0] for layer in layers]
+    found = iter_encoders(getattr(pipe, "model", None))
+    return [encoder.shim for encoder in found if encoder.is_ours]
 
 
 @contextmanager

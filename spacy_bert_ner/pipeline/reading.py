@@ -3,7 +3,7 @@ wordpieces. A tokenizer drops what it has no piece for (of BERT's, U+FFFD and pr
 such as the bullets in PDFs), and such a token has the vector of its neighbour: no tag is learned or
 predicted from that."""
 
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 import numpy
 from spacy.language import Language
@@ -11,21 +11,24 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..characters import visible_tokens
-from ..model.encoder.windows import get_pieces
+from ..model.encoder.pieces import get_pieces
 from ..types import Bools1d
-from .listeners import find_upstream, get_listeners, get_pieced
+from .encoders import iter_encoders
+from .listeners import get_listeners, get_pieced
 
 
 def get_read_tokens(docs: List[Doc], model: Model, *, is_train: bool) -> List[Bools1d]:
     """Find the tokens that a model has just read, all of its encoders together. One that doesn't
     tell, such as spaCy's CNN, reads all that show something.
 
+    docs (List[Doc]): The documents.
+    model (Model): The model.
     is_train (bool): Whether the model has been called to learn from the documents.
     RETURNS (List[Bools1d]): bool, (n_tokens,).
     """
     read = [visible_tokens(doc) for doc in docs]
     answers: List[Sequence[Optional[Bools1d]]] = [
-        _ask_tokenizer(docs, encoder.shims[0].pieces) for encoder in find_encoders(model)
+        _ask_tokenizer(docs, found.shim.pieces) for found in iter_encoders(model) if found.is_ours
     ]
     answers += [get_pieced(docs, node, is_train=is_train) for node in get_listeners(model)]
     for answer in answers:
@@ -40,14 +43,10 @@ def make_reader(model: Model, nlp: Optional[Language], name: str) -> Callable[[D
 
     model (Model): Its model.
     nlp (Optional[Language]): The pipeline, with the encoder that it listens to.
+    name (str): Name of the component.
     RETURNS (Callable[[Doc], Bools1d]): bool, (n_tokens,).
     """
-    encoders = list(find_encoders(model))
-    for listener in get_listeners(model):
-        upstream = None if nlp is None else find_upstream(nlp, name, listener)
-        if nlp is not None and upstream is not None:
-            encoders += find_encoders(nlp.get_pipe(upstream).model)  # type: ignore[attr-defined]
-    shims = [encoder.shims[0] for encoder in encoders]
+    shims = [found.shim for found in iter_encoders(model, name, nlp) if found.is_ours]
     tokenizers = [shim.pieces for shim in shims if shim.encoder is not None]
 
     def find_read(doc: Doc) -> Bools1d:
@@ -57,14 +56,6 @@ def make_reader(model: Model, nlp: Optional[Language], name: str) -> Callable[[D
         return read
 
     return find_read
-
-
-def find_encoders(model: Model) -> Iterator[Any]:
-    """YIELDS (Model): The layers of a model that are encoders of ours."""
-    for layer in model.walk():
-        # Told by the settings, so that without an encoder of ours torch isn't imported.
-        if type(layer.attrs.get("settings")).__name__ == "EncoderSettings":
-            yield layer
 
 
 def _ask_tokenizer(docs: List[Doc], tokenizer: Any) -> List[Bools1d]:

@@ -2,6 +2,7 @@
 
 import struct
 from typing import Any, Dict, Iterator, List, Optional, Tuple
+from weakref import ref
 
 import numpy
 import srsly
@@ -32,11 +33,12 @@ class ScoredSpans(SpanGroup):
 
     def __init__(self, doc: Doc, **settings: Any):
         super().__init__(doc, **settings)
+        self._followed = ref(doc)
         self._tokens = _digest_tokens(doc)
 
     def _follow(self) -> None:
         # None once it is gone: the attributes can still be read.
-        doc = self._doc_ref()  # type: ignore[attr-defined]
+        doc = self._followed()
         tokens = self._tokens if doc is None else _digest_tokens(doc)
         if tokens != self._tokens:
             follow_text(self)

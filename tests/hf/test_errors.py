@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from spacy_bert_ner import describe, from_huggingface
+from spacy_bert_ner.hf import checkpoint as checkpoint_module
 from spacy_bert_ner.hf.folders import check_output
 
 from .. import toy
@@ -241,6 +242,23 @@ def test_name_of_nothing(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ValueError, match="nor a model that the Hugging Face hub gives us"):
         from_huggingface("/nothing/here")
+
+
+def test_model_card_of_the_hub(monkeypatch, caplog):
+    """What the hub doesn't give is reported; mistakes are errors."""
+
+    def fail(error):
+        def find_file(source, name):
+            raise error
+
+        monkeypatch.setattr(checkpoint_module, "find_file", find_file)
+
+    fail(OSError("503 Server Error"))
+    assert checkpoint_module._read_card("someone/something") == ""
+    assert "Can't read the model card of 'someone/something' (503 Server Error)" in caplog.text
+    fail(TypeError("unexpected argument"))
+    with pytest.raises(TypeError, match="unexpected argument"):
+        checkpoint_module._read_card("someone/something")
 
 
 @pytest.mark.parametrize("model_class", ["SequenceClassification", "MaskedLM"])

@@ -98,9 +98,12 @@ def test_loader_with_labels(checkpoint):
 
 def test_loader_of_an_inlined_encoder(checkpoint):
     tok2vec = {
-        "@architectures": "spacy-bert-ner.Tok2VecTransformer.v1",
-        "name": checkpoint,
-        "window": 0,
+        "@architectures": "spacy-bert-ner.Tok2VecTransformer.v2",
+        "transformer": {
+            "@architectures": "spacy-bert-ner.TransformerModel.v1",
+            "name": checkpoint,
+            "window": 0,
+        },
         "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
     }
     nlp = spacy.blank("en")

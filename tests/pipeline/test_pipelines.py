@@ -145,7 +145,7 @@ class TestReplaceListeners:
         loaded = spacy.load(tmp_path)
         assert get_ents(loaded(TEXT)) == EXPECTED
         model = loaded.config["components"]["bert_ner"]["model"]
-        assert model["tok2vec"]["@architectures"] == "spacy-bert-ner.Tok2VecTransformer.v1"
+        assert model["tok2vec"]["@architectures"] == "spacy-bert-ner.Tok2VecTransformer.v2"
 
     def test_sourced_with_it(self, tiny, tmp_path):
         """As `spacy train` and `assemble` do with `replace_listeners` in a component's block."""
