@@ -171,7 +171,7 @@ def test_damaged_record(tmp_path, name):
         {"flags": {"a": {}, "b": {}}},
         {"cats": "ab"},
     ],
-    ids=str,
+    ids=",".join,  # the names: a function has another one in each process
 )
 def test_damaged_as_a_whole(tmp_path, settings):
     path = tmp_path / "a.spacy"
