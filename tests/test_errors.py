@@ -11,7 +11,7 @@ from thinc.api import ConfigValidationError
 
 import spacy_bert_ner
 from spacy_bert_ner.commands import checks
-from spacy_bert_ner.errors import UserError, explain, warn, wrap
+from spacy_bert_ner.errors import MissingFileError, UserError, explain, warn, wrap
 
 from .util import run_cli
 
@@ -48,8 +48,9 @@ def test_is_a_value_error():
             PermissionError(errno.EACCES, "Permission denied", "a.cfg"),
             "Can't open a.cfg: Permission denied.",
         ),
-        (OSError("[E050] Can't find model 'a'."), "[E050] Can't find model 'a'."),
-        (ImportError("Install b."), "Install b."),
+        (MissingFileError(MESSAGE), MESSAGE),
+        (OSError("a mistake of ours"), None),
+        (ImportError("a mistake of ours"), None),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), None),
         (ValueError("a mistake of ours"), None),
         (KeyError("a"), None),
@@ -160,8 +161,8 @@ def test_what_users_can_fix_is_a_user_error():
         for line in path.read_text(encoding="utf-8").splitlines()
         if "raise ValueError(" in line
     ]
-    assert lines == [
-        "component.py: raise ValueError(Errors.E187)",
+    assert sorted(lines) == [
+        "bert_ner.py: raise ValueError(Errors.E187)",
         'pooling.py: raise ValueError("Nothing goes back through a prediction: take '
         'model.begin_update.")',
     ]

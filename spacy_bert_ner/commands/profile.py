@@ -11,13 +11,14 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import minibatch
+from spacy.util import logger, minibatch
 from thinc.api import Model
 
 from ..errors import UserError
 from ..findings import number
 from ..formats import read_docs
 from ..pipeline.reading import find_encoders
+from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 
 # Padding is work for nothing: a share above this is worth a hint.
@@ -72,34 +73,35 @@ class Profile:
 
 def profile_file(
     pipeline: str,
-    path: Path,
+    input_path: Path,
     *,
     source: Optional[str] = None,
     batch_size: Optional[int] = None,
     limit: int = 1000,
-    notify: Callable[[str], None],
+    notify: Callable[[str], None] = logger.warning,
 ) -> Profile:
     """Profile a pipeline on the texts of a file.
 
-    pipeline (str): The name or path of the pipeline.
-    path (Path): Text, or a file of documents.
-    source (Optional[str]): The format of the file, else guessed from its name.
+    pipeline (str): Name or path of a trained pipeline.
+    input_path (Path): The file.
+    source (Optional[str]): Its format, else guessed from its name.
     batch_size (Optional[int]): Documents read at once, else as the pipeline says.
     limit (int): Documents read at most.
     notify (Callable[[str], None]): Is told if the pipeline sets no entities.
     RETURNS (Profile): What was measured.
-    RAISES (UserError): For what can't be read, and for a pipeline that can't predict.
+    RAISES (UserError): For what can't be read or loaded, and for a file without text.
     """
+    check_input(input_path)
     nlp = load_pipeline(pipeline)
-    texts = [doc.text for doc in islice(read_docs(path, nlp, source), limit)]
+    texts = [doc.text for doc in islice(read_docs(input_path, nlp, source), limit)]
     first = next((text.strip() for text in texts if text.strip()), None)
     if first is None:
-        raise UserError(f"{path} has no text to read: name a file that has.")
+        raise UserError(f"{input_path} has no text to read: name a file that has.")
     no_ents = explain_no_ents(nlp, pipeline)
     if no_ents is not None:
-        notify(no_ents)
+        notify(f"Warning: {no_ents}")
     with explain_pipeline(pipeline):
-        nlp(first[:1000])  # the first call of torch is slow
+        nlp(first[:1000])
         return profile(nlp, texts, batch_size=batch_size or nlp.batch_size)
 
 

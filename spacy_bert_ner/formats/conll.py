@@ -41,7 +41,7 @@ EMPTY = "documents have no tokens to write, and are left out"
 CROSSING = "sentence starts are within entities, and are left out"
 
 
-class Row(NamedTuple):
+class TaggedWord(NamedTuple):
     word: str
     tag: str
 
@@ -150,7 +150,7 @@ def parse(nlp: Language, document: Document, report: Report) -> Doc:
     return doc
 
 
-def _parse_sentence(path: Path, sentence: Sentence) -> List[Row]:
+def _parse_sentence(path: Path, sentence: Sentence) -> List[TaggedWord]:
     rows = []
     for line in sentence.lines:
         check_utf8(path, line.number, line.text)
@@ -162,14 +162,14 @@ def _parse_sentence(path: Path, sentence: Sentence) -> List[Row]:
     return rows
 
 
-def _parse_line(path: Path, line: Line, columns: List[str]) -> Row:
+def _parse_line(path: Path, line: Line, columns: List[str]) -> TaggedWord:
     problem = _find_problem(line.text, columns)
     if problem:
         raise FormatError(
             f"Can't read line {line.number} of {path}, {show(line.text.rstrip(LINE_END))}: "
             f"{problem}."
         )
-    return Row(columns[0], columns[1].strip())
+    return TaggedWord(columns[0], columns[1].strip())
 
 
 def _find_problem(text: str, columns: List[str]) -> str:

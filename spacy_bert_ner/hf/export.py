@@ -15,7 +15,7 @@ from ..pipeline.encoders import Found, find_encoder
 from ..tagging.gold import marks_sentences
 from .card import make_card
 from .checkpoint import SETTINGS_KEY, quiet
-from .folders import check_output, write_folder
+from .folders import check_folder, write_folder
 from .heads import (
     Head,
     check_family,
@@ -53,7 +53,7 @@ def to_huggingface(
     RAISES (ValueError): For a pipeline that Hugging Face has no model for.
     """
     path = Path(path)
-    check_output(path, force)
+    check_folder(path, force)
     name, ner = find_component(nlp, component)
     found = find_encoder(nlp, name, ner.model)
     model, tokenizer = make_model(name, ner, found, dropout=get_dropout(nlp, name))

@@ -15,8 +15,9 @@ from ..model.encoder.huggingface import get_limit
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import OURS, find_encoder
 from ..pipeline.lang import check_lang
-from .checkpoint import Checkpoint, LabelsT, read_checkpoint
+from .checkpoint import Checkpoint, read_checkpoint
 from .heads import get_params, set_params
+from .rows import LabelsT
 
 # Wordpieces that are read at once: as many as most encoders can, all of an ordinary text.
 WINDOW = 512

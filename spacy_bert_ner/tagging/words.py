@@ -20,7 +20,7 @@ from ..types import Bools1d, Ints1d
 
 # Punctuation in Unicode that is a part of what it stands at: #tag, 5%, R&D, @name.
 SIGNS = "#%&@‰§"
-APOSTROPHES = "'’"  # noqa: RUF001
+APOSTROPHES = "'’"
 
 
 class Words(NamedTuple):

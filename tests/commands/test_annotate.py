@@ -16,7 +16,7 @@ from spacy.tokens import DocBin, Span
 from thinc.compat import has_gpu
 
 from spacy_bert_ner.commands import annotate as module
-from spacy_bert_ner.commands.annotate import Row, annotate, format_table, predict
+from spacy_bert_ner.commands.annotate import EntityRow, annotate, format_table, predict
 from spacy_bert_ner.formats import FORMATS, read_docs, write_docs
 from spacy_bert_ner.formats.spans import get_scores
 
@@ -259,7 +259,7 @@ def test_tables(ruler_path, tmp_path):
 
 
 def test_table_of_entities_with_line_breaks():
-    table = format_table([Row(1, 3, "New\n York", "LOC", 0.98765)])
+    table = format_table([EntityRow(1, 3, "New\n York", "LOC", 0.98765)])
     assert re.search(r"3 +New York +LOC +0\.988", table)
 
 
@@ -421,12 +421,16 @@ def test_wrong_formats(text_path, args, match):
 
 
 def test_wrong_paths(ruler_path, text_path, tmp_path):
+    """The use is right, so they are told in one line, and the end is 1."""
     result = run(ruler_path, tmp_path / "none.txt")
-    assert result.exit_code == 2 and "none.txt" in plain(result)
+    expected = f"Error: There is no file {tmp_path / 'none.txt'}. Check its name and folder.\n"
+    assert (result.exit_code, result.output) == (1, expected)
     result = run(ruler_path, tmp_path)
-    assert result.exit_code == 2 and "is a directory" in plain(result)
+    expected = f"Error: Can't read {tmp_path}: it is a folder. Name a file.\n"
+    assert (result.exit_code, result.output) == (1, expected)
     result = run(ruler_path, text_path, tmp_path, "--to", "spacy")
-    assert result.exit_code == 2 and "is a directory" in plain(result)
+    expected = f"Error: Can't write {tmp_path}: it is a folder. Name a file.\n"
+    assert (result.exit_code, result.output) == (1, expected)
     result = run(ruler_path, text_path, text_path / "a.jsonl")
     assert result.exit_code == 1 and "text.txt" in plain(result)
 
