@@ -271,7 +271,7 @@ def _print_overlap(msg: "Printer", report: "DataReport", *, verbose: bool) -> No
 
 def _line(finding: "Finding", total: int) -> str:
     """The line of a finding, with its share."""
-    return finding.line().replace(str(finding.n), _share(finding.n, total), 1)
+    return finding.line(total).replace(f"{finding.n} of {total}", _share(finding.n, total), 1)
 
 
 def _share(n: int, total: int) -> str:

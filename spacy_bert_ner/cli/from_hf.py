@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from typer import Argument, Option, echo
 
@@ -29,6 +29,6 @@ def from_hf_cli(
     from ..commands.from_hf import from_hf
     from ..errors import wrap
 
-    settings = {"scheme": scheme, "align": align, "decoder": decoder, "window": window}
+    settings: Any = {"scheme": scheme, "align": align, "decoder": decoder, "window": window}
     found = from_hf(source, output_path, lang=lang, labels_path=labels, force=force, **settings)
     echo(wrap(f"Wrote {output_path}, which finds {', '.join(found)}."))

@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from typer import Argument, Option, echo
 
@@ -25,7 +25,7 @@ def init_config_cli(
     """
     from ..commands.init_config import init_config, make_train_command, write_config
 
-    settings = {"lang": lang, "encoder": encoder, "gpu": gpu, "recipe": recipe}
+    settings: Any = {"lang": lang, "encoder": encoder, "gpu": gpu, "recipe": recipe}
     if str(output_path) == "-":
         echo(init_config(train=train, dev=dev, **settings), nl=False)
         return

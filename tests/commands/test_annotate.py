@@ -276,7 +276,7 @@ def test_what_does_not_fit_is_shown(ruler_path, tmp_path):
     record = {"text": "Oslo", "spans": [{"start": 0, "end": 3, "label": "X"}]}
     source.write_text(json.dumps(record), encoding="utf-8")
     result = run(ruler_path, source)
-    assert "1 spans don't align" in result.stderr
+    assert "1 span doesn't align" in result.stderr
     assert "Oslo" in result.stdout
 
 

@@ -97,10 +97,10 @@ def test_convert_shows_what_does_not_fit(tmp_path):
     assert result.stdout == ""
     assert result.stderr.startswith(f"{target}: 1 document, 7 tokens, 1 entity\n")
     assert (
-        "1 spans don't align with the tokens, which count as missing: 'Osl' (LOC, 14–17, rec"
+        "1 span doesn't align with the tokens, which count as missing: 'Osl' (LOC, 14–17, rec"
         in (plain(result))
     )
-    assert "1 spans are outside the text, or their offsets aren't whole numbers" in plain(result)
+    assert "1 span is outside the text, or its offsets aren't whole numbers" in plain(result)
     (doc,) = read_docs(target, NLP)
     assert tags_of(doc) == ["B-PER"] + ["-"] * 6
 

@@ -324,4 +324,4 @@ def test_incorrect_spans_are_counted(tmp_path):
     doc.spans["incorrect_spans"] = [Span(doc, 0, 1, label="X")]
     text, report = write(tmp_path, [doc])
     assert "a\t-\n" in text
-    assert "1 spans are known to be wrong" in report.message()
+    assert "1 span is known to be wrong" in report.message()
