@@ -66,20 +66,18 @@ class Finding:
         RETURNS (str): The count, what they are, and the first of them.
         """
         count = f"{self.n}" if total is None else f"{self.n} of {total}"
-        what = say_of_one(self.what, of_many=total is not None) if self.n == 1 else self.what
+        what = say_of_one(self.what) if self.n == 1 and total is None else self.what
         more = ", …" if self.n > len(self.shown) else ""
         return f"{count} {what}: {', '.join(self.shown)}{more}"
 
 
-def say_of_one(what: str, *, of_many: bool = False) -> str:
+def say_of_one(what: str) -> str:
     """Put what a finding says of several into the singular.
 
     what (str): Such as "spans have no label, and are left out".
-    of_many (bool): Whether "1 of 8" is before it, so that the noun stays as it is.
     RETURNS (str): Such as "span has no label, and is left out".
     """
-    if not of_many:
-        what = NOUN.sub(lambda found: found[1].replace("entitie", "entity"), what, count=1)
+    what = NOUN.sub(lambda found: found[1].replace("entitie", "entity"), what, count=1)
     what = VERB.sub(lambda found: VERBS[found[1]], what, count=1)
     return FOLLOWS.sub(lambda found: FOLLOWING[found[1]], what)
 

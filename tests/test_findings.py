@@ -1,6 +1,6 @@
 import pytest
 
-from spacy_bert_ner.findings import Finding, say_of_one
+from spacy_bert_ner.findings import Finding
 from spacy_bert_ner.formats import spans
 
 
@@ -31,11 +31,9 @@ def test_one_is_said_of_one(several, one):
 
 
 def test_one_of_many():
-    """The noun stays: "1 of 3 spans has no label"."""
     found = Finding("spans have no label")
     found.add("a")
-    assert found.line(3) == "1 of 3 spans has no label: a"
-    assert say_of_one("spans have no label", of_many=True) == "spans has no label"
+    assert found.line(3) == "1 of 3 spans have no label: a"
 
 
 def test_the_first_are_shown():

@@ -197,7 +197,9 @@ def test_findings_of_the_reader_are_warnings_like_others(paths, tmp_path):
         settings = {"paths.train": str(tmp_path / "train.jsonl")}
         results.append(run(paths, "--no-format", "--json", tmp_path / "a.json", **settings))
     assert "'PERSNO' (1) for 'PERSON' (10)" in plain(results[0])
-    found = "1 span doesn't align with the tokens, which count as missing: 'li' (PERSON, 5–7, record"
+    found = (
+        "1 span doesn't align with the tokens, which count as missing: 'li' (PERSON, 5–7, record"
+    )
     assert f"train: {found}" in " ".join(results[1].stdout.split())
     assert "align" not in results[1].stderr
     counts = srsly.read_json(tmp_path / "a.json")
