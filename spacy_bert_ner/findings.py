@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Iterable, List, Optional
 
 N_SHOWN = 5
-# In what a finding says of several, what is another word for one: the first noun, the first verb, and
-# what follows it, such as in "spans have no label, and their tokens count as missing".
+# In what a finding says of several, what is another word for one: the first noun, the first verb,
+# and what follows it, such as in "spans have no label, and their tokens count as missing".
 NOUN = re.compile(
     r"\b(span|document|record|token|row|value|task|result|sentence|start|label|entitie)s\b"
 )

@@ -102,14 +102,17 @@ def test_functions_take_few_parameters(functions):
 
 
 def lists_it(doc, name):
-    """Whether a docstring has `name (Type): text.`, also of several at once, `a, b (Type): text.`"""
+    """Whether a docstring has `name (Type): text`, also of several at once: `a, b (Type): text`."""
     return re.search(rf"^\s*(?:\w+, )*{name}(?:, \w+)*(?: \(|: )", doc, re.MULTILINE) is not None
 
 
 def find_gaps(function):
-    """RETURNS (List[str]): What the docstring of a function lacks."""
+    """RETURNS (List[str]): What the docstring of a function lacks; nothing if it is "See …"."""
+    if function.doc.startswith("See `"):
+        return []
     returns = function.node.returns
-    has_value = returns is not None and ast.unparse(returns) not in ("None", "NoReturn")
+    nothing = ("None", "NoReturn", "Iterator[None]")  # the last of context managers
+    has_value = returns is not None and ast.unparse(returns) not in nothing
     gaps = [name for name in function.args if not lists_it(function.doc, name)]
     if has_value and not re.search(r"^\s*(RETURNS|YIELDS) \(", function.doc, re.MULTILINE):
         gaps.append("RETURNS")

@@ -3,7 +3,7 @@
 import json
 import zlib
 from pathlib import Path
-from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
+from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple
 
 import numpy
 import srsly
@@ -17,7 +17,7 @@ from ..errors import UserError
 from .files import RECORD_KEY, open_bytes
 from .output import replace_file
 from .report import FormatError, Report
-from .source import Source
+from .source import Source, Watched
 from .spans import INCORRECT_KEY
 
 # How many bytes say how long a piece is.
@@ -46,19 +46,12 @@ def read(source: Source) -> Iterator[Piece]:
     RAISES (ValueError): For a file that is no DocBin, or becomes too large.
     """
     packed = _load(source.path)
+    if isinstance(source.path, Watched):
+        source.path.n_records = len(packed)
     for string in packed.strings:
         source.nlp.vocab.strings.add(string)
     for i in range(len(packed)):
         yield Piece(source.path, i + 1, _pick(packed, i))
-
-
-def count(path: Path) -> Optional[int]:
-    """RETURNS (Optional[int]): How many documents a file has; None if it can't be read, of which
-    its reader tells why."""
-    try:
-        return len(_load(path))
-    except FormatError:
-        return None
 
 
 def _load(path: Path) -> DocBin:

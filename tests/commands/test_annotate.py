@@ -17,7 +17,7 @@ from thinc.compat import has_gpu
 
 from spacy_bert_ner.commands import annotate as module
 from spacy_bert_ner.commands.annotate import EntityRow, annotate, format_table, predict
-from spacy_bert_ner.formats import FORMATS, read_docs, write_docs
+from spacy_bert_ner.formats import FORMATS, docbin, read_docs, write_docs
 from spacy_bert_ner.formats.spans import get_scores
 
 from ..formats.util import NLP, ents_of, make_doc, sents_of, words_of
@@ -350,6 +350,17 @@ def test_encoder_output_is_left_out(trained, text_path):
     assert doc._.trf_data is None
     assert not any("trf_data" in key for key in doc.user_data)
     DocBin(docs=[doc], store_user_data=True).to_bytes()
+
+
+def test_progress_opens_a_file_once(ruler_path, tmp_path, monkeypatch):
+    """Also one that is unpacked as a whole before its documents are known."""
+    write_docs(tmp_path / "a.spacy", [NLP("a b")] * 3)
+    opened = []
+    load = docbin._load
+    monkeypatch.setattr(docbin, "_load", lambda path: opened.append(path) or load(path))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    rows, report = annotate(str(ruler_path), tmp_path / "a.spacy")
+    assert (rows, report.n_docs, len(opened)) == ([], 3, 1)
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

@@ -331,8 +331,11 @@ def test_table_of_a_terminal(spec_path):
     table = format_table(summarize(spec, runs))
     assert max(map(len, table.splitlines())) <= 80
     assert "+0.00 (+0.00 to +0.00)   500 s   12345\n" in table
-    assert "\nanother          2 100.00" in table
+    assert "\nanother         2 100.00" in table
     assert "\nsystem with\nshapes of\nwords\n" in table
+    (row, *_) = summarize(spec, runs)
+    table = format_table([row._replace(difference=(-20.25, -30.5, -13.06))])
+    assert max(map(len, table.splitlines())) <= 80
     few = format_table(summarize(spec, [run for run in runs if run.seed == 1]))
     assert "+0.00 (too little data)" in few
 
