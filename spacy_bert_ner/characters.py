@@ -19,6 +19,7 @@ NO_START = numpy.iinfo("uint64").max
 def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
     """Character offsets of the tokens in `doc.text`.
 
+    doc (Doc): The document.
     RETURNS (Tuple[Ints1d, Ints1d]): First character of every token and the one after its last,
         int64, (n_tokens,).
     """
@@ -28,7 +29,11 @@ def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
 
 def copy_sent_starts(source: Doc, doc: Doc) -> None:
     """Mark the sentences of a document in another one of the same text, whose tokens may be others:
-    a component may have merged or split them."""
+    a component may have merged or split them.
+
+    source (Doc): Where they are marked.
+    doc (Doc): Where to mark them.
+    """
     begins, _ = token_chars(source)
     wanted, _ = token_chars(doc)
     places = numpy.searchsorted(begins, wanted, side="right") - 1
@@ -40,6 +45,7 @@ def copy_sent_starts(source: Doc, doc: Doc) -> None:
 def count_before(text: str, table: Bools1d) -> Ints1d:
     """Count the characters that a table marks before every position of a text.
 
+    text (str): The text.
     table (Bools1d): True for the code points that count, bool, (sys.maxunicode + 1,).
     RETURNS (Ints1d): int64, (len(text) + 1,): entry i counts in `text[:i]`.
     """
@@ -55,6 +61,7 @@ def visible_tokens(doc: Doc) -> Bools1d:
     tokenizers drop the others, so these have no label in training and none of their own in
     prediction.
 
+    doc (Doc): The document.
     RETURNS (Bools1d): bool, (n_tokens,).
     """
     starts, ends = token_chars(doc)

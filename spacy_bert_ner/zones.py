@@ -16,7 +16,10 @@ MAX_INDEXED = 200_000
 def bounded_zone(nlp: Language) -> Iterator[None]:
     """A memory zone of spaCy, and what is needed besides to read any number of them. Nothing that
     is made within may be used behind it; flags of words that were set by hand (`lexeme.is_stop`)
-    are lost at some time."""
+    are lost at some time.
+
+    nlp (Language): The pipeline whose vocabulary is bounded.
+    """
     with nlp.memory_zone():
         yield
     if len(nlp.vocab) > MAX_INDEXED:
@@ -28,6 +31,8 @@ def renew_indexes(vocab: Any) -> None:
     new in it, but for its places in these hash tables, which grow with all words there ever were.
 
     Words are made again when they are met, as after loading: this is what loading does, too.
+
+    vocab (Vocab): The vocabulary.
     """
     norm = vocab.lex_attr_getters.get(NORM)
     vocab.from_bytes(srsly.msgpack_dumps({}))

@@ -198,6 +198,7 @@ def predict(
     whose sentences are known have them again, unless the pipeline has parsed them. Of the user
     data, the id and the meta of their record are kept; all else is left behind.
 
+    docs (Iterable[Doc]): Documents of any vocabulary.
     nlp (Language): A trained pipeline.
     batch_size (Optional[int]): Documents read at once, else as the pipeline says.
     keep_ents (bool): Keep the entities that they have, and predict around them.
@@ -233,7 +234,10 @@ def _copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
 
 
 def make_rows(docs: Iterable[Doc]) -> Iterator[EntityRow]:
-    """YIELDS (EntityRow): The entities, in the order of the documents, which are counted from 1."""
+    """YIELDS (EntityRow): The entities, in the order of the documents, which are counted from 1.
+
+    docs (Iterable[Doc]): Documents with entities.
+    """
     for number, doc in enumerate(docs, start=1):
         scores = get_scores(doc) or {}
         for ent in doc.ents:
@@ -244,6 +248,7 @@ def make_rows(docs: Iterable[Doc]) -> Iterator[EntityRow]:
 def format_table(rows: List[EntityRow], *, numbered: bool = False) -> str:
     """Entities as a table, for people.
 
+    rows (List[EntityRow]): The entities.
     numbered (bool): Whether to show the numbers of the documents.
     RETURNS (str): The table.
     """

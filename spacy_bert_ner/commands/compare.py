@@ -79,6 +79,7 @@ def compare(
     """Train what hasn't been trained yet, each in a process of its own, and predict. Each result is
     added as a line to `results.jsonl` in the output folder at once; existing ones are kept.
 
+    spec (Spec): What to compare.
     output (Path): A folder.
     keep (bool): Whether to keep the trained pipelines. What was trained and not kept is then
         trained again.
@@ -203,6 +204,8 @@ def _run(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> Run:
 def count(nlp: Language, path: Path) -> Tuple[List[List[int]], float]:
     """Predict documents on their words.
 
+    nlp (Language): A trained pipeline.
+    path (Path): A file of documents with entities.
     RETURNS (Tuple[List[List[int]], float]): For each, the entities that are right, the predicted
         and the gold ones; words per second.
     """
@@ -218,5 +221,8 @@ def count(nlp: Language, path: Path) -> Tuple[List[List[int]], float]:
 
 
 def get_ents(doc: Doc) -> set:
-    """RETURNS (set): Start, end and label of each entity."""
+    """RETURNS (set): Start, end and label of each entity.
+
+    doc (Doc): The document.
+    """
     return {(ent.start, ent.end, ent.label_) for ent in doc.ents}

@@ -72,7 +72,10 @@ class EncoderReport:
         return [self.long_sents, self.no_pieces, self.blank]
 
     def add(self, doc: Doc) -> None:
-        """Count a document that has the sentence marks of the pipeline, if any."""
+        """Count a document that has the sentence marks of the pipeline, if any.
+
+        doc (Doc): Tokens, and sentence marks if there are any.
+        """
         from ..model.encoder.windows import get_pieces, get_windows
 
         if not len(doc):

@@ -66,7 +66,12 @@ class Profile:
         return 1.0 - self.n_pieces / self.n_padded if self.n_padded else 0.0
 
     def add(self, name: str, stage: str, seconds: float) -> None:
-        """Count seconds to what a component does."""
+        """Count seconds to what a component does.
+
+        name (str): The component.
+        stage (str): What it does.
+        seconds (float): How long that took.
+        """
         stages = self.inside.setdefault(name, {})
         stages[stage] = stages.get(stage, 0.0) + seconds
 
@@ -132,7 +137,12 @@ def profile(nlp: Language, texts: Iterable[str], *, batch_size: int) -> Profile:
 
 
 def get_hints(nlp: Language, result: Profile, *, batch_size: int) -> List[str]:
-    """RETURNS (List[str]): Settings of a pipeline that cost time, and what to set."""
+    """RETURNS (List[str]): Settings of a pipeline that cost time, and what to set.
+
+    nlp (Language): The pipeline.
+    result (Profile): What was measured.
+    batch_size (int): Documents read at once.
+    """
     hints = []
     if result.n_padded and batch_size < min(LEAST_BATCH_SIZE, result.n_docs):
         hints.append(
@@ -251,7 +261,10 @@ def _replaced(owner: Any, function: str, stage: str, name: str, result: Profile)
 
 
 def format_profile(result: Profile) -> str:
-    """RETURNS (str): The measurements as a table, and the hints."""
+    """RETURNS (str): The measurements as a table, and the hints.
+
+    result (Profile): What was measured.
+    """
     total = max(result.total, 1e-9)
     rows = []
     for name, seconds in result.seconds.items():

@@ -48,7 +48,11 @@ class SystemScores(NamedTuple):
 
 
 def summarize(spec: Spec, runs: Sequence[Run]) -> List[SystemScores]:
-    """RETURNS (List[SystemScores]): A row for each system that has runs."""
+    """RETURNS (List[SystemScores]): A row for each system that has runs.
+
+    spec (Spec): What was compared.
+    runs (Sequence[Run]): What was measured, of any of the systems and seeds.
+    """
     rows: List[SystemScores] = []
     first: Dict[int, List[List[int]]] = {}
     for cell in spec.cells:
@@ -84,7 +88,10 @@ def summarize(spec: Spec, runs: Sequence[Run]) -> List[SystemScores]:
 
 
 def get_f1(counts: Ints2d) -> Floats1d:
-    """RETURNS (Floats1d): F1, 0 to 100, of right, predicted and gold entities, (…, 3)."""
+    """RETURNS (Floats1d): F1, 0 to 100, of right, predicted and gold entities, (…, 3).
+
+    counts (Ints2d): Of right, predicted and gold entities, int64, (…, 3).
+    """
     return 200.0 * counts[..., 0] / numpy.maximum(counts[..., 1] + counts[..., 2], 1)
 
 
@@ -93,6 +100,7 @@ def get_interval(first: Ints2d, second: Ints2d, seed: int = 0) -> Tuple[float, f
     1979; Berg-Kirkpatrick et al. 2012): seeds and documents are drawn again, with replacement, the
     same ones for both systems.
 
+    seed (int): Of the resampling.
     first, second (Ints2d): Counts by seed and document, (n_seeds, n_docs, 3).
     RETURNS (Tuple[float, float, float]): The difference of the second from the first, and the ends.
     """
@@ -110,7 +118,10 @@ def get_interval(first: Ints2d, second: Ints2d, seed: int = 0) -> Tuple[float, f
 
 
 def format_markdown(rows: Sequence[SystemScores]) -> str:
-    """RETURNS (str): A table in markdown."""
+    """RETURNS (str): A table in markdown.
+
+    rows (Sequence[SystemScores]): The systems.
+    """
     lines = [
         "| system | seeds | dev F1 | test F1 | deviation | difference (95 %) | training | words/s |"
     ]
@@ -120,7 +131,10 @@ def format_markdown(rows: Sequence[SystemScores]) -> str:
 
 
 def format_table(rows: Sequence[SystemScores]) -> str:
-    """RETURNS (str): A table of at most 80 columns, with what it shows below it."""
+    """RETURNS (str): A table of at most 80 columns, with what it shows below it.
+
+    rows (Sequence[SystemScores]): The systems.
+    """
     header = ("seeds", "dev F1", "test F1", "dev.", "difference (95 %)", "train", "words/s")
     lines = []
     for name, cells in [("system", header), *((row.cell, _cells(row)) for row in rows)]:
@@ -150,7 +164,10 @@ def _cells(row: SystemScores) -> Tuple[str, ...]:
 
 
 def format_time(seconds: float) -> str:
-    """RETURNS (str): A time for people: "40 s", "12 min", "3.5 h"."""
+    """RETURNS (str): A time for people: "40 s", "12 min", "3.5 h".
+
+    seconds (float): The time.
+    """
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -72,6 +72,7 @@ def read(source: Source) -> Iterator[Document]:
     """Read a file with one token a line and blank lines between sentences: CoNLL-2003 (word
     first, tag last), or Universal NER (number, word, tag, …).
 
+    source (Source): What is read.
     YIELDS (Document): Documents, or sentences, if the file doesn't mark documents.
     """
     sentences: List[Sentence] = []
@@ -134,6 +135,9 @@ def _split(text: str) -> List[str]:
 def parse(nlp: Language, document: Document, report: Report) -> Doc:
     """Read the words and tags of a document: IOB1, IOB2, or BILUO.
 
+    nlp (Language): Its tokenizer and vocabulary are used.
+    document (Document): Its lines.
+    report (Report): Where it is counted what doesn't fit.
     RETURNS (Doc): A document with entities, and sentence starts where the file marks documents.
         White space between the words is unknown, so spaCy trains and evaluates on these words.
     RAISES (ValueError): For a line that can't be read, with its number.
@@ -190,7 +194,12 @@ def _find_problem(text: str, columns: List[str]) -> str:
 
 def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
     """RETURNS (str): Words and tags, `-` for missing ones, with a line -DOCSTART- before them and a
-    blank line before each sentence, where the document has sentence marks."""
+    blank line before each sentence, where the document has sentence marks.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    prefixes (Prefixes): Those of the scheme.
+    """
     report_incorrect(doc, report)
     tokens = [token for token in doc if _is_writable(token, report)]
     if not tokens:
@@ -200,7 +209,11 @@ def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
 
 
 def render_biluo(doc: Doc, report: Report) -> str:
-    """RETURNS (str): Words and BILUO tags, as `render` gives IOB2."""
+    """RETURNS (str): Words and BILUO tags, as `render` gives IOB2.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     return render(doc, report, BILUO)
 
 

@@ -44,6 +44,8 @@ class Piece(NamedTuple):
 def read(source: Source) -> Iterator[Piece]:
     """YIELDS (Piece): The documents, which are read one at a time.
     RAISES (ValueError): For a file that is no DocBin, or becomes too large.
+
+    source (Source): What is read.
     """
     packed = _load(source.path)
     if isinstance(source.path, Watched):
@@ -126,6 +128,10 @@ def _show(error: Exception) -> str:
 def parse(nlp: Language, piece: Piece, report: Report) -> Doc:
     """RETURNS (Doc): The document, with everything that the file has of it.
     RAISES (ValueError): For one that is damaged, with its number.
+
+    nlp (Language): Its tokenizer and vocabulary are used.
+    piece (Piece): What the file has of it.
+    report (Report): Where it is counted what doesn't fit.
     """
     try:
         _check_tokens(nlp, piece.packed)
@@ -185,23 +191,33 @@ class DocBinWriter:
     of them share: they are packed in pieces, which become one when all are there."""
 
     def write(self, path: Path, docs: Iterable[Doc], report: Report) -> None:
+        """See `Writer.write`."""
         packed = DocBin(store_user_data=True, docs=docs)
         with replace_file(path) as file:
             file.write(packed.to_bytes())
 
     def pack(self, docs: Iterable[Doc], report: Report, is_first: bool) -> Iterator[bytes]:
-        """YIELDS (bytes): A piece, behind its length."""
+        """YIELDS (bytes): A piece, behind its length.
+
+        docs (Iterable[Doc]): A batch.
+        report (Report): Isn't needed: nothing is left out.
+        is_first (bool): Isn't needed: all pieces are alike.
+        """
         packed = DocBin(store_user_data=True, docs=docs)
         if len(packed):
             piece = packed.to_bytes()
             yield len(piece).to_bytes(SIZE, "big") + piece
 
     def end(self, is_empty: bool) -> bytes:
+        """See `Writer.end`."""
         return b""
 
     def place(self, file: IO[bytes], part: Path, target: Path) -> None:
         """Put the pieces together. All are in memory then.
 
+        file (IO[bytes]): The pieces, open and locked.
+        part (Path): What it is called.
+        target (Path): Where the documents belong.
         RAISES (ValueError): If they aren't as they were packed.
         """
         packed = DocBin(store_user_data=True)

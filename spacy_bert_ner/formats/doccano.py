@@ -29,6 +29,10 @@ WITHIN, BEHIND = ", within a character that counts as two", ", after the end"
 
 
 def read(source: Source) -> Iterator[Value]:
+    """YIELDS (Value): The records.
+
+    source (Source): What is read.
+    """
     return read_values(source.path)
 
 
@@ -37,6 +41,9 @@ def parse(nlp: Language, value: Value, report: Report) -> Doc:
     or of objects with `start_offset`, `end_offset` and `label`. One without is a document without
     annotation.
 
+    nlp (Language): Its tokenizer and vocabulary are used.
+    value (Value): The record, not read yet.
+    report (Report): Where it is counted what doesn't fit.
     RETURNS (Doc): A document with entities.
     RAISES (ValueError): For a record that can't be read, with its line.
     """
@@ -73,7 +80,11 @@ def _get_spans(record: Record, text: str, report: Report) -> Optional[List[CharS
 
 
 def is_own(value: Any) -> bool:
-    """Whether a value is a list with a label as only doccano writes them."""
+    """Whether a value is a list with a label as only doccano writes them.
+
+    value (Any): Anything of JSON.
+    RETURNS (bool): Whether it has one.
+    """
     labels = value if isinstance(value, list) else []
     return any(isinstance(label, dict) and "start_offset" in label for label in labels)
 
@@ -91,7 +102,10 @@ def _read_label(record: Record, label: Any) -> CharSpan:
 
 def count_units(text: str) -> Ints1d:
     """RETURNS (Ints1d): How many UTF-16 code units there are before each character and at the end,
-    int64, (len(text) + 1,)."""
+    int64, (len(text) + 1,).
+
+    text (str): The text.
+    """
     codes = numpy.frombuffer(text.encode("utf-32-le"), dtype="uint32")
     units = numpy.zeros(len(codes) + 1, dtype="int64")
     numpy.cumsum(1 + (codes > 0xFFFF), out=units[1:])
@@ -110,7 +124,11 @@ def _shift(span: CharSpan, places: Dict[int, int]) -> CharSpan:
 
 def render(doc: Doc, report: Report) -> str:
     """RETURNS (str): A record of `text` and `label`, to import with the column "label"; without
-    `label` for a document without annotation."""
+    `label` for a document without annotation.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     record = {"text": doc.text, **get_fields(doc)}
     ents = get_ents(doc, report)
     if ents is not None:

@@ -89,6 +89,7 @@ def read_values(path: Path) -> Iterator[Value]:
     """Read a file of JSON: a value a line, or an array of them. It is opened once, as it may be a
     pipe.
 
+    path (Path): The file.
     YIELDS (Value): One at a time; the rest of the file is not in memory.
     RAISES (ValueError): For an array that is broken, which has no more values then.
     """
@@ -213,5 +214,8 @@ class _Array:
 
 
 def dump(data: Dict[str, Any]) -> str:
-    """RETURNS (str): A record in JSON, in one line."""
+    """RETURNS (str): A record in JSON, in one line.
+
+    data (Dict[str, Any]): The record.
+    """
     return ENCODER.encode(data)

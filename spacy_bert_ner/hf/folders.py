@@ -17,6 +17,8 @@ def check_folder(path: Path, force: bool, source: Optional[Union[str, Path]] = N
     """RAISES (ValueError): For a path that can't be written: a file, or, unless `force`, a folder
     that isn't empty. The working directory, what is read, and those they are in are never replaced.
 
+    path (Path): The folder.
+    force (bool): Whether one that isn't empty is replaced.
     source (Optional[Union[str, Path]]): What is read, which may be a folder.
     """
     if path.exists() and not path.is_dir():
@@ -81,6 +83,7 @@ def write_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     when all is there. What is there before is kept until then. An existing folder that is empty
     stays, and gets what was written; so does a link to one.
 
+    path (Path): The folder.
     force (bool): Replace a folder that isn't empty.
     YIELDS (Path): Where to write.
     RAISES (ValueError): See `check_folder`.
