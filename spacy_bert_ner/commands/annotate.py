@@ -205,12 +205,12 @@ def predict(
     YIELDS (Doc): New documents, without the output of the encoder.
     """
     blank = ((_copy_words(nlp, doc, keep_ents), doc) for doc in docs)
-    for doc, source in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
+    for doc, original in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
         # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
         if TRF_DATA in doc.user_data:
             del doc.user_data[TRF_DATA]
-        if source.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
-            copy_sent_starts(source, doc)
+        if original.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
+            copy_sent_starts(original, doc)
         yield doc
 
 

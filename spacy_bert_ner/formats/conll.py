@@ -13,7 +13,7 @@ from .files import Record, check_length, check_utf8, open_text
 from .report import FormatError, Report
 from .source import Source
 from .spans import report_incorrect
-from .tags import KINDS, MISSING, explain_tag, is_tag, set_ents
+from .tags import KINDS, MISSING_TAG, explain_tag, is_tag, set_ents
 
 # Comments wherever they stand: `# sent_id = …`, `# newdoc id = …`, `# global.columns = …`.
 COMMENT = re.compile(r"# (newdoc|newpar|[\w.]+ =|\w+ \w+ =)")
@@ -252,4 +252,4 @@ def _make_tag(token: Token, prefix: str) -> str:
         )
     if label:
         return f"{prefix}-{label}"
-    return MISSING if token.ent_iob == 0 else "O"
+    return MISSING_TAG if token.ent_iob == 0 else "O"

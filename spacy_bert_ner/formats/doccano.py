@@ -7,10 +7,10 @@ character" are not for programs: their spans are elsewhere wherever a cluster is
 
 from typing import Any, Dict, Iterator, List, Optional
 
-import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..characters import add_before, get_codes
 from ..types import Ints1d
 from .files import Record, get_fields, make_doc, shorten
 from .json_values import Value, dump, read_values
@@ -19,7 +19,7 @@ from .source import Source
 from .spans import CharSpan, align_spans, get_ents, report_unread, set_ents
 
 # Of version 1.5 and later, with relations, and of versions before 1.3.
-KEYS = ("label", "entities", "labels")
+LIST_KEYS = ("label", "entities", "labels")
 IN_CHARACTERS = "labels"
 WIDE = (
     "records have characters beyond U+FFFF, such as emoji, before labels, and are read as doccano "
@@ -50,7 +50,7 @@ def parse(nlp: Language, value: Value, report: Report) -> Doc:
     record = value.read()
     doc = make_doc(nlp, record, _get_text(record))
     spans = _get_spans(record, doc.text, report)
-    has_more = report_unread(record, KEYS, report, is_empty=spans is None)
+    has_more = report_unread(record, LIST_KEYS, report, is_empty=spans is None)
     if spans is not None:
         set_ents(doc, align_spans(doc, spans, report, record), outside=not has_more)
     return doc
@@ -64,7 +64,7 @@ def _get_text(record: Record) -> Any:
 
 def _get_spans(record: Record, text: str, report: Report) -> Optional[List[CharSpan]]:
     """The spans under all keys, None if there is none of these keys."""
-    lists = {key: record.get_list(key) for key in KEYS}
+    lists = {key: record.get_list(key) for key in LIST_KEYS}
     known = {key: labels for key, labels in lists.items() if labels is not None}
     if not known:
         return None
@@ -106,10 +106,7 @@ def count_units(text: str) -> Ints1d:
 
     text (str): The text.
     """
-    codes = numpy.frombuffer(text.encode("utf-32-le"), dtype="uint32")
-    units = numpy.zeros(len(codes) + 1, dtype="int64")
-    numpy.cumsum(1 + (codes > 0xFFFF), out=units[1:])
-    return units
+    return add_before(1 + (get_codes(text) > 0xFFFF))
 
 
 def _shift(span: CharSpan, places: Dict[int, int]) -> CharSpan:

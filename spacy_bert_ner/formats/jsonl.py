@@ -36,7 +36,7 @@ GROUPS = "documents have groups of spans next to their entities, which are left 
 # that of spaCy's training data.
 SURE_KEYS = ("spans", "ents", "entities")
 # That may be labels of the text, too.
-KEYS = (*SURE_KEYS, "label", "labels")
+ENTITY_KEYS = (*SURE_KEYS, "label", "labels")
 BINARY = "ner"  # the view in which one entity is accepted or rejected
 
 
@@ -114,7 +114,7 @@ def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
 def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> Doc:
     doc = _make_doc(nlp, record)
     spans = _get_spans(record, report)
-    keys = [key for key in KEYS if not _is_unread(key, record.data.get(key))]
+    keys = [key for key in ENTITY_KEYS if not _is_unread(key, record.data.get(key))]
     has_more = report_unread(record, keys, report, is_empty=spans is None)
     if spans is None:
         return doc
@@ -130,7 +130,7 @@ def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> 
 def _get_spans(record: Record, report: Report) -> Optional[List[CharSpan]]:
     """The spans under all keys, None if there is none of these keys."""
     lists = []
-    for key in KEYS:
+    for key in ENTITY_KEYS:
         value = record.data.get(key)
         if key == "spans" and value and isinstance(value, dict):
             report.add(GROUPS, record.place)

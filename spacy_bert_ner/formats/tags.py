@@ -7,7 +7,7 @@ from spacy.tokens import Doc, Span
 
 # Prefixes of all schemes in use that begin and that end an entity.
 BEGINS, ENDS = "BUS", "USLE"
-MISSING = "-"
+MISSING_TAG = "-"
 TAG = re.compile(r"(O|-|[BILUES]-.+)$")
 KINDS = "Tags are O, - for missing, or one of B I L U E S, a hyphen and a label"
 
@@ -47,7 +47,7 @@ def set_ents(doc: Doc, tags: List[str], starts: Optional[Sequence[object]] = Non
     open_label = ""
     for i, (tag, is_start) in enumerate(zip(tags, starts or [False] * len(tags))):
         prefix, _, label = tag.partition("-")
-        if tag == MISSING:
+        if tag == MISSING_TAG:
             missing.append(doc[i : i + 1])
         if not label:
             open_label = ""

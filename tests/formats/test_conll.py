@@ -292,7 +292,7 @@ def test_sentence_starts_within_entities_are_left_out(tmp_path):
     starts = [True, True, False, True]
     text, report = write(tmp_path, [make_doc(["St.", "Ives", "b", "c"], tags, sent_starts=starts)])
     assert text == "-DOCSTART-\tO\n\nSt.\tB-X\nIves\tI-X\nb\tB-X\n\nc\tB-X\n\n"
-    assert "1 sentence starts are within entities" in report.message()
+    assert "1 sentence start is within entities" in report.message()
     assert "'Ives' in 'St. Ives'" in report.message()
 
 
