@@ -12,6 +12,7 @@ from thinc.api import ConfigValidationError
 import spacy_bert_ner
 from spacy_bert_ner.commands import checks
 from spacy_bert_ner.errors import MissingFileError, UserError, explain, warn, wrap
+from spacy_bert_ner.hf import folders
 
 from .util import run_cli
 
@@ -132,10 +133,10 @@ def test_no_gpu(error, reason, monkeypatch):
 def test_folders_that_cant_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"Can't write .*more/a: .*file is a file"):
-        checks.check_parent(tmp_path / "file" / "more" / "a")
+        folders.check_parent(tmp_path / "file" / "more" / "a")
     monkeypatch.setattr(os, "access", lambda *args: False)
     with pytest.raises(UserError, match=f"Can't write .*: {tmp_path} is read-only"):
-        checks.check_parent(tmp_path / "a")
+        folders.check_parent(tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
