@@ -264,7 +264,7 @@ def test_hypertext_that_is_nowhere(tmp_path, text):
     annotation = change(result=[make_other("hypertextlabels", **value)])
     (doc,), report = read(tmp_path, [{**task, "annotations": [annotation]}])
     assert set(tags_of(doc)) == {"-"}
-    assert "spans are outside the text, or their offsets aren't whole numbers" in report.message()
+    assert "1 span is outside the text, or its offsets aren't whole numbers" in report.message()
     assert "record 1, line 1)" in report.message()
 
 
