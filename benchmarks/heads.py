@@ -17,7 +17,8 @@ import spacy
 from harness import measure, name_corpus, plot_bars, report
 from spacy.tokens import Doc, DocBin
 
-from spacy_bert_ner.commands.compare import count, get_f1
+from spacy_bert_ner.commands.compare import count
+from spacy_bert_ner.commands.summary import get_f1
 
 
 def count_invalid(nlp, docs):

@@ -23,7 +23,8 @@ from transformers import pipeline
 
 from spacy_bert_ner import to_huggingface
 from spacy_bert_ner.commands.annotate import predict
-from spacy_bert_ner.commands.compare import get_ents, get_f1
+from spacy_bert_ner.commands.compare import get_ents
+from spacy_bert_ner.commands.summary import get_f1
 
 STOCK = {**SPANS, "doc": {"@span_getters": "spacy-transformers.doc_spans.v1"}}
 

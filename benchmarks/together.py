@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy
 import srsly
 
-from spacy_bert_ner.commands.compare import N_RESAMPLES, Run, get_f1
+from spacy_bert_ner.commands.runs import Run
 from spacy_bert_ner.commands.spec import read_spec
+from spacy_bert_ner.commands.summary import N_RESAMPLES, get_f1
 
 
 def read_counts(spec_path, folder, cell):

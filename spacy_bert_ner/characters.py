@@ -19,6 +19,7 @@ NO_START = numpy.iinfo("uint64").max
 def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
     """Character offsets of the tokens in `doc.text`.
 
+    doc (Doc): The document.
     RETURNS (Tuple[Ints1d, Ints1d]): First character of every token and the one after its last,
         int64, (n_tokens,).
     """
@@ -28,7 +29,11 @@ def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
 
 def copy_sent_starts(source: Doc, doc: Doc) -> None:
     """Mark the sentences of a document in another one of the same text, whose tokens may be others:
-    a component may have merged or split them."""
+    a component may have merged or split them.
+
+    source (Doc): Where they are marked.
+    doc (Doc): Where to mark them.
+    """
     begins, _ = token_chars(source)
     wanted, _ = token_chars(doc)
     places = numpy.searchsorted(begins, wanted, side="right") - 1
@@ -40,13 +45,29 @@ def copy_sent_starts(source: Doc, doc: Doc) -> None:
 def count_before(text: str, table: Bools1d) -> Ints1d:
     """Count the characters that a table marks before every position of a text.
 
+    text (str): The text.
     table (Bools1d): True for the code points that count, bool, (sys.maxunicode + 1,).
     RETURNS (Ints1d): int64, (len(text) + 1,): entry i counts in `text[:i]`.
     """
-    codes = numpy.frombuffer(text.encode("utf-32-le"), dtype="uint32")
-    counts = numpy.zeros(len(codes) + 1, dtype="int64")
-    numpy.cumsum(table[codes], out=counts[1:])
-    return counts
+    return add_before(table[get_codes(text)])
+
+
+def get_codes(text: str) -> Ints1d:
+    """RETURNS (Ints1d): The code points of a text, uint32, (len(text),).
+
+    text (str): The text.
+    """
+    return numpy.frombuffer(text.encode("utf-32-le"), dtype="uint32")
+
+
+def add_before(sizes: Any) -> Ints1d:
+    """RETURNS (Ints1d): The sum of what is before each place and the end, int64, (n + 1,).
+
+    sizes (Union[Bools1d, Ints1d]): What to add, (n,).
+    """
+    sums = numpy.zeros(len(sizes) + 1, dtype="int64")
+    numpy.cumsum(sizes, out=sums[1:])
+    return sums
 
 
 def visible_tokens(doc: Doc) -> Bools1d:
@@ -55,6 +76,7 @@ def visible_tokens(doc: Doc) -> Bools1d:
     tokenizers drop the others, so these have no label in training and none of their own in
     prediction.
 
+    doc (Doc): The document.
     RETURNS (Bools1d): bool, (n_tokens,).
     """
     starts, ends = token_chars(doc)
@@ -62,7 +84,11 @@ def visible_tokens(doc: Doc) -> Bools1d:
     return counts[ends] > counts[starts]
 
 
-def _table(marks: Callable[[str], bool]) -> Bools1d:
+def make_table(marks: Callable[[str], bool]) -> Bools1d:
+    """RETURNS (Bools1d): Which code points are marked, bool, (sys.maxunicode + 1,).
+
+    marks (Callable[[str], bool]): Whether a character is marked.
+    """
     n = sys.maxunicode + 1
     return numpy.fromiter((marks(chr(code)) for code in range(n)), dtype=bool, count=n)
 
@@ -70,10 +96,10 @@ def _table(marks: Callable[[str], bool]) -> Bools1d:
 @cache
 def visible_table() -> Bools1d:
     """RETURNS (Bools1d): True for code points that can be seen, bool."""
-    return _table(lambda char: unicodedata.category(char) not in _INVISIBLE)
+    return make_table(lambda char: unicodedata.category(char) not in _INVISIBLE)
 
 
 @cache
 def nonspace_table() -> Bools1d:
     """RETURNS (Bools1d): True for code points that are not white space, bool."""
-    return _table(lambda char: not char.isspace())
+    return make_table(lambda char: not char.isspace())

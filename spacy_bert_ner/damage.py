@@ -52,6 +52,7 @@ def get_checksums(parts: Mapping[str, bytes]) -> Dict[str, int]:
 def check_checksums(saved: Any, parts: Mapping[str, bytes], places: Mapping[str, str]) -> None:
     """Check that parts are those that were saved together.
 
+    parts (Mapping[str, bytes]): By name, as they were read.
     saved (Any): What `get_checksums` gave; None for pipelines that were saved without.
     places (Mapping[str, str]): By part, what to call it.
     RAISES (DamagedPipelineError): If they aren't, with the first of them that is another.

@@ -32,21 +32,30 @@ class UserError(ConfigValidationError):
         self.args = (message,)
 
 
+class MissingFileError(UserError, FileNotFoundError):
+    """A file, folder or pipeline that isn't there."""
+
+
 def explain(error: Exception) -> Optional[str]:
-    """RETURNS (Optional[str]): What to show of an error in place of a traceback; None if it is a
-    mistake of ours."""
-    if isinstance(error, BrokenPipeError):  # click ends in silence
-        return None
+    """Tell what whoever runs a command can fix: what a UserError says, or spaCy of a config, and
+    which file can't be opened.
+
+    error (Exception): What was raised.
+    RETURNS (Optional[str]): What to show in place of a traceback; None if it is a mistake of ours.
+    """
+    if isinstance(error, ConfigValidationError):
+        return str(error).strip()
     if isinstance(error, OSError) and error.filename is not None:
         return f"Can't open {error.filename}: {error.strerror}."
-    if isinstance(error, (ConfigValidationError, ImportError, OSError)):
-        return str(error).strip()
     return None
 
 
 def describe_error(error: Exception) -> str:
-    """RETURNS (str): What another package says is wrong, in one line, without the config that it
-    may print along."""
+    """Quote an error of another package.
+
+    error (Exception): What was raised.
+    RETURNS (str): What is wrong, in one line, without the config that may be printed along.
+    """
     if isinstance(error, ConfigValidationError):
         error = ConfigValidationError.from_error(error, show_config=False)
     text = " ".join(str(error).split())
@@ -58,6 +67,7 @@ def wrap(text: str, *, taken: int = 0, indent: str = "") -> str:
     """Break the lines of a message between words where a terminal ends. Elsewhere, as in logs, they
     stay whole. Control characters are shown, see `printable`.
 
+    text (str): The message.
     taken (int): Columns of the first line that are taken.
     indent (str): What to put before all that follows the beginning of a line.
     RETURNS (str): The message.
@@ -80,5 +90,8 @@ def wrap(text: str, *, taken: int = 0, indent: str = "") -> str:
 
 
 def warn(text: str) -> None:
-    """Log a warning, broken between words in a terminal."""
+    """Log a warning, broken between words in a terminal.
+
+    text (str): The warning.
+    """
     logger.warning("%s", wrap(text, taken=LOG_PREFIX, indent="    "))

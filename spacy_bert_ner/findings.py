@@ -1,9 +1,38 @@
 """What doesn't fit, counted, with the first of each kind to show."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Iterable, List, Optional
 
 N_SHOWN = 5
+# In what a finding says of several, what is another word for one: the first noun, the first verb,
+# and what follows it, such as in "spans have no label, and their tokens count as missing".
+NOUN = re.compile(
+    r"\b(span|document|record|token|row|value|task|result|sentence|start|label|entitie)s\b"
+)
+VERBS = {
+    "are": "is",
+    "aren't": "isn't",
+    "begin or end": "begins or ends",
+    "count": "counts",
+    "cross": "crosses",
+    "directly follow": "directly follows",
+    "don't": "doesn't",
+    "have": "has",
+    "overlap": "overlaps",
+    "show": "shows",
+    "teach": "teaches",
+}
+FOLLOWING = {
+    **{f"and {verb}": f"and {one}" for verb, one in VERBS.items()},
+    "or have": "or has",
+    "or take": "or takes",
+    "their": "its",
+    "they aren't": "it isn't",
+    "they don't": "it doesn't",
+    "with them": "with it",
+}
+VERB, FOLLOWS = (re.compile(rf"\b({'|'.join(words)})\b(?!')") for words in (VERBS, FOLLOWING))
 
 
 @dataclass
@@ -12,7 +41,7 @@ class Finding:
 
     Attributes
     ----------
-    what (str): What is the matter with them, and what becomes of them.
+    what (str): What is the matter with them, and what becomes of them: plural nouns and verbs.
     n (int): How many there are.
     shown (List[str]): The first of them.
     """
@@ -22,30 +51,59 @@ class Finding:
     shown: List[str] = field(default_factory=list)
 
     def add(self, example: str) -> None:
+        """Count one.
+
+        example (str): What to show of it, if it is among the first.
+        """
         self.n += 1
         if len(self.shown) < N_SHOWN:
             self.shown.append(example)
 
     def line(self, total: Optional[int] = None) -> str:
-        """RETURNS (str): The count, of how many, what they are, and the first of them."""
+        """Tell what was found.
+
+        total (Optional[int]): Of how many, if that is to be shown.
+        RETURNS (str): The count, what they are, and the first of them.
+        """
         count = f"{self.n}" if total is None else f"{self.n} of {total}"
+        what = say_of_one(self.what) if self.n == 1 and total is None else self.what
         more = ", …" if self.n > len(self.shown) else ""
-        return f"{count} {self.what}: {', '.join(self.shown)}{more}"
+        return f"{count} {what}: {', '.join(self.shown)}{more}"
+
+
+def say_of_one(what: str) -> str:
+    """Put what a finding says of several into the singular.
+
+    what (str): Such as "spans have no label, and are left out".
+    RETURNS (str): Such as "span has no label, and is left out".
+    """
+    what = NOUN.sub(lambda found: found[1].replace("entitie", "entity"), what, count=1)
+    what = VERB.sub(lambda found: VERBS[found[1]], what, count=1)
+    return FOLLOWS.sub(lambda found: FOLLOWING[found[1]], what)
 
 
 def number(n: int, one: str, many: Optional[str] = None) -> str:
     """RETURNS (str): How many there are of something, as "1 entity", "2 entities".
 
+    n (int): How many.
+    one (str): The word for one.
     many (Optional[str]): The plural, if it isn't the word with an s.
     """
     return f"{n} {one}" if n == 1 else f"{n} {many or one + 's'}"
 
 
 def show(text: str) -> str:
-    """RETURNS (str): A text to recognize in a report: quoted, its beginning if it is long."""
+    """RETURNS (str): A text to recognize in a report: quoted, its beginning if it is long.
+
+    text (str): The text.
+    """
     return repr(text if len(text) <= 40 else text[:40] + "…")
 
 
 def format_findings(findings: Iterable[Finding], total: Optional[int] = None) -> str:
-    """RETURNS (str): A line for each kind that was found; empty if all fits."""
+    """RETURNS (str): A line for each kind that was found; empty if all fits.
+
+    findings (Iterable[Finding]): What was looked for.
+    total (Optional[int]): Of how many, if that is to be shown.
+    """
     return "\n".join(finding.line(total) for finding in findings if finding.n)

@@ -14,7 +14,10 @@ UNPRINTED = re.compile(
 
 def printable(text: Any) -> str:
     """RETURNS (str): A text whose control characters are written as in Python, such as "\\x1b": a
-    terminal would obey them."""
+    terminal would obey them.
+
+    text (Any): The text; what is no string becomes one.
+    """
     return UNPRINTED.sub(lambda match: ascii(match[0])[1:-1], str(text))
 
 
@@ -22,7 +25,9 @@ class SafePrinter(Printer):
     """wasabi's printer, for texts and tables that may have anything in them."""
 
     def text(self, title: Any = "", text: Any = "", *args: Any, **settings: Any) -> Any:
+        """See `wasabi.Printer.text`."""
         return super().text(printable(title), printable(text), *args, **settings)
 
     def table(self, data: Any, **settings: Any) -> Any:
+        """See `wasabi.Printer.table`."""
         return super().table([[printable(cell) for cell in row] for row in data], **settings)

@@ -14,7 +14,10 @@ MAX_INDEXED = 200_000
 def bounded_zone(nlp: Language) -> Iterator[None]:
     """A memory zone of spaCy, and what is needed besides to read any number of them. Nothing that
     is made within may be used behind it; flags of words that were set by hand (`lexeme.is_stop`)
-    are lost at some time."""
+    are lost at some time.
+
+    nlp (Language): The pipeline whose vocabulary is bounded.
+    """
     with nlp.memory_zone():
         yield
     if len(nlp.vocab) > MAX_INDEXED:

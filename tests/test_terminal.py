@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from spacy_bert_ner.commands.annotate import Row, format_table
+from spacy_bert_ner.commands.annotate import EntityRow, format_table
 from spacy_bert_ner.errors import UserError, warn, wrap
 from spacy_bert_ner.terminal import SafePrinter, printable
 
@@ -38,7 +38,7 @@ def test_errors_and_warnings(caplog):
 
 
 def test_tables(capsys):
-    text = format_table([Row(1, 0, f"Oslo{TITLE}", f"LOC{CLEAR}", 0.9)])
+    text = format_table([EntityRow(1, 0, f"Oslo{TITLE}", f"LOC{CLEAR}", 0.9)])
     assert "\x1b" not in text and all(shown in text for shown in SHOWN)
     msg = SafePrinter(pretty=False)
     msg.warn(f"Label '{TITLE}'", CLEAR)

@@ -15,7 +15,7 @@ from spacy_bert_ner.model.encoder.tokenizer import PieceTokenizer
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
     import transformers.models.deberta.modeling_deberta
-    import transformers.models.deberta_v2.modeling_deberta_v2  # noqa: F401
+    import transformers.models.deberta_v2.modeling_deberta_v2
 
 LETTERS = string.ascii_letters + string.digits + string.punctuation
 BERT_SPECIALS = {

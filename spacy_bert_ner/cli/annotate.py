@@ -3,23 +3,23 @@ from typing import Optional
 
 from typer import Argument, BadParameter, Option, echo
 
-from ._util import FORMATS, READ_ONLY, OnError
+from ._util import BATCH_SIZE, COLUMN, ON_ERROR, SOURCE, TARGET, USE_GPU, OnError, notify
 
 # fmt: off
 
 
 def annotate_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
-    input_path: Path = Argument(..., help="Text, or a file of documents", exists=True, dir_okay=False),  # noqa: B008, E501
-    output_path: Optional[Path] = Argument(None, help="Where to write the documents; without it, a table of the entities is printed", dir_okay=False),  # noqa: B008, E501
-    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}, {READ_ONLY}"),  # noqa: E501
-    target: Optional[str] = Option(None, "--to", metavar="NAME", help=f"Format of the output, if its name doesn't tell: {FORMATS}, html"),  # noqa: E501
-    column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),  # noqa: E501
-    batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the pipeline says"),  # noqa: E501
-    use_gpu: int = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU"),
-    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict around them"),  # noqa: E501
-    on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),  # noqa: B008, E501
-    restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),  # noqa: E501
+    input_path: Path = Argument(..., readable=False, help="Text, or a file of documents"),
+    output_path: Optional[Path] = Argument(None, readable=False, help="Where to write the documents; without it, a table of the entities is printed"),
+    source: Optional[str] = SOURCE,
+    target: Optional[str] = TARGET,
+    column: Optional[str] = COLUMN,
+    batch_size: Optional[int] = BATCH_SIZE,
+    use_gpu: int = USE_GPU,
+    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict around them"),
+    on_error: OnError = ON_ERROR,
+    restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),
 ) -> None:
     # fmt: on
     """
@@ -57,7 +57,7 @@ def annotate_cli(
         keep_ents=keep_ents,
         skip_broken=on_error == OnError.skip,
         restart=restart,
-        notify=lambda message: echo(wrap(message), err=True),
+        notify=notify,
     )
     if output_path is not None:
         echo(wrap(f"{output_path}: {report.summary()}"), err=True)

@@ -3,20 +3,20 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
-from ._util import FORMATS, READ_ONLY, OnError
+from ._util import COLUMN, ON_ERROR, SOURCE, TARGET, OnError
 
 # fmt: off
 
 
 def convert_cli(
-    input_path: Path = Argument(..., help="Labeled file", exists=True, dir_okay=False),  # noqa: B008
-    output_path: Path = Argument(..., help="Where to write the documents", dir_okay=False),  # noqa: B008
-    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}, {READ_ONLY}"),  # noqa: E501
-    target: Optional[str] = Option(None, "--to", metavar="NAME", help=f"Format of the output, if its name doesn't tell: {FORMATS}, html"),  # noqa: E501
-    column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),  # noqa: E501
-    lang: str = Option("xx", "--lang", "-l", help="Code of the language, whose tokenizer reads texts without tokens"),  # noqa: E501
-    max_length: int = Option(10_000_000, "--max-length", min=1, help="The most characters of a text, of which each takes about 80 bytes of memory"),  # noqa: E501
-    on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),  # noqa: B008, E501
+    input_path: Path = Argument(..., readable=False, help="Labeled file"),
+    output_path: Path = Argument(..., readable=False, help="Where to write the documents"),
+    source: Optional[str] = SOURCE,
+    target: Optional[str] = TARGET,
+    column: Optional[str] = COLUMN,
+    lang: str = Option("xx", "--lang", "-l", help="Code of the language, whose tokenizer reads texts without tokens"),
+    max_length: int = Option(10_000_000, "--max-length", min=1, help="The most characters of a text, of which each takes about 80 bytes of memory"),
+    on_error: OnError = ON_ERROR,
 ) -> None:
     # fmt: on
     """

@@ -17,13 +17,13 @@ N_LABELS = 20
 
 def debug_data_cli(
     ctx: Context,  # the settings of the config
-    config_path: Path = Argument(..., help="The config", exists=True, allow_dash=True),  # noqa: B008
-    code_path: Optional[Path] = Option(None, "--code", "-c", help="Python file with functions that the config names"),  # noqa: B008, E501
-    ignore_warnings: bool = Option(False, "--ignore-warnings", "-IW", help="Show counts and errors only"),  # noqa: E501
+    config_path: Path = Argument(..., readable=False, help="The config, or - for standard input"),
+    code_path: Optional[Path] = Option(None, "--code", "-c", readable=False, help="Python file with functions that the config names"),
+    ignore_warnings: bool = Option(False, "--ignore-warnings", "-IW", help="Show counts and errors only"),
     verbose: bool = Option(False, "--verbose", "-V", help="Explain, and show what to do"),
     no_format: bool = Option(False, "--no-format", "-NF", help="Print without colors and signs"),
-    limit: Optional[int] = Option(None, "--limit", "-n", min=1, help="Most documents to read of a split. Else all, but 10,000 of a stream (max_epochs = -1)"),  # noqa: E501
-    json_path: Optional[Path] = Option(None, "--json", help="File to write all counts to", dir_okay=False),  # noqa: B008, E501
+    limit: Optional[int] = Option(None, "--limit", "-n", min=1, help="Most documents to read of a split. Else all, but 10,000 of a stream (max_epochs = -1)"),
+    json_path: Optional[Path] = Option(None, "--json", readable=False, help="File to write all counts to"),
 ) -> None:
     # fmt: on
     """
@@ -32,44 +32,47 @@ def debug_data_cli(
     Settings of the config are given as for spacy train: --paths.train train.spacy. Ends with 1 if
     there is an error that keeps the pipeline from learning.
     """
-    import srsly
     from click import NoSuchOption
     from spacy.cli._util import import_code, parse_config_overrides
-    from wasabi import MESSAGES
 
     from ..commands.debug_data import debug_data
-    from ..formats.output import check_target, replace_file
     from ..terminal import SafePrinter
 
-    if json_path is not None:
-        check_target(json_path)
     msg = SafePrinter(pretty=not no_format, ignore_warnings=ignore_warnings)
     try:
         overrides = parse_config_overrides(ctx.args)
     except NoSuchOption as error:  # not of the click that typer has of its own
         raise BadParameter(str(error)) from error
     import_code(code_path)
-    report = debug_data(config_path, overrides, limit=limit)
-    if json_path is not None:
-        with replace_file(json_path) as file:
-            file.write(srsly.json_dumps(report.as_dict(), indent=2).encode("utf-8"))
+    report = debug_data(config_path, overrides, limit=limit, json_path=json_path)
     _print_size(msg, report)
     _print_labels(msg, report, verbose=verbose)
     _print_gold(msg, report)
     _print_encoders(msg, report, verbose=verbose)
     _print_overlap(msg, report, verbose=verbose)
+    _print_summary(msg)
+
+
+def _print_summary(msg: "Printer") -> None:
+    """The checks by what they have found. Ends with 1 if there is an error."""
+    from wasabi import MESSAGES
+
+    from ..findings import number
+
     msg.divider("Summary")
     counts = msg.counts.copy()
     n_good, n_warn, n_fail = (counts[k] for k in (MESSAGES.GOOD, MESSAGES.WARN, MESSAGES.FAIL))
     if n_good:
-        msg.good(f"{_number(n_good, 'check')} passed")
+        msg.good(f"{number(n_good, 'check')} passed")
     if n_warn:
-        msg.warn(_number(n_warn, "warning"))
+        msg.warn(number(n_warn, "warning"))
     if n_fail:
-        msg.fail(_number(n_fail, "error"), exits=1)
+        msg.fail(number(n_fail, "error"), exits=1)
 
 
 def _print_size(msg: "Printer", report: "DataReport") -> None:
+    from ..findings import number
+
     msg.divider("Data")
     msg.text(f"Language: {report.lang}")
     msg.text(f"Pipeline: {', '.join(report.pipeline)}")
@@ -81,7 +84,7 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
     msg.table(rows, header=header, divider=True, aligns=("l", "r", "r", "r", "r"))
     for name, split in report.splits.items():
         if not split.is_whole:
-            msg.info(f"{name}: only the first {_number(split.n_docs, 'document')} were read")
+            msg.info(f"{name}: only the first {number(split.n_docs, 'document')} were read")
         if not split.n_docs:
             msg.fail(
                 f"No documents in {name}",
@@ -96,7 +99,7 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
         if split.n_missing:
             msg.warn(
                 f"{name}: {_share(split.n_missing, split.n_tokens)} tokens have no annotation of "
-                f"entities, {_number(split.n_unannotated, 'document')} without any: nothing is "
+                f"entities, {number(split.n_unannotated, 'document')} without any: nothing is "
                 "learned from them"
             )
         elif split.n_docs:
@@ -219,6 +222,8 @@ def _length_rows(name: str, encoder: "EncoderReport") -> List[Tuple[Any, ...]]:
 
 
 def _print_encoder(msg: "Printer", name: str, encoder: "EncoderReport") -> None:
+    from ..findings import number
+
     n_pieces = encoder.docs.total
     msg.info(f"{name}: {n_pieces / encoder.n_tokens:.2f} wordpieces a token")
     if encoder.n_unknown:
@@ -228,7 +233,7 @@ def _print_encoder(msg: "Printer", name: str, encoder: "EncoderReport") -> None:
         )
     if encoder.n_unmarked:
         msg.warn(
-            f"{name}: {_number(encoder.n_unmarked, 'document')} without sentence marks, cut "
+            f"{name}: {number(encoder.n_unmarked, 'document')} without sentence marks, cut "
             "wherever a window is full: put a sentencizer before the encoder, and into [training] "
             "annotating_components"
         )
@@ -266,12 +271,8 @@ def _print_overlap(msg: "Printer", report: "DataReport", *, verbose: bool) -> No
 
 def _line(finding: "Finding", total: int) -> str:
     """The line of a finding, with its share."""
-    return finding.line().replace(str(finding.n), _share(finding.n, total), 1)
+    return finding.line(total).replace(f"{finding.n} of {total}", _share(finding.n, total), 1)
 
 
 def _share(n: int, total: int) -> str:
     return f"{n} of {total} ({100 * n / max(total, 1):.1f} %)"
-
-
-def _number(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"

@@ -4,7 +4,7 @@ from typer import Argument, Option, echo
 
 
 def describe_cli(
-    pipeline: str = Argument(..., help="Name or path of a pipeline, or folder of a Hugging Face checkpoint"),  # noqa: E501
+    pipeline: str = Argument(..., help="Name or path of a pipeline, or folder of a Hugging Face checkpoint"),
     as_json: bool = Option(False, "--json", help="Print JSON"),
 ) -> None:
     # fmt: on

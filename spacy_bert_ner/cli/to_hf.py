@@ -3,14 +3,16 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
+from ._util import REPLACE
+
 # fmt: off
 
 
 def to_hf_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
-    output_path: Path = Argument(..., help="Where to write the checkpoint: a new folder"),  # noqa: B008
-    component: Optional[str] = Option(None, "--component", "-c", metavar="NAME", help="The bert_ner to write, if there are several"),  # noqa: E501
-    force: bool = Option(False, "--force", "-F", help="Replace a folder that isn't empty"),
+    output_path: Path = Argument(..., readable=False, help="Where to write the checkpoint: a new folder"),
+    component: Optional[str] = Option(None, "--component", "-c", metavar="NAME", help="The bert_ner to write, if there are several"),
+    force: bool = REPLACE,
 ) -> None:
     # fmt: on
     """

@@ -34,13 +34,14 @@ from ..formats.progress import Progress
 from ..formats.spans import get_scores
 from ..terminal import printable
 from ..zones import bounded_zone
+from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 
 # Where documents have the output of the encoder, as spaCy keeps extensions.
 TRF_DATA: Any = ("._.", "trf_data", None, None)
 
 
-class Row(NamedTuple):
+class EntityRow(NamedTuple):
     """One entity: the number of its document, its first character in the text, and its score from 0
     to 1, None if it was set by a component that gives none."""
 
@@ -64,7 +65,7 @@ def annotate(
     skip_broken: bool = False,
     restart: bool = False,
     notify: Callable[[str], None] = logger.info,
-) -> Tuple[List[Row], Report]:
+) -> Tuple[List[EntityRow], Report]:
     """Find the entities of a file. A progress bar is shown on terminals.
 
     An output is in the making until it is complete: if the process ends before, whatever the
@@ -72,6 +73,7 @@ def annotate(
     file; what comes out of a pipe or goes into one can't be resumed.
 
     pipeline (str): Name or path of a trained pipeline.
+    input_path (Path): What is read.
     output_path (Optional[Path]): Where to write the documents, as they are ready.
     source, target (Optional[str]): The formats, else guessed from the names of the files.
     column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
@@ -79,11 +81,12 @@ def annotate(
     skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
     restart (bool): Throw away what an earlier call has left in the making.
     notify (Callable[[str], None]): Is told where it resumes, and where it is left.
-    RETURNS (Tuple[List[Row], Report]): The entities, if they are not written; how much there was,
-        and what didn't fit.
-    RAISES (ValueError): For what can't be read, loaded or written. OSError: Without a pipeline.
+    RETURNS (Tuple[List[EntityRow], Report]): The entities, if they are not written; how much there
+        was, and what didn't fit.
+    RAISES (UserError): For what can't be read, loaded or written.
     """
     # What is wrong with the names is reported before the pipeline is loaded.
+    check_input(input_path)
     source = check_format(input_path, source)
     check_column(source, column)
     if output_path is not None:
@@ -195,18 +198,19 @@ def predict(
     whose sentences are known have them again, unless the pipeline has parsed them. Of the user
     data, the id and the meta of their record are kept; all else is left behind.
 
+    docs (Iterable[Doc]): Documents of any vocabulary.
     nlp (Language): A trained pipeline.
     batch_size (Optional[int]): Documents read at once, else as the pipeline says.
     keep_ents (bool): Keep the entities that they have, and predict around them.
     YIELDS (Doc): New documents, without the output of the encoder.
     """
     blank = ((_copy_words(nlp, doc, keep_ents), doc) for doc in docs)
-    for doc, source in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
+    for doc, original in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
         # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
         if TRF_DATA in doc.user_data:
             del doc.user_data[TRF_DATA]
-        if source.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
-            copy_sent_starts(source, doc)
+        if original.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
+            copy_sent_starts(original, doc)
         yield doc
 
 
@@ -229,18 +233,22 @@ def _copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
     return copy
 
 
-def make_rows(docs: Iterable[Doc]) -> Iterator[Row]:
-    """YIELDS (Row): The entities, in the order of the documents, which are counted from 1."""
+def make_rows(docs: Iterable[Doc]) -> Iterator[EntityRow]:
+    """YIELDS (EntityRow): The entities, in the order of the documents, which are counted from 1.
+
+    docs (Iterable[Doc]): Documents with entities.
+    """
     for number, doc in enumerate(docs, start=1):
         scores = get_scores(doc) or {}
         for ent in doc.ents:
             score = scores.get((ent.start, ent.end, ent.label))
-            yield Row(number, ent.start_char, ent.text, ent.label_, score)
+            yield EntityRow(number, ent.start_char, ent.text, ent.label_, score)
 
 
-def format_table(rows: List[Row], *, numbered: bool = False) -> str:
+def format_table(rows: List[EntityRow], *, numbered: bool = False) -> str:
     """Entities as a table, for people.
 
+    rows (List[EntityRow]): The entities.
     numbered (bool): Whether to show the numbers of the documents.
     RETURNS (str): The table.
     """
@@ -251,7 +259,7 @@ def format_table(rows: List[Row], *, numbered: bool = False) -> str:
     return table(data, header=header, divider=True, aligns=aligns[first:])
 
 
-def _format_row(row: Row) -> List[str]:
+def _format_row(row: EntityRow) -> List[str]:
     score = "-" if row.score is None else f"{row.score:.3f}"
     text = printable(" ".join(row.text.split()))
     return [str(row.doc), str(row.start_char), text, printable(row.label), score]

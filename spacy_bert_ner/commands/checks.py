@@ -1,17 +1,36 @@
-"""What commands check before they begin. Not in `cli`, which spaCy loads with every command."""
+"""What commands check before they begin, and how they write. Not in `cli`, which spaCy loads with
+every command."""
 
+import os
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict, Iterator, Tuple, Union
 
 from spacy.language import Language
 from spacy.util import SimpleFrozenDict, load_config, load_model_from_config
 
-from ..errors import UserError, describe_error
+from ..errors import MissingFileError, UserError, describe_error
+
+
+def check_input(path: Path) -> None:
+    """Check that a file can be read, before anything else is done. Nothing is opened: what is in a
+    pipe comes once.
+
+    path (Path): A file, a pipe or a device.
+    RAISES (UserError): If there is none (MissingFileError), for a folder, and without the right to
+        read it.
+    """
+    if not path.exists():
+        raise MissingFileError(f"There is no file {path}. Check its name and folder.")
+    if path.is_dir():
+        raise UserError(f"Can't read {path}: it is a folder. Name a file.")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"Can't read {path}: you have no right to. Ask its owner for it.")
 
 
 def require_gpu(number: int) -> None:
     """Take a GPU, or none, if the number is below 0.
 
+    number (int): That of the GPU, from 0.
     RAISES (UserError): If there is no such GPU, or something is missing for it.
     """
     import thinc.api
@@ -30,13 +49,29 @@ def require_gpu(number: int) -> None:
 def load_blank(path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenDict()) -> Language:
     """Make the pipeline of a config, not initialized.
 
+    path (Union[str, Path]): The config, "-" for standard input.
     overrides (Dict[str, Any]): Settings that take the place of its own, such as "paths.train".
-    RAISES (UserError): For what is no config, or one that makes no pipeline. OSError: For a file
-        that isn't there.
+    RETURNS (Language): The pipeline.
+    RAISES (UserError): For what is no config, or one that makes no pipeline.
     """
+    if str(path) != "-":
+        check_input(Path(path))
     try:
         return load_model_from_config(load_config(path, overrides=overrides), auto_fill=True)
     except UserError:
         raise
     except (ValueError, TypeError, ImportError) as error:
         raise UserError(f"Can't make the pipeline of {path}: {describe_error(error)}") from error
+
+
+def iter_settings(config: Dict[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]:
+    """Go through a config.
+
+    config (Dict[str, Any]): The config, or a block of it.
+    prefix (str): What to put before the names.
+    YIELDS (Tuple[str, Any]): Its blocks and settings, by dotted names.
+    """
+    for key, value in config.items():
+        yield f"{prefix}{key}", value
+        if isinstance(value, dict):
+            yield from iter_settings(value, f"{prefix}{key}.")

@@ -9,6 +9,7 @@ from ..formats import Report, check_format, read_docs, write_docs
 from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..pipeline.lang import check_lang
+from .checks import check_input
 
 # A text takes about 80 times its size when it is tokens.
 MAX_LENGTH = 10_000_000
@@ -27,6 +28,7 @@ def convert(
 ) -> Report:
     """Convert a file of documents.
 
+    input_path, output_path (Path): What is read, and where to write.
     source, target (Optional[str]): The formats, else guessed from the names of the files.
     column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
     lang (str): Code of the language whose tokenizer reads texts without tokens. Take the one that
@@ -34,8 +36,9 @@ def convert(
     skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
     max_length (int): The most characters of a text.
     RETURNS (Report): How much there was, and what didn't fit.
-    RAISES (ValueError): For what can't be read or written, and for an unknown language.
+    RAISES (UserError): For what can't be read or written, and for an unknown language.
     """
+    check_input(input_path)
     source = check_format(input_path, source)
     target = check_format(output_path, target, for_writing=True)
     check_target(output_path, [input_path])

@@ -16,6 +16,7 @@ from ..formats.spans import INCORRECT_KEY
 from ..pipeline.encoders import Found
 from ..tagging.gold import GoldReport
 from ..tagging.spelling import find_misspelled
+from .distribution import Distribution
 
 UNREAD = (
     f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"], which nothing is '
@@ -23,41 +24,6 @@ UNREAD = (
 )
 # As in `spacy debug data`.
 FEW_EXAMPLES = 50
-
-
-@dataclass
-class Distribution:
-    """Whole numbers, as a count of each."""
-
-    counts: Counter = field(default_factory=Counter)
-
-    def add(self, numbers: Iterable[int]) -> None:
-        self.counts.update(map(int, numbers))
-
-    def quantile(self, share: float) -> int:
-        """RETURNS (int): The least of the numbers that this share of them doesn't exceed; 0 if
-        there are none."""
-        least, below = share * self.n, 0
-        for number in sorted(self.counts):
-            below += self.counts[number]
-            if below >= least:
-                return number
-        return 0
-
-    @property
-    def n(self) -> int:
-        """RETURNS (int): How many numbers there are."""
-        return sum(self.counts.values())
-
-    @property
-    def total(self) -> int:
-        """RETURNS (int): Their sum."""
-        return sum(number * n for number, n in self.counts.items())
-
-    def as_dict(self) -> Dict[str, int]:
-        """RETURNS (Dict[str, int]): What to show of them."""
-        shares = {"min": 0.0, "median": 0.5, "p95": 0.95, "max": 1.0}
-        return {"n": self.n, **{name: self.quantile(share) for name, share in shares.items()}}
 
 
 class EncoderReport:
@@ -108,7 +74,10 @@ class EncoderReport:
         return [self.long_sents, self.no_pieces, self.blank]
 
     def add(self, doc: Doc) -> None:
-        """Count a document that has the sentence marks of the pipeline, if any."""
+        """Count a document that has the sentence marks of the pipeline, if any.
+
+        doc (Doc): Tokens, and sentence marks if there are any.
+        """
         from ..model.encoder.pieces import get_pieces
         from ..model.encoder.windows import get_windows
 

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
+import srsly
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Example
@@ -16,7 +17,8 @@ from spacy.util import (
 )
 from tqdm import tqdm
 
-from ..errors import UserError
+from ..errors import MissingFileError, UserError
+from ..formats.output import check_target, replace_file
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, iter_encoders
 from ..pipeline.listeners import check_upstream
@@ -38,6 +40,7 @@ def debug_data(
     overrides: Dict[str, Any] = SimpleFrozenDict(),
     *,
     limit: Optional[int] = None,
+    json_path: Optional[Path] = None,
 ) -> DataReport:
     """Read the training and the development data of a config as its pipeline does, and count.
 
@@ -45,10 +48,21 @@ def debug_data(
     overrides (Dict[str, Any]): Settings that take the place of its own, such as "paths.train".
     limit (Optional[int]): The most documents to read of a split; if None, all of them, but no more
         than 10,000 of training data that are streamed (`max_epochs = -1`).
+    json_path (Optional[Path]): A file to write the counts to.
     RETURNS (DataReport): The counts.
-    RAISES (ValueError): For a config that can't be trained. OSError: For files that aren't there.
+    RAISES (UserError): For a config that can't be trained, and for files that aren't there
+        (MissingFileError) or can't be written.
     """
-    nlp = load_blank(config_path, overrides)
+    if json_path is not None:
+        check_target(json_path)
+    report = _make_report(load_blank(config_path, overrides), limit)
+    if json_path is not None:
+        with replace_file(json_path) as file:
+            file.write(srsly.json_dumps(report.as_dict(), indent=2).encode("utf-8"))
+    return report
+
+
+def _make_report(nlp: Language, limit: Optional[int]) -> DataReport:
     components = {name: pipe for name, pipe in nlp.components if isinstance(pipe, BertNER)}
     if not components:
         raise UserError(
@@ -134,7 +148,7 @@ def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, str], Dict[st
         if block["path"] is None:
             raise UserError(f"No path to the {split} data is given. {way_out}")
         if not Path(block["path"]).exists():
-            raise FileNotFoundError(f"There is no file or folder {block['path']}. {way_out}")
+            raise MissingFileError(f"There is no file or folder {block['path']}. {way_out}")
     corpora = resolve_dot_names(config, list(readers.values()))
     return readers, names, dict(zip(readers, corpora))
 

@@ -233,7 +233,10 @@ def _stand_ins(source: str) -> Any:
 
 
 def format_description(info: Dict[str, Any]) -> str:
-    """RETURNS (str): A description, for people."""
+    """RETURNS (str): A description, for people.
+
+    info (Dict[str, Any]): What `describe` gave.
+    """
     lines = [f"{info['kind']}: {info['source']}"]
     if "pipeline" in info:
         lines.append(f"  language {info['lang']}, components {', '.join(info['pipeline'])}")

@@ -1,4 +1,4 @@
-"""Pipelines on disk from Hugging Face checkpoints."""
+"""From a Hugging Face checkpoint to a pipeline."""
 
 from pathlib import Path
 from typing import Any, List, Optional
@@ -6,38 +6,49 @@ from typing import Any, List, Optional
 import srsly
 
 from ..errors import UserError
-from ..hf.folders import check_output, write_folder
+from ..hf.folders import check_folder, write_folder
 from ..hf.loader import from_huggingface
+from ..hf.rows import LabelsT
+from .checks import check_input
 
 
 def from_hf(
     source: str,
     output_path: Path,
     *,
+    lang: str = "en",
     labels_path: Optional[Path] = None,
     force: bool = False,
     **settings: Any,
 ) -> List[str]:
-    """Write the pipeline of a Hugging Face token classifier to a folder.
+    """Write a pipeline of a token classifier.
 
-    source (str): A folder, an installed Python package that holds a model, or a name on the hub.
-    output_path (Path): Where to write the pipeline.
-    labels_path (Optional[Path]): JSON file, the `labels` of `from_huggingface`.
+    source (str): A folder, an installed Python package, or a name on the Hugging Face hub.
+    output_path (Path): A folder, new or empty.
+    lang (str): Code of the language, whose tokenizer reads texts.
+    labels_path (Optional[Path]): A file of JSON with what `from_huggingface` takes as `labels`.
     force (bool): Replace a folder that isn't empty.
-    settings (Any): What else `from_huggingface` takes.
+    settings (Any): `scheme`, `align`, `decoder` and `window`, see `from_huggingface`.
     RETURNS (List[str]): The labels that the pipeline finds.
-    RAISES (UserError): For what can't be read or written.
+    RAISES (UserError): For a checkpoint or labels that can't be read, and for a folder that can't
+        be written.
     """
-    check_output(output_path, force, source)
-    nlp = from_huggingface(source, labels=_read_labels(labels_path), **settings)
+    check_folder(output_path, force, source)
+    labels = None if labels_path is None else read_label_file(labels_path)
+    nlp = from_huggingface(source, lang, labels=labels, **settings)
     with write_folder(output_path, force=force) as folder:
         nlp.to_disk(folder)
     return list(nlp.get_pipe("bert_ner").labels)  # type: ignore[attr-defined]
 
 
-def _read_labels(path: Optional[Path]) -> Any:
-    if path is None:
-        return None
+def read_label_file(path: Path) -> LabelsT:
+    """Read labels for a checkpoint.
+
+    path (Path): A file of JSON.
+    RETURNS (LabelsT): An object with other names for the labels, or an array of new ones.
+    RAISES (UserError): For a file that isn't there, or has neither.
+    """
+    check_input(path)
     try:
         labels = srsly.read_json(path)
     except ValueError as error:

@@ -5,7 +5,8 @@ import math
 import re
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from shlex import quote
+from typing import Any, List, NamedTuple, Optional
 
 import spacy
 import srsly
@@ -15,7 +16,9 @@ from tqdm import tqdm
 
 from ..errors import UserError, warn
 from ..formats import read_docs
+from ..formats.output import check_target, replace_file
 from ..pipeline.lang import check_lang
+from .checks import check_input, iter_settings
 
 PACKAGE = Path(__file__).parents[1]
 # A wheel has configs/ in the package, a checkout next to it: setup.cfg maps the one to the other.
@@ -76,15 +79,22 @@ def init_config(
     dev (Optional[Path]): A file of development data.
     name (str): The file's name, for its head to show.
     RETURNS (str): The config, with the comments of the template.
-    RAISES (ValueError): For a language, a recipe, an encoder or an architecture that doesn't exist,
+    RAISES (UserError): For a language, a recipe, an encoder or an architecture that doesn't exist,
         and for data that can't be read.
     """
+    for data in (train, dev):
+        if data is not None:
+            check_input(data)
     text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
     text = _set(text, "nlp", "lang", check_lang(lang))
     if encoder is not None:
         text = _set(text, "vars", "encoder", encoder)
     config = load_config_from_str(text)
-    blocks = [path for path, block in _walk(config) if block.get("@architectures") in ENCODERS]
+    blocks = [
+        name.removesuffix(".@architectures")
+        for name, value in iter_settings(config)
+        if name.endswith(".@architectures") and value in ENCODERS
+    ]
     if encoder is not None and not blocks:
         _check_architecture(config, recipe, encoder)
     schedule = config["training"]["optimizer"].get("learn_rate")
@@ -105,6 +115,47 @@ def init_config(
         if isinstance(schedule, dict):
             text = _set(text, "training.optimizer.learn_rate", "warmup_steps", plan.warmup_steps)
     return text
+
+
+def write_config(
+    path: Path,
+    *,
+    train: Optional[Path] = None,
+    dev: Optional[Path] = None,
+    force: bool = False,
+    **settings: Any,
+) -> None:
+    """Write what `init_config` makes.
+
+    path (Path): The file.
+    train, dev (Optional[Path]): Files of data.
+    force (bool): Whether to replace an existing file.
+    settings (Any): Others of `init_config`.
+    RAISES (UserError): For a file that exists or can't be written, and see `init_config`.
+    """
+    if path.exists() and not force:
+        raise UserError(f"{path} exists already. Use --force to overwrite it.")
+    check_target(path, [data for data in (train, dev) if data is not None])
+    text = init_config(train=train, dev=dev, name=str(path), **settings)
+    with replace_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def make_train_command(
+    path: Path, train: Optional[Path], dev: Optional[Path], *, gpu: bool = False
+) -> str:
+    """RETURNS (str): What to run to train with a config.
+
+    path (Path): The config.
+    train, dev (Optional[Path]): The files of data that it names, None for none.
+    gpu (bool): Whether to train on a GPU.
+    """
+    command = ["python -m spacy train", quote(str(path))]
+    for split, data in (("train", train), ("dev", dev)):
+        if data is None:
+            command.append(f"--paths.{split} {split}.spacy")
+    command.append("--output training" + " --gpu-id 0" * gpu)
+    return " ".join(command)
 
 
 def _check_architecture(config: Config, recipe: str, name: str) -> None:
@@ -175,7 +226,9 @@ def get_recipes() -> List[str]:
 
 def get_template(recipe: str) -> str:
     """RETURNS (str): The template of that name.
-    RAISES (ValueError): If there is none.
+
+    recipe (str): The name.
+    RAISES (UserError): If there is none.
     """
     if recipe not in get_recipes():
         raise UserError(f"There is no recipe '{recipe}': use one of {', '.join(get_recipes())}.")
@@ -183,8 +236,12 @@ def get_template(recipe: str) -> str:
 
 
 def get_learn_rate(encoder: str) -> float:
-    """RETURNS (float): The learning rate to begin with, by the width of the encoder. If it can't
-    be found, that of BERT-base, which is logged."""
+    """Choose a learning rate by the width of an encoder. If it can't be found, that is logged.
+
+    encoder (str): See `init_config`.
+    RETURNS (float): The rate to begin with; that of BERT-base for an unknown width.
+    RAISES (UserError): If there is no such encoder, or none that transformers knows.
+    """
     width = _find_width(encoder)
     if width is None:
         return UNKNOWN_LEARN_RATE
@@ -239,11 +296,3 @@ def _set(text: str, section: str, key: str, value: Any) -> str:
 def _dump(value: Any) -> str:
     """As JSON, but for floats, which it would write as 5e-05."""
     return f"{value:f}".rstrip("0") if isinstance(value, float) else srsly.json_dumps(value)
-
-
-def _walk(config: Dict[str, Any], path: str = "") -> Iterator[Tuple[str, Dict[str, Any]]]:
-    """YIELDS (Tuple[str, Dict[str, Any]]): The blocks of a config, and their names."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield f"{path}{key}", value
-            yield from _walk(value, f"{path}{key}.")

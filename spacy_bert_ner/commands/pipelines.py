@@ -7,7 +7,7 @@ from typing import Any, Iterator, Optional
 import spacy
 from spacy.language import Language
 
-from ..errors import UserError, describe_error
+from ..errors import MissingFileError, UserError, describe_error
 
 # spaCy numbers its own messages.
 NUMBERED = re.compile(r"\[[EW]\d+\]")
@@ -16,12 +16,22 @@ KNOWN = ("spacy", "spacy_legacy", "spacy_transformers", "spacy_curated_transform
 
 
 def load_pipeline(name: str) -> Language:
-    """RETURNS (Language): The pipeline of a name or path.
-    RAISES (ValueError): For one that is broken, or whose parts aren't there. OSError: For none.
+    """Load a pipeline.
+
+    name (str): Its name or path.
+    RETURNS (Language): The pipeline.
+    RAISES (UserError): For one that is broken or needs a package that isn't there; if there is none
+        (MissingFileError).
     """
     try:
         return spacy.load(name)
     except UserError as error:
+        raise UserError(f"Can't load the pipeline '{name}': {error}") from error
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise MissingFileError(str(error)) from error  # spaCy's own, which says where it looked
+    except ImportError as error:
         raise UserError(f"Can't load the pipeline '{name}': {error}") from error
     # What spaCy raises depends on which of its files is damaged, and how.
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
@@ -35,6 +45,7 @@ def load_pipeline(name: str) -> Language:
 def explain_pipeline(name: str) -> Iterator[None]:
     """Show what spaCy says of a pipeline that can't predict, such as one without sentences.
 
+    name (str): Its name or path.
     RAISES (UserError): For an error with a number of spaCy's. All others are mistakes of someone,
         and stay as they are.
     """
@@ -52,7 +63,8 @@ def explain_no_ents(nlp: Language, name: str) -> Optional[str]:
     """Tell why a pipeline finds no entities, where that is certain. Components that aren't spaCy's
     or ours may set some without saying so.
 
-    name (str): The name or path of the pipeline.
+    nlp (Language): The pipeline.
+    name (str): Its name or path.
     RETURNS (Optional[str]): The reason and the way out; None if it may find some.
     """
     if any(_sets_ents(nlp, key, pipe) is not False for key, pipe in nlp.pipeline):

@@ -11,12 +11,13 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import minibatch
+from spacy.util import logger, minibatch
 
 from ..errors import UserError
 from ..findings import number
 from ..formats import read_docs
 from ..pipeline.encoders import iter_encoders
+from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 
 # Padding is work for nothing: a share above this is worth a hint.
@@ -64,41 +65,47 @@ class Profile:
         return 1.0 - self.n_pieces / self.n_padded if self.n_padded else 0.0
 
     def add(self, name: str, stage: str, seconds: float) -> None:
-        """Count seconds to what a component does."""
+        """Count seconds to what a component does.
+
+        name (str): The component.
+        stage (str): What it does.
+        seconds (float): How long that took.
+        """
         stages = self.inside.setdefault(name, {})
         stages[stage] = stages.get(stage, 0.0) + seconds
 
 
 def profile_file(
     pipeline: str,
-    path: Path,
+    input_path: Path,
     *,
     source: Optional[str] = None,
     batch_size: Optional[int] = None,
     limit: int = 1000,
-    notify: Callable[[str], None],
+    notify: Callable[[str], None] = logger.warning,
 ) -> Profile:
     """Profile a pipeline on the texts of a file.
 
-    pipeline (str): The name or path of the pipeline.
-    path (Path): Text, or a file of documents.
-    source (Optional[str]): The format of the file, else guessed from its name.
+    pipeline (str): Name or path of a trained pipeline.
+    input_path (Path): The file.
+    source (Optional[str]): Its format, else guessed from its name.
     batch_size (Optional[int]): Documents read at once, else as the pipeline says.
     limit (int): Documents read at most.
     notify (Callable[[str], None]): Is told if the pipeline sets no entities.
     RETURNS (Profile): What was measured.
-    RAISES (UserError): For what can't be read, and for a pipeline that can't predict.
+    RAISES (UserError): For what can't be read or loaded, and for a file without text.
     """
+    check_input(input_path)
     nlp = load_pipeline(pipeline)
-    texts = [doc.text for doc in islice(read_docs(path, nlp, source), limit)]
+    texts = [doc.text for doc in islice(read_docs(input_path, nlp, source), limit)]
     first = next((text.strip() for text in texts if text.strip()), None)
     if first is None:
-        raise UserError(f"{path} has no text to read: name a file that has.")
+        raise UserError(f"{input_path} has no text to read: name a file that has.")
     no_ents = explain_no_ents(nlp, pipeline)
     if no_ents is not None:
-        notify(no_ents)
+        notify(f"Warning: {no_ents}")
     with explain_pipeline(pipeline):
-        nlp(first[:1000])  # the first call of torch is slow
+        nlp(first[:1000])
         return profile(nlp, texts, batch_size=batch_size or nlp.batch_size)
 
 
@@ -129,7 +136,12 @@ def profile(nlp: Language, texts: Iterable[str], *, batch_size: int) -> Profile:
 
 
 def get_hints(nlp: Language, result: Profile, *, batch_size: int) -> List[str]:
-    """RETURNS (List[str]): Settings of a pipeline that cost time, and what to set."""
+    """RETURNS (List[str]): Settings of a pipeline that cost time, and what to set.
+
+    nlp (Language): The pipeline.
+    result (Profile): What was measured.
+    batch_size (int): Documents read at once.
+    """
     hints = []
     if result.n_padded and batch_size < min(LEAST_BATCH_SIZE, result.n_docs):
         hints.append(
@@ -247,7 +259,10 @@ def _replaced(owner: Any, function: str, stage: str, name: str, result: Profile)
 
 
 def format_profile(result: Profile) -> str:
-    """RETURNS (str): The measurements as a table, and the hints."""
+    """RETURNS (str): The measurements as a table, and the hints.
+
+    result (Profile): What was measured.
+    """
     total = max(result.total, 1e-9)
     rows = []
     for name, seconds in result.seconds.items():

@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import srsly
 
-from ..errors import UserError
-from .checks import load_blank
+from ..errors import MissingFileError, UserError
+from .checks import iter_settings, load_blank
 
 DEFAULT_SEEDS = (1, 2, 3)
 MODELS = ("model-last", "model-best")
@@ -33,7 +33,10 @@ class Cell:
     seeds: Tuple[int, ...] = DEFAULT_SEEDS
 
     def get_folder(self, seed: int) -> str:
-        """RETURNS (str): A name for the folder of a pipeline that is kept."""
+        """RETURNS (str): A name for the folder of a pipeline that is kept.
+
+        seed (int): That it was trained with.
+        """
         return f"{re.sub(r'[^0-9A-Za-z._]+', '-', self.name).strip('-.')}-{seed}"
 
 
@@ -74,7 +77,9 @@ def read_spec(path: Path) -> Spec:
 
     `config`, `seeds` and `overrides` are those of all cells; a cell's own are put over them.
 
-    RAISES (ValueError): For what is missing, unknown, or of another kind.
+    path (Path): The file.
+    RETURNS (Spec): What to compare.
+    RAISES (UserError): For what is missing, unknown, or of another kind.
     """
     try:
         return _read_spec(srsly.read_yaml(path))
@@ -139,15 +144,16 @@ def check_spec(spec: Spec) -> None:
     """Check files, configs and overrides: spaCy ignores a setting of [training] that isn't there,
     and a comparison would be that of a system with itself.
 
-    RAISES (OSError): For a file that isn't there. ValueError: For a config that is none, and for
-        overrides of settings that it doesn't have.
+    spec (Spec): What to compare.
+    RAISES (UserError): For a file that isn't there (MissingFileError), for a config that is none,
+        and for overrides of settings that it doesn't have.
     """
     for split, path in zip(SPLITS, spec.paths):
         if not Path(path).exists():
-            raise FileNotFoundError(f"There is no file {path}, to which paths sets {split}.")
+            raise MissingFileError(f"There is no file {path}, to which paths sets {split}.")
     for config in {cell.config for cell in spec.cells}:
         nlp = load_blank(config)
-        names = set(_iter_names(nlp.config))
+        names = {name for name, _ in iter_settings(nlp.config)}
         for cell in spec.cells:
             if cell.config == config:
                 _check_overrides(cell, names)
@@ -170,11 +176,3 @@ def _check_overrides(cell: Cell, names: set) -> None:
 def _get_parents(name: str) -> List[str]:
     parts = name.split(".")
     return [".".join(parts[:i]) for i in range(1, len(parts))]
-
-
-def _iter_names(config: Dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """YIELDS (str): The sections and settings of a config, by dotted names."""
-    for key, value in config.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from _iter_names(value, f"{prefix}{key}.")

@@ -75,6 +75,7 @@ def read_docs(
 ) -> Iterator[Doc]:
     """Read the documents of a file.
 
+    path (Path): The file.
     nlp (Language): Its tokenizer and vocabulary are used, its components are not.
     name (Optional[str]): The format, else it is guessed.
     report (Optional[Report]): Where records are counted, and spans that don't fit. It says what
@@ -110,6 +111,8 @@ def write_docs(
 ) -> None:
     """Write documents to a file, which is there when all are written, and not before.
 
+    path (Path): The file.
+    docs (Iterable[Doc]): Documents of any vocabulary.
     name (Optional[str]): The format, else the suffix tells.
     report (Optional[Report]): Where documents are counted, and what the format can't say of them.
     RAISES (ValueError): For a format that isn't there, and for what can't be written.
@@ -121,6 +124,9 @@ def write_docs(
 def get_writer(path: Path, name: Optional[str] = None) -> Writer:
     """RETURNS (Writer): That of a format, see `write_docs`.
     RAISES (ValueError): For a format that isn't there, or is only read.
+
+    path (Path): Where to write.
+    name (Optional[str]): The format, else the suffix tells.
     """
     return FORMATS[check_format(path, name, for_writing=True)].writer  # type: ignore[return-value]
 
@@ -128,6 +134,10 @@ def get_writer(path: Path, name: Optional[str] = None) -> Writer:
 def check_format(path: Path, name: Optional[str] = None, *, for_writing: bool = False) -> str:
     """RETURNS (str): The name of a format in the table: the one that is given, else as guessed.
     RAISES (ValueError): For one that isn't there, or can't be read or written; if nothing tells.
+
+    path (Path): What is read or written.
+    name (Optional[str]): The format, None if it is to be guessed.
+    for_writing (bool): Whether it is written.
     """
     name = guess_format(path, for_writing=for_writing) if name is None else name
     if name not in FORMATS:
@@ -163,7 +173,11 @@ def _name_it(for_writing: bool = False) -> str:
 
 
 def check_column(name: str, column: Optional[str]) -> None:
-    """RAISES (ValueError): For a column of a format that has none."""
+    """RAISES (ValueError): For a column of a format that has none.
+
+    name (str): The format.
+    column (Optional[str]): The column, None if none is named.
+    """
     if column is not None and name not in TABLES:
         raise FormatError(
             f"Can't take the column {column!r}: the format '{name}' has no columns, but "
@@ -174,6 +188,8 @@ def check_column(name: str, column: Optional[str]) -> None:
 def guess_format(path: Path, *, for_writing: bool = False) -> str:
     """The format of a file, by its suffix, and by the first record of JSON files to read.
 
+    path (Path): What is read or written.
+    for_writing (bool): Whether it is written.
     RETURNS (str): Its name in the table.
     RAISES (ValueError): If nothing tells.
     """

@@ -13,7 +13,7 @@ from .files import Record, check_length, check_utf8, open_text
 from .report import FormatError, Report
 from .source import Source
 from .spans import report_incorrect
-from .tags import KINDS, MISSING, explain_tag, is_tag, set_ents
+from .tags import KINDS, MISSING_TAG, explain_tag, is_tag, set_ents
 
 # Comments wherever they stand: `# sent_id = …`, `# newdoc id = …`, `# global.columns = …`.
 COMMENT = re.compile(r"# (newdoc|newpar|[\w.]+ =|\w+ \w+ =)")
@@ -41,7 +41,7 @@ EMPTY = "documents have no tokens to write, and are left out"
 CROSSING = "sentence starts are within entities, and are left out"
 
 
-class Row(NamedTuple):
+class TaggedWord(NamedTuple):
     word: str
     tag: str
 
@@ -72,6 +72,7 @@ def read(source: Source) -> Iterator[Document]:
     """Read a file with one token a line and blank lines between sentences: CoNLL-2003 (word
     first, tag last), or Universal NER (number, word, tag, …).
 
+    source (Source): What is read.
     YIELDS (Document): Documents, or sentences, if the file doesn't mark documents.
     """
     sentences: List[Sentence] = []
@@ -134,6 +135,9 @@ def _split(text: str) -> List[str]:
 def parse(nlp: Language, document: Document, report: Report) -> Doc:
     """Read the words and tags of a document: IOB1, IOB2, or BILUO.
 
+    nlp (Language): Its tokenizer and vocabulary are used.
+    document (Document): Its lines.
+    report (Report): Where it is counted what doesn't fit.
     RETURNS (Doc): A document with entities, and sentence starts where the file marks documents.
         White space between the words is unknown, so spaCy trains and evaluates on these words.
     RAISES (ValueError): For a line that can't be read, with its number.
@@ -150,7 +154,7 @@ def parse(nlp: Language, document: Document, report: Report) -> Doc:
     return doc
 
 
-def _parse_sentence(path: Path, sentence: Sentence) -> List[Row]:
+def _parse_sentence(path: Path, sentence: Sentence) -> List[TaggedWord]:
     rows = []
     for line in sentence.lines:
         check_utf8(path, line.number, line.text)
@@ -162,14 +166,14 @@ def _parse_sentence(path: Path, sentence: Sentence) -> List[Row]:
     return rows
 
 
-def _parse_line(path: Path, line: Line, columns: List[str]) -> Row:
+def _parse_line(path: Path, line: Line, columns: List[str]) -> TaggedWord:
     problem = _find_problem(line.text, columns)
     if problem:
         raise FormatError(
             f"Can't read line {line.number} of {path}, {show(line.text.rstrip(LINE_END))}: "
             f"{problem}."
         )
-    return Row(columns[0], columns[1].strip())
+    return TaggedWord(columns[0], columns[1].strip())
 
 
 def _find_problem(text: str, columns: List[str]) -> str:
@@ -190,7 +194,12 @@ def _find_problem(text: str, columns: List[str]) -> str:
 
 def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
     """RETURNS (str): Words and tags, `-` for missing ones, with a line -DOCSTART- before them and a
-    blank line before each sentence, where the document has sentence marks."""
+    blank line before each sentence, where the document has sentence marks.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    prefixes (Prefixes): Those of the scheme.
+    """
     report_incorrect(doc, report)
     tokens = [token for token in doc if _is_writable(token, report)]
     if not tokens:
@@ -200,7 +209,11 @@ def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
 
 
 def render_biluo(doc: Doc, report: Report) -> str:
-    """RETURNS (str): Words and BILUO tags, as `render` gives IOB2."""
+    """RETURNS (str): Words and BILUO tags, as `render` gives IOB2.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     return render(doc, report, BILUO)
 
 
@@ -239,4 +252,4 @@ def _make_tag(token: Token, prefix: str) -> str:
         )
     if label:
         return f"{prefix}-{label}"
-    return MISSING if token.ent_iob == 0 else "O"
+    return MISSING_TAG if token.ent_iob == 0 else "O"

@@ -3,7 +3,7 @@
 import json
 import zlib
 from pathlib import Path
-from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
+from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple
 
 import numpy
 import srsly
@@ -17,7 +17,7 @@ from ..errors import UserError
 from .files import RECORD_KEY, open_bytes
 from .output import replace_file
 from .report import FormatError, Report
-from .source import Source
+from .source import Source, Watched
 from .spans import INCORRECT_KEY
 
 # How many bytes say how long a piece is.
@@ -44,21 +44,16 @@ class Piece(NamedTuple):
 def read(source: Source) -> Iterator[Piece]:
     """YIELDS (Piece): The documents, which are read one at a time.
     RAISES (ValueError): For a file that is no DocBin, or becomes too large.
+
+    source (Source): What is read.
     """
     packed = _load(source.path)
+    if isinstance(source.path, Watched):
+        source.path.n_records = len(packed)
     for string in packed.strings:
         source.nlp.vocab.strings.add(string)
     for i in range(len(packed)):
         yield Piece(source.path, i + 1, _pick(packed, i))
-
-
-def count(path: Path) -> Optional[int]:
-    """RETURNS (Optional[int]): How many documents a file has; None if it can't be read, of which
-    its reader tells why."""
-    try:
-        return len(_load(path))
-    except FormatError:
-        return None
 
 
 def _load(path: Path) -> DocBin:
@@ -133,6 +128,10 @@ def _show(error: Exception) -> str:
 def parse(nlp: Language, piece: Piece, report: Report) -> Doc:
     """RETURNS (Doc): The document, with everything that the file has of it.
     RAISES (ValueError): For one that is damaged, with its number.
+
+    nlp (Language): Its tokenizer and vocabulary are used.
+    piece (Piece): What the file has of it.
+    report (Report): Where it is counted what doesn't fit.
     """
     try:
         _check_tokens(nlp, piece.packed)
@@ -192,23 +191,33 @@ class DocBinWriter:
     of them share: they are packed in pieces, which become one when all are there."""
 
     def write(self, path: Path, docs: Iterable[Doc], report: Report) -> None:
+        """See `Writer.write`."""
         packed = DocBin(store_user_data=True, docs=docs)
         with replace_file(path) as file:
             file.write(packed.to_bytes())
 
     def pack(self, docs: Iterable[Doc], report: Report, is_first: bool) -> Iterator[bytes]:
-        """YIELDS (bytes): A piece, behind its length."""
+        """YIELDS (bytes): A piece, behind its length.
+
+        docs (Iterable[Doc]): A batch.
+        report (Report): Isn't needed: nothing is left out.
+        is_first (bool): Isn't needed: all pieces are alike.
+        """
         packed = DocBin(store_user_data=True, docs=docs)
         if len(packed):
             piece = packed.to_bytes()
             yield len(piece).to_bytes(SIZE, "big") + piece
 
     def end(self, is_empty: bool) -> bytes:
+        """See `Writer.end`."""
         return b""
 
     def place(self, file: IO[bytes], part: Path, target: Path) -> None:
         """Put the pieces together. All are in memory then.
 
+        file (IO[bytes]): The pieces, open and locked.
+        part (Path): What it is called.
+        target (Path): Where the documents belong.
         RAISES (ValueError): If they aren't as they were packed.
         """
         packed = DocBin(store_user_data=True)

@@ -7,10 +7,10 @@ character" are not for programs: their spans are elsewhere wherever a cluster is
 
 from typing import Any, Dict, Iterator, List, Optional
 
-import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..characters import add_before, get_codes
 from ..types import Ints1d
 from .files import Record, get_fields, make_doc, shorten
 from .json_values import Value, dump, read_values
@@ -19,7 +19,7 @@ from .source import Source
 from .spans import CharSpan, align_spans, get_ents, report_unread, set_ents
 
 # Of version 1.5 and later, with relations, and of versions before 1.3.
-KEYS = ("label", "entities", "labels")
+LIST_KEYS = ("label", "entities", "labels")
 IN_CHARACTERS = "labels"
 WIDE = (
     "records have characters beyond U+FFFF, such as emoji, before labels, and are read as doccano "
@@ -29,6 +29,10 @@ WITHIN, BEHIND = ", within a character that counts as two", ", after the end"
 
 
 def read(source: Source) -> Iterator[Value]:
+    """YIELDS (Value): The records.
+
+    source (Source): What is read.
+    """
     return read_values(source.path)
 
 
@@ -37,13 +41,16 @@ def parse(nlp: Language, value: Value, report: Report) -> Doc:
     or of objects with `start_offset`, `end_offset` and `label`. One without is a document without
     annotation.
 
+    nlp (Language): Its tokenizer and vocabulary are used.
+    value (Value): The record, not read yet.
+    report (Report): Where it is counted what doesn't fit.
     RETURNS (Doc): A document with entities.
     RAISES (ValueError): For a record that can't be read, with its line.
     """
     record = value.read()
     doc = make_doc(nlp, record, _get_text(record))
     spans = _get_spans(record, doc.text, report)
-    has_more = report_unread(record, KEYS, report, is_empty=spans is None)
+    has_more = report_unread(record, LIST_KEYS, report, is_empty=spans is None)
     if spans is not None:
         set_ents(doc, align_spans(doc, spans, report, record), outside=not has_more)
     return doc
@@ -57,7 +64,7 @@ def _get_text(record: Record) -> Any:
 
 def _get_spans(record: Record, text: str, report: Report) -> Optional[List[CharSpan]]:
     """The spans under all keys, None if there is none of these keys."""
-    lists = {key: record.get_list(key) for key in KEYS}
+    lists = {key: record.get_list(key) for key in LIST_KEYS}
     known = {key: labels for key, labels in lists.items() if labels is not None}
     if not known:
         return None
@@ -73,7 +80,11 @@ def _get_spans(record: Record, text: str, report: Report) -> Optional[List[CharS
 
 
 def is_own(value: Any) -> bool:
-    """Whether a value is a list with a label as only doccano writes them."""
+    """Whether a value is a list with a label as only doccano writes them.
+
+    value (Any): Anything of JSON.
+    RETURNS (bool): Whether it has one.
+    """
     labels = value if isinstance(value, list) else []
     return any(isinstance(label, dict) and "start_offset" in label for label in labels)
 
@@ -91,11 +102,11 @@ def _read_label(record: Record, label: Any) -> CharSpan:
 
 def count_units(text: str) -> Ints1d:
     """RETURNS (Ints1d): How many UTF-16 code units there are before each character and at the end,
-    int64, (len(text) + 1,)."""
-    codes = numpy.frombuffer(text.encode("utf-32-le"), dtype="uint32")
-    units = numpy.zeros(len(codes) + 1, dtype="int64")
-    numpy.cumsum(1 + (codes > 0xFFFF), out=units[1:])
-    return units
+    int64, (len(text) + 1,).
+
+    text (str): The text.
+    """
+    return add_before(1 + (get_codes(text) > 0xFFFF))
 
 
 def _shift(span: CharSpan, places: Dict[int, int]) -> CharSpan:
@@ -110,7 +121,11 @@ def _shift(span: CharSpan, places: Dict[int, int]) -> CharSpan:
 
 def render(doc: Doc, report: Report) -> str:
     """RETURNS (str): A record of `text` and `label`, to import with the column "label"; without
-    `label` for a document without annotation."""
+    `label` for a document without annotation.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     record = {"text": doc.text, **get_fields(doc)}
     ents = get_ents(doc, report)
     if ents is not None:

@@ -44,7 +44,9 @@ def open_text(path: Path, newline: Optional[str] = None) -> IO[str]:
     """Open a file in UTF-8, with or without a byte order mark. Bytes that are none don't end the
     reading: `check_utf8` tells of them, where a record of them can be left out.
 
+    path (Path): The file.
     newline (Optional[str]): "" to keep line ends as they are.
+    RETURNS (IO[str]): The file.
     """
     file = open_bytes(path)
     return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
@@ -53,6 +55,8 @@ def open_text(path: Path, newline: Optional[str] = None) -> IO[str]:
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file to read.
 
+    path (Path): The file.
+    RETURNS (IO[bytes]): The file.
     RAISES (ValueError): For a file that is of another kind by its first bytes, such as a PDF.
     """
     file = path.open("rb")
@@ -67,6 +71,8 @@ def open_bytes(path: Path) -> IO[bytes]:
 def check_utf8(path: Path, line: int, text: str) -> None:
     """RAISES (ValueError): For a text of `open_text` with bytes that are no UTF-8.
 
+    path (Path): The file.
+    text (str): What `open_text` has read.
     line (int): The number of its first line.
     """
     if text.isascii():
@@ -91,15 +97,24 @@ class Record(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, for a report."""
+        """Where it is, for a report.
+
+        RETURNS (str): Its number and line.
+        """
         return f"record {self.number}, line {self.line}"
 
     def error(self, problem: str) -> FormatError:
+        """RETURNS (FormatError): An error that names the record.
+
+        problem (str): What is wrong with it, and the way out.
+        """
         return FormatError(f"Can't read the record at line {self.line} of {self.path}: {problem}")
 
     def get_list(self, key: str) -> Optional[List[Any]]:
         """RETURNS (Optional[List[Any]]): The list under a key, None if there is none.
         RAISES (ValueError): For anything else.
+
+        key (str): The key.
         """
         value = self.data.get(key)
         if value is not None and not isinstance(value, list):
@@ -107,7 +122,11 @@ class Record(NamedTuple):
         return value
 
     def check_unicode(self, text: str, what: str) -> None:
-        """RAISES (ValueError): For half of a surrogate pair, which JSON may have, and UTF-8 not."""
+        """RAISES (ValueError): For half of a surrogate pair, which JSON may have, and UTF-8 not.
+
+        text (str): The text.
+        what (str): What to call it.
+        """
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -117,7 +136,10 @@ class Record(NamedTuple):
 
 
 def shorten(value: Any) -> str:
-    """RETURNS (str): A value as JSON has it, or its beginning."""
+    """RETURNS (str): A value as JSON has it, or its beginning.
+
+    value (Any): Anything of JSON.
+    """
     text = json.dumps(value, ensure_ascii=False)
     text = text if len(text) <= 60 else text[:60] + "…"
     # Half of a surrogate pair can't be printed.
@@ -127,6 +149,10 @@ def shorten(value: Any) -> str:
 def make_doc(nlp: Language, record: Record, text: Any) -> Doc:
     """Tokenize the text of a record.
 
+    nlp (Language): Its tokenizer and vocabulary are used.
+    record (Record): The record.
+    text (Any): The text, right or not.
+    RETURNS (Doc): The document, with the id and the meta of its record.
     RAISES (ValueError): If it is no text, too long, or not what the tokenizer makes of it, so that
         offsets would go wrong.
     """
@@ -143,7 +169,12 @@ def make_doc(nlp: Language, record: Record, text: Any) -> Doc:
 
 
 def check_text(nlp: Language, record: Record, text: Any) -> None:
-    """RAISES (ValueError): For what can't be the text of a document."""
+    """RAISES (ValueError): For what can't be the text of a document.
+
+    nlp (Language): Its `max_length` is the limit.
+    record (Record): The record.
+    text (Any): The text, right or not.
+    """
     if not isinstance(text, str):
         raise record.error(f"its text is {shorten(text)}, and has to be a string under 'text'.")
     check_length(nlp, record, len(text))
@@ -151,7 +182,12 @@ def check_text(nlp: Language, record: Record, text: Any) -> None:
 
 
 def check_length(nlp: Language, record: Record, length: int) -> None:
-    """RAISES (ValueError): For a text of more characters than nlp.max_length."""
+    """RAISES (ValueError): For a text of more characters than nlp.max_length.
+
+    nlp (Language): Its `max_length` is the limit.
+    record (Record): The record.
+    length (int): How many characters there are.
+    """
     if length > nlp.max_length:
         raise record.error(
             f"its text has {length} characters, and nlp.max_length is {nlp.max_length}. Split it, "
@@ -162,7 +198,11 @@ def check_length(nlp: Language, record: Record, length: int) -> None:
 
 def keep_fields(doc: Doc, record: Record) -> None:
     """Note the id and the meta of a record in its document. Whole numbers that a DocBin can't hold
-    become strings."""
+    become strings.
+
+    doc (Doc): The document.
+    record (Record): The record.
+    """
     fields = {}
     for key in RECORD_FIELDS:
         if key in record.data:
@@ -179,5 +219,8 @@ def _parse_int(digits: str) -> Union[int, str]:
 
 
 def get_fields(doc: Doc) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): The id and the meta of the record that a document comes from."""
+    """RETURNS (Dict[str, Any]): The id and the meta of the record that a document comes from.
+
+    doc (Doc): The document.
+    """
     return dict(doc.user_data.get(RECORD_KEY, {}))

@@ -17,7 +17,10 @@ LONGEST_ID = 40
 
 
 def start(doc: Optional[Doc]) -> str:
-    """RETURNS (str): The page before its first document, in the language of that."""
+    """RETURNS (str): The page before its first document, in the language of that.
+
+    doc (Optional[Doc]): The first document, None if there is none.
+    """
     lang = "" if doc is None or doc.vocab.lang == "xx" else doc.vocab.lang
     return _make_page(lang, "ltr" if doc is None else _get_direction(doc))[0]
 
@@ -41,7 +44,11 @@ def _get_direction(doc: Doc) -> str:
 
 
 def render(doc: Doc, report: Report) -> str:
-    """RETURNS (str): The part of the page that shows a document."""
+    """RETURNS (str): The part of the page that shows a document.
+
+    doc (Doc): The document.
+    report (Report): It has the number of the document.
+    """
     lang = doc.vocab.lang
     # Of a language that is none, each text tells by its letters.
     direction = "auto" if lang in ("", "xx") else _get_direction(doc)

@@ -12,6 +12,7 @@ from .report import FormatError
 
 CHUNK = 1 << 14
 SPACE = re.compile(r"[ \t\r\n]*")
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 DECODER = json.JSONDecoder()
 ENCODER = json.JSONEncoder(ensure_ascii=False)
 # How deep values may be nested. Records that people label have a handful of levels; what is near to
@@ -88,6 +89,7 @@ def read_values(path: Path) -> Iterator[Value]:
     """Read a file of JSON: a value a line, or an array of them. It is opened once, as it may be a
     pipe.
 
+    path (Path): The file.
     YIELDS (Value): One at a time; the rest of the file is not in memory.
     RAISES (ValueError): For an array that is broken, which has no more values then.
     """
@@ -95,9 +97,8 @@ def read_values(path: Path) -> Iterator[Value]:
         start = _read_mark(file)
         if start.strip() == "[":
             first = 1 + start.count("\n")
-            after = _read_mark(file)
-            # Where it begins with a string, a line is ["text", {…}], and so is each that follows.
-            if after.strip() != '"':
+            after, is_line = _read_start(file)
+            if not is_line:
                 values = _Array(path, file, first, after)
                 for number, (line, data) in enumerate(values, start=1):
                     yield Value(path, number, line, data=data)
@@ -111,6 +112,27 @@ def read_values(path: Path) -> Iterator[Value]:
                 yield Value(path, number, line, text)
 
 
+def _read_start(file: IO[str]) -> Tuple[str, bool]:
+    """Read how an array begins, behind its bracket.
+
+    RETURNS (Tuple[str, bool]): What was read; whether the array is a line, and not the file. It is
+        where it begins with a string, as ["text", {…}] does, and so does each line that follows;
+        and where it is nested too deep for an array of records, and others follow on more lines.
+    """
+    text = _read_mark(file)
+    if text.endswith('"'):
+        return text, True
+    while text.endswith("[") and text.count("[") < DEPTH:
+        text += _read_mark(file)
+    if not text.endswith("["):
+        return text, False
+    text += file.readline()
+    outside = STRING.sub("", text)
+    is_closed = 1 + outside.count("[") == outside.count("]")
+    more = _read_mark(file)
+    return text + more, is_closed and more.strip() != ""
+
+
 def _read_mark(file: IO[str]) -> str:
     """RETURNS (str): The next character that isn't white space, behind the white space."""
     text = char = file.read(1)
@@ -118,13 +140,6 @@ def _read_mark(file: IO[str]) -> str:
         char = file.read(1)
         text += char
     return text
-
-
-def read_records(path: Path) -> Iterator[Record]:
-    """YIELDS (Record): The JSON objects of a file: one a line, or an array of them.
-    RAISES (ValueError): For what is no JSON object, with its line.
-    """
-    return (value.read() for value in read_values(path))
 
 
 class _Array:
@@ -199,5 +214,8 @@ class _Array:
 
 
 def dump(data: Dict[str, Any]) -> str:
-    """RETURNS (str): A record in JSON, in one line."""
+    """RETURNS (str): A record in JSON, in one line.
+
+    data (Dict[str, Any]): The record.
+    """
     return ENCODER.encode(data)

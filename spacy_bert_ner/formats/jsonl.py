@@ -36,12 +36,15 @@ GROUPS = "documents have groups of spans next to their entities, which are left 
 # that of spaCy's training data.
 SURE_KEYS = ("spans", "ents", "entities")
 # That may be labels of the text, too.
-KEYS = (*SURE_KEYS, "label", "labels")
+ENTITY_KEYS = (*SURE_KEYS, "label", "labels")
 BINARY = "ner"  # the view in which one entity is accepted or rejected
 
 
 def read(source: Source) -> Iterator[Value]:
-    """YIELDS (Value): The values of a file; those of {"annotations": […]} one by one."""
+    """YIELDS (Value): The values of a file; those of {"annotations": […]} one by one.
+
+    source (Source): What is read.
+    """
     number = 0
     for value in read_values(source.path):
         for part in _unwrap(value):
@@ -67,7 +70,11 @@ def _unwrap(value: Value) -> Iterator[Value]:
 
 
 def is_wrapper(data: Any) -> bool:
-    """Whether a value has records of its own: NER Annotator's, and others for spaCy."""
+    """Whether a value has records of its own: NER Annotator's, and others for spaCy.
+
+    data (Any): Anything of JSON.
+    RETURNS (bool): Whether it has.
+    """
     if not isinstance(data, dict) or {"text", "data", "result"} & set(data):
         return False
     parts = data.get("annotations")
@@ -83,6 +90,9 @@ def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
     rejected, nothing is known but the spans; those of records with the answer "reject" are in
     `doc.spans["incorrect_spans"]`.
 
+    nlp (Language): Its tokenizer and vocabulary are used.
+    value (Value): The record, not read yet.
+    report (Report): Where it is counted what doesn't fit.
     RETURNS (Optional[Doc]): A document with entities; None for a rejected record of other views.
     RAISES (ValueError): For a record that can't be read, with its line.
     """
@@ -104,7 +114,7 @@ def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
 def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> Doc:
     doc = _make_doc(nlp, record)
     spans = _get_spans(record, report)
-    keys = [key for key in KEYS if not _is_unread(key, record.data.get(key))]
+    keys = [key for key in ENTITY_KEYS if not _is_unread(key, record.data.get(key))]
     has_more = report_unread(record, keys, report, is_empty=spans is None)
     if spans is None:
         return doc
@@ -120,7 +130,7 @@ def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> 
 def _get_spans(record: Record, report: Report) -> Optional[List[CharSpan]]:
     """The spans under all keys, None if there is none of these keys."""
     lists = []
-    for key in KEYS:
+    for key in ENTITY_KEYS:
         value = record.data.get(key)
         if key == "spans" and value and isinstance(value, dict):
             report.add(GROUPS, record.place)
@@ -182,7 +192,11 @@ def _is_token(token: Any) -> bool:
 
 def render(doc: Doc, report: Report) -> str:
     """RETURNS (str): A record of `text`, `tokens`, and `spans`, with `score` where there is one. A
-    document of which nothing but entities is known is an accepted one of the view "ner"."""
+    document of which nothing but entities is known is an accepted one of the view "ner".
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     text = doc.text
     spaces = doc.to_array("SPACY").tolist()
     starts, ends = (offsets.tolist() for offsets in token_chars(doc))

@@ -24,6 +24,10 @@ OFFSETS = {"startOffset", "globalOffsets"}
 
 
 def read(source: Source) -> Iterator[Value]:
+    """YIELDS (Value): The tasks.
+
+    source (Source): What is read.
+    """
     return read_values(source.path)
 
 
@@ -33,6 +37,9 @@ def parse(nlp: Language, value: Value, report: Report) -> Doc:
     without labels, where Label Studio writes neither key nor list for a task that has none. Labels
     of every control are read: of texts, hypertexts and paragraphs, which are lines of one text.
 
+    nlp (Language): Its tokenizer and vocabulary are used.
+    value (Value): The record, not read yet.
+    report (Report): Where it is counted what doesn't fit.
     RETURNS (Doc): A document with entities.
     RAISES (ValueError): For a task that can't be read, with its line.
     """
@@ -120,7 +127,11 @@ def _get_all_regions(record: Record) -> Optional[List[Dict[str, Any]]]:
 
 
 def has_regions(value: Any) -> bool:
-    """Whether a value of JSON-MIN has labeled regions."""
+    """Whether a value of JSON-MIN has labeled regions.
+
+    value (Any): Anything of JSON.
+    RETURNS (bool): Whether it has.
+    """
     regions = value if isinstance(value, list) else []
     return any(isinstance(region, dict) and get_labels(region) for region in regions)
 
@@ -132,7 +143,10 @@ def _has_places(value: Any) -> bool:
 
 def get_labels(region: Dict[str, Any]) -> Optional[List[Any]]:
     """RETURNS (Optional[List[Any]]): Those of a region: they are "labels", "hypertextlabels",
-    "paragraphlabels" and so on. None if there is no such key."""
+    "paragraphlabels" and so on. None if there is no such key.
+
+    region (Dict[str, Any]): The region.
+    """
     for key, value in region.items():
         if key.endswith("labels") and isinstance(value, list):
             return value
@@ -214,7 +228,11 @@ def _squeeze(text: str) -> str:
 def render(doc: Doc, report: Report) -> str:
     """RETURNS (str): A task to import, with `predictions` and their scores for a document that
     `bert_ner` has annotated, else with `annotations`, or neither for a document without annotation.
-    The names are those of Label Studio's template, `<Labels name="label" toName="text">`."""
+    The names are those of Label Studio's template, `<Labels name="label" toName="text">`.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     return "\n" + dump(_make_task(doc, report))
 
 

@@ -34,7 +34,10 @@ WAYS_OUT = {
 
 def get_stream(path: Path) -> Optional[int]:
     """RETURNS (Optional[int]): The number of the open file that a path such as /dev/stdout stands
-    for, None for others."""
+    for, None for others.
+
+    path (Path): A path.
+    """
     match = STREAM.fullmatch(path.as_posix())
     if match is None:
         return None
@@ -43,29 +46,42 @@ def get_stream(path: Path) -> Optional[int]:
 
 
 def resolve(path: Path) -> Path:
-    """RETURNS (Path): The file that is replaced: where a link leads to, so that it stays one."""
+    """RETURNS (Path): The file that is replaced: where a link leads to, so that it stays one.
+
+    path (Path): Where to write.
+    """
     return Path(os.path.realpath(path))
 
 
 def get_part(target: Path) -> Path:
-    """RETURNS (Path): Where a file is made that outlives its process, see `part`."""
+    """RETURNS (Path): Where a file is made that outlives its process, see `part`.
+
+    target (Path): Where the file belongs.
+    """
     return target.with_name(f"{target.name}.part")
 
 
 def get_journal(target: Path) -> Path:
-    """RETURNS (Path): Where is noted how much of that file is good."""
+    """RETURNS (Path): Where is noted how much of that file is good.
+
+    target (Path): Where the file belongs.
+    """
     return target.with_name(f"{target.name}.journal")
 
 
 def get_new(target: Path) -> Path:
     """RETURNS (Path): Where a file is made that is written at once. It has one name, so that what a
-    killed process has left is overwritten by the next."""
+    killed process has left is overwritten by the next.
+
+    target (Path): Where the file belongs.
+    """
     return target.with_name(f".{target.name}.new")
 
 
 def check_target(path: Path, inputs: Iterable[Path] = ()) -> None:
     """Check what can be known of an output before there is anything to write. Nothing is made.
 
+    path (Path): Where to write.
     inputs (Iterable[Path]): Files that are read.
     RAISES (ValueError): For an output that can't be written, or that would replace an input,
         whatever it is called.
@@ -108,6 +124,7 @@ def _refuse(path: Any, number: int, cause: Optional[BaseException] = None) -> No
 def explain(path: Path) -> Iterator[None]:
     """Tell which file can't be written, and what to do: the error of the system doesn't.
 
+    path (Path): What to call the file.
     RAISES (ValueError): For any error of the system, but for a pipe that nobody reads any more.
     """
     try:
@@ -138,6 +155,8 @@ def open_locked(path: Path) -> BufferedRandom:
     """Open a file to write, made if it isn't there, and keep other processes from it: the system
     lets go of it whatever ends this one. Links aren't followed.
 
+    path (Path): The file.
+    RETURNS (BufferedRandom): The file, to read and write, at its beginning.
     RAISES (ValueError): If it can't be opened, or another process has it.
     """
     with explain(path):
@@ -175,14 +194,23 @@ def _lock(file: FileIO, path: Path) -> None:
 
 
 def sync(file: IO[bytes], path: Path) -> None:
-    """Have all that was written to a file on the disk."""
+    """Have all that was written to a file on the disk.
+
+    file (IO[bytes]): The file, open.
+    path (Path): What it is called.
+    """
     file.flush()
     with explain(path):
         os.fsync(file.fileno())
 
 
 def put(file: IO[bytes], path: Path, target: Path) -> None:
-    """Move a complete file to where it belongs. It is locked until then."""
+    """Move a complete file to where it belongs. It is locked until then.
+
+    file (IO[bytes]): The file, open and locked.
+    path (Path): Where it is.
+    target (Path): Where it belongs.
+    """
     sync(file, path)
     if sys.platform == "win32":  # where an open file can't be moved
         file.close()
@@ -193,7 +221,10 @@ def put(file: IO[bytes], path: Path, target: Path) -> None:
 
 def abandon(file: IO[bytes]) -> None:
     """Close a file that isn't complete, after an error. What is left in its buffer doesn't count,
-    and may not fit on the disk: that must not hide the error."""
+    and may not fit on the disk: that must not hide the error.
+
+    file (IO[bytes]): The file, open.
+    """
     with suppress(FormatError):
         file.close()
 
@@ -204,6 +235,8 @@ def replace_file(path: Path) -> Iterator[IO[bytes]]:
     the target is as it was. What is no file, such as a pipe or a device, is written to, and so is
     what is open already, as /dev/stdout.
 
+    path (Path): Where to write.
+    YIELDS (IO[bytes]): The file.
     RAISES (ValueError): If it can't be written, or another process is writing it.
     """
     number = get_stream(path)

@@ -120,7 +120,10 @@ class Part:
             )
 
     def append(self, pieces: Iterable[bytes]) -> None:
-        """Write what belongs together, and commit it."""
+        """Write what belongs together, and commit it.
+
+        pieces (Iterable[bytes]): What to write.
+        """
         self.file.writelines(pieces)
         self.commit()
 
@@ -147,7 +150,10 @@ class Part:
         self.n_read = self.report.n_read
 
     def finish(self, writer: Writer) -> None:
-        """Put the file in place, and remove the journal."""
+        """Put the file in place, and remove the journal.
+
+        writer (Writer): That of the format.
+        """
         self.file.write(writer.end(is_empty=not self.report.n_docs))
         sync(self.file, self.path)
         writer.place(self.file, self.path, self.target)
@@ -171,7 +177,12 @@ def open_part(
 ) -> Iterator[Part]:
     """Open a file in the making, see `Part`. After an error it stays, if anything was committed.
 
+    target (Path): Where the file belongs.
+    command (Dict[str, Any]): All that the output depends on, see `Part`.
+    report (Report): What was counted, restored from the journal.
+    restart (bool): Throw away what there is.
     notify (Callable[[str], None]): Is told where it resumes, and what stays.
+    YIELDS (Part): The file, to append to.
     """
     part = Part(target, command, report)
     part.open(restart=restart)

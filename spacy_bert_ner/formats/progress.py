@@ -1,38 +1,19 @@
 """How much of a file is read, and the time that is left, on terminals."""
 
-import os
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any, Iterable, Iterator, Optional
+from typing import Any, Iterable, Iterator, Optional
 
 from spacy.tokens import Doc
 from tqdm import tqdm
 
 from ..findings import number
-from . import docbin
 from .report import Report
+from .source import Watched
 
 KNOWN = "{percentage:3.0f}% |{bar}| {desc}, {remaining} left"
 UNKNOWN = "{desc}, {elapsed}"
-
-
-class Watched(type(Path())):  # type: ignore[misc]
-    """A path that knows how much was read of the file that it was opened as. Readers needn't."""
-
-    file: Optional[IO[Any]] = None
-
-    def open(self, *args: Any, **settings: Any) -> IO[Any]:
-        self.file = super().open(*args, **settings)
-        return self.file
-
-    def tell(self) -> int:
-        """RETURNS (int): How many bytes the system has given, which is a bit ahead."""
-        if self.file is None:
-            return 0
-        if self.file.closed:
-            return self.stat().st_size
-        return os.lseek(self.file.fileno(), 0, os.SEEK_CUR)
 
 
 class Progress:
@@ -61,27 +42,30 @@ class Progress:
             self.bar.close()
 
     def follow(self, docs: Iterable[Doc]) -> Iterator[Doc]:
-        """YIELDS (Doc): The same documents, read from `path`. `update` shows how far they are."""
+        """Show a bar from the first document on.
+
+        docs (Iterable[Doc]): Documents that are read from `path`.
+        YIELDS (Doc): The same. `update` shows how far they are.
+        """
         for doc in docs:
             if self.bar is None and sys.stderr.isatty():
                 self._start()
             yield doc
 
     def each(self, docs: Iterable[Doc]) -> Iterator[Doc]:
-        """YIELDS (Doc): The same documents. Each is done when the next one is asked for."""
+        """Show a bar that moves by itself.
+
+        docs (Iterable[Doc]): Documents that are read from `path`.
+        YIELDS (Doc): The same. Each is done when the next one is asked for.
+        """
         for doc in self.follow(docs):
             yield doc
             self.update()
 
     def _start(self) -> None:
         self.start, self.n_tokens = time.monotonic(), self.report.n_tokens
-        total, form = None, UNKNOWN
-        if self.in_bytes:
-            total = self.path.stat().st_size
-        elif self.path.is_file():
-            total = docbin.count(self.path)
-        if total is not None:
-            form = KNOWN
+        total = self.path.stat().st_size if self.in_bytes else self.path.n_records
+        form = UNKNOWN if total is None else KNOWN
         at = self._tell() if self.is_resumed else 0
         text = self._describe()
         self.bar = tqdm(total=total, initial=at, desc=text, bar_format=form, miniters=1)

@@ -42,18 +42,25 @@ class Report:
     def add(self, what: str, example: str) -> None:
         """Count one thing that doesn't fit, and keep the first of its kind.
 
+        example (str): What to show of it.
         what (str): What is the matter with such things, and what becomes of them.
         """
         self.findings.setdefault(what, Finding(what)).add(example)
 
     def add_broken(self, error: FormatError) -> None:
-        """Count a record that can't be read, and keep the first errors."""
+        """Count a record that can't be read, and keep the first errors.
+
+        error (FormatError): What is wrong with it.
+        """
         self.n_broken += 1
         if len(self.broken) < N_BROKEN_SHOWN:
             self.broken.append(str(error))
 
     def count(self, docs: Iterable[Doc]) -> Iterator[Doc]:
-        """YIELDS (Doc): The same documents, counted."""
+        """YIELDS (Doc): The same documents, counted.
+
+        docs (Iterable[Doc]): The documents.
+        """
         for doc in docs:
             self.n_docs += 1
             self.n_tokens += len(doc)
@@ -90,6 +97,7 @@ class Report:
     def restore(self, counted: Dict[str, Any]) -> None:
         """Resume with what `to_dict` gave.
 
+        counted (Dict[str, Any]): What `to_dict` gave.
         RAISES (KeyError, TypeError): For anything else, such as a journal that was changed.
         """
         values = {name: _check(name, counted[name], own) for name, own in self.to_dict().items()}

@@ -78,8 +78,11 @@ class Aligned(NamedTuple):
 def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, record: Record) -> Aligned:
     """Find the tokens of spans, without the white space at their edges.
 
+    doc (Doc): The document.
+    spans (Iterable[CharSpan]): Spans, right or not.
     report (Report): Where those that don't fit are counted.
     record (Record): Where they are from, to show its number with them.
+    RETURNS (Aligned): The spans of tokens.
     RAISES (ValueError): For a label that is no Unicode.
     """
     placed, is_complete = _place_spans(doc.text, spans, report, record)
@@ -159,6 +162,8 @@ def _show_span(text: str, span: CharSpan, record: Record) -> str:
 def set_ents(doc: Doc, aligned: Aligned, *, outside: bool = True) -> None:
     """Set the entities of a document. Tokens of spans that don't fit are missing annotation.
 
+    doc (Doc): The document.
+    aligned (Aligned): The entities, and the tokens of spans that don't fit.
     outside (bool): Whether the other tokens are known to be outside of entities.
     """
     doc.set_ents(
@@ -171,6 +176,8 @@ def set_ents(doc: Doc, aligned: Aligned, *, outside: bool = True) -> None:
 def report_unread(record: Record, keys: Collection[str], report: Report, *, is_empty: bool) -> bool:
     """Count a record that has entities, it seems, under a key that isn't read.
 
+    record (Record): The record.
+    report (Report): Where it is counted.
     keys (Collection[str]): Those that are read.
     is_empty (bool): Whether there is nothing under these. What is under a key that may be for
         labels is taken for some then, whatever it looks like.
@@ -187,7 +194,11 @@ def report_unread(record: Record, keys: Collection[str], report: Report, *, is_e
 
 def looks_like_spans(value: Any) -> bool:
     """Whether a value is a list with at least one span: an object with two offsets and something
-    that says what it is, or a list of three with two offsets first."""
+    that says what it is, or a list of three with two offsets first.
+
+    value (Any): Anything of JSON.
+    RETURNS (bool): Whether it is.
+    """
     return isinstance(value, list) and any(map(_looks_like_span, value))
 
 
@@ -217,6 +228,10 @@ class Knowledge(NamedTuple):
 
 
 def get_knowledge(doc: Doc) -> Knowledge:
+    """RETURNS (Knowledge): What is known of the tokens.
+
+    doc (Doc): The document.
+    """
     iob, is_space = doc.to_array(["ENT_IOB", "IS_SPACE"]).reshape(len(doc), 2).T
     known = set(iob[is_space == 0].tolist())
     return Knowledge(doc.has_annotation("ENT_IOB"), 0 in known, 2 in known)
@@ -225,6 +240,7 @@ def get_knowledge(doc: Doc) -> Knowledge:
 def get_ents(doc: Doc, report: Report) -> Optional[List[Span]]:
     """The entities of a document, for a format in which every token is in an entity or outside.
 
+    doc (Doc): The document.
     report (Report): Where documents are counted of which it doesn't say all.
     RETURNS (Optional[List[Span]]): None for a document without annotation.
     """
@@ -238,7 +254,11 @@ def get_ents(doc: Doc, report: Report) -> Optional[List[Span]]:
 
 
 def report_incorrect(doc: Doc, report: Report) -> None:
-    """Count the entities known to be wrong, for a format that can't say it."""
+    """Count the entities known to be wrong, for a format that can't say it.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     for span in doc.spans.get(INCORRECT_KEY, []):
         report.add(INCORRECT, f"{show(span.text)} ({span.label_})")
 
@@ -246,6 +266,8 @@ def report_incorrect(doc: Doc, report: Report) -> None:
 def get_scores(doc: Doc) -> Optional[Dict[entity_scores.Key, float]]:
     """RETURNS (Optional[Dict[Tuple[int, int, int], float]]): See `entity_scores.get_scores`.
     RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
+
+    doc (Doc): The document.
     """
     try:
         return entity_scores.get_scores(doc)

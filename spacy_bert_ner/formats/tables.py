@@ -41,6 +41,8 @@ class Row(NamedTuple):
 def read(source: Source, delimiter: str) -> Iterator[Row]:
     """Read a table, of which the first line names the columns.
 
+    source (Source): What is read.
+    delimiter (str): What is between two fields.
     YIELDS (Row): The rows that aren't blank.
     RAISES (ValueError): Without the column of the texts, and for quotes that are never closed.
     """
@@ -107,6 +109,10 @@ def _miss_column(source: Source, header: List[str]) -> FormatError:
 def parse(nlp: Language, row: Row, report: Report) -> Doc:
     """RETURNS (Doc): The text of a row, with the other columns as meta of its record.
     RAISES (ValueError): For a row that can't be read, with its line.
+
+    nlp (Language): Its tokenizer and vocabulary are used.
+    row (Row): The row.
+    report (Report): Where it is counted what doesn't fit.
     """
     record = row.record
     if row.problem is not None:

@@ -7,17 +7,24 @@ from spacy.tokens import Doc, Span
 
 # Prefixes of all schemes in use that begin and that end an entity.
 BEGINS, ENDS = "BUS", "USLE"
-MISSING = "-"
+MISSING_TAG = "-"
 TAG = re.compile(r"(O|-|[BILUES]-.+)$")
 KINDS = "Tags are O, - for missing, or one of B I L U E S, a hyphen and a label"
 
 
 def is_tag(text: str) -> bool:
+    """RETURNS (bool): Whether a text is a tag of any scheme.
+
+    text (str): The text.
+    """
     return TAG.match(text.strip()) is not None
 
 
 def explain_tag(text: str) -> str:
-    """RETURNS (str): Why a text is no tag, and the way out."""
+    """RETURNS (str): Why a text is no tag, and the way out.
+
+    text (str): The text.
+    """
     label = text.strip()
     if label.isupper() and label.isalpha():
         return (
@@ -31,6 +38,8 @@ def set_ents(doc: Doc, tags: List[str], starts: Optional[Sequence[object]] = Non
     """Read tags of any scheme: an entity ends where its prefix says so, where its label changes,
     where another begins, and at the end of a sentence.
 
+    doc (Doc): The document.
+    tags (List[str]): A tag for each token.
     starts (Optional[Sequence[object]]): Of each token, whether a sentence begins with it.
     """
     spans: List[Span] = []
@@ -38,7 +47,7 @@ def set_ents(doc: Doc, tags: List[str], starts: Optional[Sequence[object]] = Non
     open_label = ""
     for i, (tag, is_start) in enumerate(zip(tags, starts or [False] * len(tags))):
         prefix, _, label = tag.partition("-")
-        if tag == MISSING:
+        if tag == MISSING_TAG:
             missing.append(doc[i : i + 1])
         if not label:
             open_label = ""

@@ -18,7 +18,10 @@ LINE_BREAKS = re.compile(r"\r\n|\r|\n")
 
 
 def read(source: Source) -> Iterator[Record]:
-    """YIELDS (Record): The whole file as one document, with its line ends as they are."""
+    """YIELDS (Record): The whole file as one document, with its line ends as they are.
+
+    source (Source): What is read.
+    """
     with open_text(source.path, newline="") as file:
         text = file.read()
     if text:
@@ -26,7 +29,10 @@ def read(source: Source) -> Iterator[Record]:
 
 
 def read_lines(source: Source) -> Iterator[Record]:
-    """YIELDS (Record): A document for each line that isn't blank."""
+    """YIELDS (Record): A document for each line that isn't blank.
+
+    source (Source): What is read.
+    """
     with open_text(source.path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
@@ -34,20 +40,34 @@ def read_lines(source: Source) -> Iterator[Record]:
 
 
 def parse(nlp: Language, record: Record, report: Report) -> Doc:
-    """RAISES (ValueError): For a text that isn't UTF-8, or too long."""
+    """RETURNS (Doc): The text.
+    RAISES (ValueError): For a text that isn't UTF-8, or too long.
+
+    nlp (Language): Its tokenizer and vocabulary are used.
+    record (Record): The record.
+    report (Report): Where it is counted what doesn't fit.
+    """
     check_utf8(record.path, record.line, record.data["text"])
     return make_doc(nlp, record, record.data["text"])
 
 
 def render(doc: Doc, report: Report) -> str:
-    """RETURNS (str): The text."""
+    """RETURNS (str): The text.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     for ent in doc.ents:
         report.add(UNWRITTEN, f"{show(ent.text)} ({ent.label_})")
     return doc.text
 
 
 def render_line(doc: Doc, report: Report) -> str:
-    """RETURNS (str): The text as a line, if it isn't blank."""
+    """RETURNS (str): The text as a line, if it isn't blank.
+
+    doc (Doc): The document.
+    report (Report): Where it is counted what doesn't fit.
+    """
     if not doc.text.strip():
         report.add(EMPTY, show(doc.text))
         return ""

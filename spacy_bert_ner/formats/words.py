@@ -15,7 +15,11 @@ TAGS_KEYS = ("ner_tags", "tags", "ner", "entities", "labels")
 
 
 def has_words(record: Record) -> bool:
-    """Whether a record has words: strings in a list, and either no text, or tags."""
+    """Whether a record has words: strings in a list, and either no text, or tags.
+
+    record (Record): The record.
+    RETURNS (bool): Whether it has.
+    """
     words = _get_words(record)
     return words is not None and ("text" not in record.data or _get_tags(record) is not None)
 
@@ -40,6 +44,8 @@ def _get_tags(record: Record) -> Optional[str]:
 def read_words(nlp: Language, record: Record) -> Doc:
     """Read a record of words, with tags of any scheme or without.
 
+    nlp (Language): Its tokenizer and vocabulary are used.
+    record (Record): The record.
     RETURNS (Doc): A document of these words. White space between them is unknown, unless there is a
         text as well.
     RAISES (ValueError): For words without characters, for tags that are none, or too many or few.

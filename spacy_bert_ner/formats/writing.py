@@ -14,19 +14,34 @@ class Writer(Protocol):
     in place when it is complete. It can be cut after any batch, and resumed there."""
 
     def write(self, path: Path, docs: Iterable[Doc], report: Report) -> None:
-        """Write a file, which is there when it is complete, and not before."""
+        """Write a file, which is there when it is complete, and not before.
+
+        path (Path): Where to write.
+        docs (Iterable[Doc]): The documents.
+        report (Report): Where it is counted what the format can't say.
+        """
 
     def pack(self, docs: Iterable[Doc], report: Report, is_first: bool) -> Iterator[bytes]:
         """YIELDS (bytes): What is appended to the file in the making for a batch.
 
+        docs (Iterable[Doc]): A batch.
+        report (Report): Where it is counted what the format can't say.
         is_first (bool): Whether there was no document before.
         """
 
     def end(self, is_empty: bool) -> bytes:
-        """RETURNS (bytes): What is appended behind all documents, if there were any."""
+        """RETURNS (bytes): What is appended behind all documents, if there were any.
+
+        is_empty (bool): Whether there were none.
+        """
 
     def place(self, file: IO[bytes], part: Path, target: Path) -> None:
-        """Make the file that was asked for of the one in the making, which is open and locked."""
+        """Make the file that was asked for of the one in the making, which is open and locked.
+
+        file (IO[bytes]): That file.
+        part (Path): What it is called.
+        target (Path): Where it belongs.
+        """
 
 
 class TextWriter(NamedTuple):
@@ -44,6 +59,7 @@ class TextWriter(NamedTuple):
     tail: str = ""
 
     def write(self, path: Path, docs: Iterable[Doc], report: Report) -> None:
+        """See `Writer.write`."""
         with replace_file(path) as file:
             is_empty = True
             for piece in self.pack(docs, report, is_first=True):
@@ -52,6 +68,7 @@ class TextWriter(NamedTuple):
             file.write(self.end(is_empty))
 
     def pack(self, docs: Iterable[Doc], report: Report, is_first: bool) -> Iterator[bytes]:
+        """See `Writer.pack`."""
         for doc in docs:
             if is_first:
                 before = self.start(doc)
@@ -66,7 +83,9 @@ class TextWriter(NamedTuple):
             yield (before + self.render(doc, report)).encode("utf-8")
 
     def end(self, is_empty: bool) -> bytes:
+        """See `Writer.end`."""
         return ((self.start(None) if is_empty else "") + self.tail).encode("utf-8")
 
     def place(self, file: IO[bytes], part: Path, target: Path) -> None:
+        """See `Writer.place`."""
         put(file, part, target)

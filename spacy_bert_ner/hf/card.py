@@ -24,6 +24,9 @@ ALIGNED = {
 def make_card(nlp: Language, ner: BertNER, found: Found) -> str:
     """Describe the model as far as the pipeline knows it: labels, scores, data and licence.
 
+    nlp (Language): The pipeline.
+    ner (BertNER): Its component.
+    found (Found): The encoder that it reads with.
     RETURNS (str): Markdown, with the front matter that the Hugging Face hub reads.
     """
     meta = nlp.meta

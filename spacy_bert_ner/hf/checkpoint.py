@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-import numpy
 import transformers
 from safetensors import SafetensorError
 
@@ -22,7 +21,6 @@ from ..model.encoder.pretrained import (
     tokenizer_from_files,
     tokenizer_to_files,
 )
-from ..tagging.schemes import SCHEMES, TagSet
 from ..types import Floats2d
 from .heads import (
     Head,
@@ -32,14 +30,10 @@ from .heads import (
     get_model_class,
     split_state,
 )
-from .labels import LabelError, Reading, list_names, name_tags, read_labels
+from .rows import LabelsT, new_labels, place_rows, read_rows
 
-LabelsT = Union[Mapping[Any, Optional[str]], Sequence[str], None]
 # Where the config.json of an exported pipeline says what Hugging Face doesn't know of.
 SETTINGS_KEY = "spacy_bert_ner"
-# A tag that the checkpoint has no row for gets that of another tag of its label, this much lower:
-# never the best, and no part of the sum of probabilities, but soon learned where gold has it.
-UNSEEN = 20.0
 # What transformers, safetensors and torch raise for files that they can't read.
 READ_ERRORS = (
     AttributeError,
@@ -96,7 +90,8 @@ def read_checkpoint(
         token classifier, the labels of a new one.
     scheme (Optional[str]): The scheme of a new classifier; "BIO" or "IOB1" for labels that don't
         tell which.
-    RAISES (ValueError): For what can't be read or understood.
+    RETURNS (Checkpoint): What was read.
+    RAISES (UserError): For what can't be read or understood.
     """
     source = find_pretrained(name)
     check_pretrained(name, source)
@@ -112,12 +107,12 @@ def read_checkpoint(
     settings = dict(getattr(config, SETTINGS_KEY, {}))
     params: Dict[str, Floats2d] = {}
     if is_trained:
-        reading = _read_rows(name, config, labels, scheme, settings)
+        reading = read_rows(name, config, labels, scheme, settings)
         params = {theirs: tensor.numpy() for theirs, tensor in weights.items()}
         for theirs in head.rows:
-            params[theirs] = _place_rows(params[theirs], reading)
+            params[theirs] = place_rows(params[theirs], reading)
     else:
-        reading = _new_labels(name, config, labels, scheme)
+        reading = new_labels(name, config, labels, scheme)
     return Checkpoint(
         name=name,
         encoder=Encoder(_without_labels(encoder_model), tokenizer),
@@ -133,7 +128,10 @@ def read_checkpoint(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from logging what we check and tell ourselves."""
+    """Keep transformers from logging what we check and tell ourselves.
+
+    YIELDS (None): Until the end of the block.
+    """
     before = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:
@@ -236,72 +234,6 @@ def _check_encoder(name: str, model: Any, tokenizer: Any) -> None:
             f"Can't take '{name}': {type(model).__name__} doesn't read wordpieces with a mask."
         )
     check_vocabulary(name, model, tokenizer)
-
-
-def _read_rows(
-    name: str,
-    config: Any,
-    labels: LabelsT,
-    scheme: Optional[str],
-    settings: Dict[str, Any],
-) -> Reading:
-    try:
-        names = list_names(config.id2label)
-    except LabelError as error:
-        raise LabelError(f"'{name}': {error}") from error
-    if labels is not None and not isinstance(labels, Mapping):
-        raise LabelError(
-            f"'{name}' has a classifier with the labels {names}: give a map from them to others, "
-            f"not the list {list(labels)}."
-        )
-    tags = settings.get("tags", [])
-    if labels is None and len(tags) == len(names) and settings.get("scheme") in SCHEMES:
-        # Ours: names that Hugging Face's pipeline reads may be the same for two tags. Somebody may
-        # have changed them since.
-        entity_labels = list(dict.fromkeys(tag.partition("-")[2] for tag in tags[1:]))
-        tag_set = TagSet(settings["scheme"], entity_labels)
-        if tag_set.tags == tags and names == name_tags(tag_set, settings["scheme"]):
-            if scheme not in (None, settings["scheme"]):
-                raise LabelError(
-                    f"'{name}' was exported with the scheme {settings['scheme']}, and has no tags "
-                    f"of {scheme}: leave the scheme out (--scheme), or give it as it is."
-                )
-            return Reading(settings["scheme"], entity_labels, list(range(len(tags))))
-    try:
-        return read_labels(names, label_map=labels, scheme=scheme)
-    except LabelError as error:
-        raise LabelError(f"'{name}': {error}") from error
-
-
-def _new_labels(name: str, config: Any, labels: LabelsT, scheme: Optional[str]) -> Reading:
-    classes = getattr(config, "architectures", None) or ["no class"]
-    if labels is None or isinstance(labels, Mapping) or not list(labels):
-        raise LabelError(
-            f"'{name}' ({', '.join(classes)}) has no token classifier: its encoder can be taken, "
-            'with a new one to train. Give the labels for it, as labels=["PER", "LOC"] in Python '
-            "or --labels labels.json of from-hf."
-        )
-    if isinstance(labels, str) or len(set(labels)) < len(labels):
-        raise LabelError(f"Can't make a classifier for the labels {labels!r}: give each one once.")
-    return Reading(scheme or "BIO", list(labels), [])
-
-
-def _place_rows(values: Floats2d, reading: Reading) -> Floats2d:
-    """Rows in the order of the tags. A tag without one gets that of another tag of its label, or
-    zeros if there is none, with a bias that is lower by `UNSEEN`."""
-    tag_set = TagSet(reading.scheme, reading.labels)
-    placed = numpy.zeros((len(tag_set), *values.shape[1:]), dtype="float32")
-    is_bias = values.ndim == 1
-    for tag, row in enumerate(reading.rows):
-        label = tag_set.label_ids[tag]
-        alike = [reading.rows[i] for i in numpy.nonzero(tag_set.label_ids == label)[0]]
-        stand_in = next((other for other in alike if other is not None), None)
-        if row is not None:
-            placed[tag] = values[row]
-        else:
-            placed[tag] = 0.0 if stand_in is None else values[stand_in]
-            placed[tag] -= UNSEEN * is_bias
-    return placed
 
 
 def _without_labels(model: Any) -> Any:

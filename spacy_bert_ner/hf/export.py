@@ -16,7 +16,7 @@ from ..pipeline.encoders import Found, find_encoder
 from ..tagging.gold import marks_sentences
 from .card import make_card
 from .checkpoint import SETTINGS_KEY, quiet
-from .folders import check_output, write_folder
+from .folders import check_folder, write_folder
 from .heads import (
     Head,
     check_family,
@@ -48,13 +48,14 @@ def to_huggingface(
     names that Hugging Face reads: L is I, U is B. So the tags of every valid sequence are read as
     the same entities; `config.json` keeps our own names for `from_huggingface`.
 
+    nlp (Language): The pipeline.
     path (Union[str, Path]): A folder, new or empty.
     component (Optional[str]): Name of the `bert_ner`, if there are several.
     force (bool): Replace a folder that isn't empty.
     RAISES (ValueError): For a pipeline that Hugging Face has no model for.
     """
     path = Path(path)
-    check_output(path, force)
+    check_folder(path, force)
     name, ner = find_component(nlp, component)
     found = find_encoder(nlp, name, ner.model)
     model, tokenizer = make_model(name, ner, found, dropout=get_dropout(nlp, name))
@@ -72,7 +73,9 @@ def to_huggingface(
 def find_component(nlp: Language, name: Optional[str] = None) -> Tuple[str, BertNER]:
     """Find the entity recognizer of a pipeline.
 
+    nlp (Language): The pipeline.
     name (Optional[str]): Its name; None if there is only one.
+    RETURNS (Tuple[str, BertNER]): Its name, and the component.
     RAISES (ValueError): If there is none, or several.
     """
     names = [pipe for pipe, component in nlp.components if isinstance(component, BertNER)]
@@ -97,6 +100,9 @@ def make_model(
 ) -> Tuple[Any, Any]:
     """Fill Hugging Face's model.
 
+    name (str): Name of the component.
+    ner (BertNER): The component.
+    found (Found): The encoder that it reads with.
     dropout (Optional[float]): The rate before the classifier; None leaves the config's own.
     RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): Hugging Face's model and tokenizer
         with the weights of a component.
@@ -204,7 +210,10 @@ def _find_ours(name: str, ner: BertNER, names: list, kind: str) -> Head:
 
 
 def get_pooling(model: Any) -> Optional[str]:
-    """RETURNS (Optional[str]): The name of the layer that reduces wordpieces, None without one."""
+    """RETURNS (Optional[str]): The name of the layer that reduces wordpieces, None without one.
+
+    model (Model): The model of a component.
+    """
     for node in model.walk():
         if node.name == "trfs2arrays":
             return str(node.layers[0].name)
@@ -213,6 +222,10 @@ def get_pooling(model: Any) -> Optional[str]:
 
 def get_dropout(nlp: Language, name: str) -> Optional[float]:
     """RETURNS (Optional[float]): The rate of dropout before the classifier, None if it is that of
-    the training loop."""
+    the training loop.
+
+    nlp (Language): The pipeline.
+    name (str): Name of the component.
+    """
     rate = nlp.get_pipe_config(name).get("model", {}).get("dropout")
     return None if rate is None else float(rate)

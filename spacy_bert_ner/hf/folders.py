@@ -13,10 +13,12 @@ from safetensors import SafetensorError
 from ..errors import UserError
 
 
-def check_output(path: Path, force: bool, source: Optional[Union[str, Path]] = None) -> None:
+def check_folder(path: Path, force: bool, source: Optional[Union[str, Path]] = None) -> None:
     """RAISES (ValueError): For a path that can't be written: a file, or, unless `force`, a folder
     that isn't empty. The working directory, what is read, and those they are in are never replaced.
 
+    path (Path): The folder.
+    force (bool): Whether one that isn't empty is replaced.
     source (Optional[Union[str, Path]]): What is read, which may be a folder.
     """
     if path.exists() and not path.is_dir():
@@ -45,6 +47,7 @@ def check_output(path: Path, force: bool, source: Optional[Union[str, Path]] = N
 def check_parent(path: Path) -> None:
     """Check that a folder could be made, and make nothing.
 
+    path (Path): The folder.
     RAISES (UserError): If what it would be in is no folder, or can't be written.
     """
     parent = next(folder for folder in path.absolute().parents if folder.exists())
@@ -58,6 +61,7 @@ def check_parent(path: Path) -> None:
 def report_unwritable(path: Path) -> Iterator[None]:
     """Tell in one line why a folder can't be written: no right to, or no space left.
 
+    path (Path): The folder.
     RAISES (UserError): If it can't be.
     """
     try:
@@ -79,11 +83,12 @@ def write_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     when all is there. What is there before is kept until then. An existing folder that is empty
     stays, and gets what was written; so does a link to one.
 
+    path (Path): The folder.
     force (bool): Replace a folder that isn't empty.
     YIELDS (Path): Where to write.
-    RAISES (ValueError): See `check_output`.
+    RAISES (ValueError): See `check_folder`.
     """
-    check_output(path, force)
+    check_folder(path, force)
     with report_unwritable(path), _stage(path.resolve()) as target:
         yield target
 

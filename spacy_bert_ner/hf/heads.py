@@ -30,7 +30,10 @@ class Head(NamedTuple):
         return [theirs for theirs, (node, _) in self.weights.items() if node == "output_layer"]
 
     def is_of(self, names: List[str]) -> bool:
-        """RETURNS (bool): Whether these are the names of its weights."""
+        """RETURNS (bool): Whether these are the names of its weights.
+
+        names (List[str]): Hugging Face's names of weights.
+        """
         return set(self.weights) - set(self.optional) <= set(names) <= set(self.weights)
 
 
@@ -82,7 +85,11 @@ REFUSED = {
 
 
 def check_family(config: Any, name: str) -> None:
-    """RAISES (ValueError): For a kind of model that can't become a pipeline."""
+    """RAISES (ValueError): For a kind of model that can't become a pipeline.
+
+    config (PretrainedConfig): The config.json of the model.
+    name (str): What to call it.
+    """
     kind = config.model_type
     if kind in REFUSED:
         raise UserError(f"Can't take '{name}', a model of type '{kind}': {REFUSED[kind]}.")
@@ -98,14 +105,20 @@ def check_family(config: Any, name: str) -> None:
 
 def get_model_class(config: Any) -> Any:
     """RETURNS (type): Hugging Face's class for token classification, e.g.
-    BertForTokenClassification."""
+    BertForTokenClassification.
+
+    config (PretrainedConfig): The config.json of a model.
+    """
     found = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(config)]
     return found[0] if isinstance(found, tuple) else found
 
 
 def split_state(model: Any) -> Tuple[Any, Dict[str, torch.Tensor]]:
     """RETURNS (Tuple[PreTrainedModel, Dict[str, torch.Tensor]]): The encoder of a token
-    classifier, and the weights that are not part of it."""
+    classifier, and the weights that are not part of it.
+
+    model (PreTrainedModel): The token classifier.
+    """
     prefix = model.base_model_prefix
     weights = {
         name: tensor
@@ -120,6 +133,7 @@ def find_head(names: List[str], kind: str) -> Head:
 
     names (List[str]): Hugging Face's names.
     kind (str): The type of the model, for errors.
+    RETURNS (Head): The kind of classifier.
     RAISES (ValueError): For a classifier of other layers than ours.
     """
     for head in HEADS:
@@ -134,7 +148,11 @@ def find_head(names: List[str], kind: str) -> Head:
 
 def get_head_settings(model: Any, head: Head) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): The block `[components.bert_ner.model]` of the head of a token
-    classifier, without its tok2vec: with the dropout that it was trained with."""
+    classifier, without its tok2vec: with the dropout that it was trained with.
+
+    model (PreTrainedModel): The token classifier.
+    head (Head): Its kind.
+    """
     _, weights = split_state(model)
     settings: Dict[str, Any] = {
         "@architectures": head.architecture,
@@ -152,7 +170,11 @@ def get_head_settings(model: Any, head: Head) -> Dict[str, Any]:
 
 
 def get_params(model: Model, head: Head) -> Dict[str, Floats2d]:
-    """RETURNS (Dict[str, Floats2d]): The weights of our model, by Hugging Face's names."""
+    """RETURNS (Dict[str, Floats2d]): The weights of our model, by Hugging Face's names.
+
+    model (Model): The model of a component.
+    head (Head): The kind of its classifier.
+    """
     params = {}
     for theirs, (ref, param) in head.weights.items():
         node = model.get_ref(ref) if model.has_ref(ref) else None
@@ -162,7 +184,12 @@ def get_params(model: Model, head: Head) -> Dict[str, Floats2d]:
 
 
 def set_params(model: Model, head: Head, params: Dict[str, Floats2d]) -> None:
-    """Write weights, named as Hugging Face does, to our model, which is initialized."""
+    """Write weights, named as Hugging Face does, to our model, which is initialized.
+
+    model (Model): The model of a component.
+    head (Head): The kind of its classifier.
+    params (Dict[str, Floats2d]): The weights, float32, by Hugging Face's names.
+    """
     for theirs, value in params.items():
         ref, param = head.weights[theirs]
         node = model.get_ref(ref)
@@ -171,7 +198,10 @@ def set_params(model: Model, head: Head, params: Dict[str, Floats2d]) -> None:
 
 
 def get_rate(model: Any) -> float:
-    """RETURNS (float): The rate of dropout before the classifier of a token classifier."""
+    """RETURNS (float): The rate of dropout before the classifier of a token classifier.
+
+    model (PreTrainedModel): The token classifier.
+    """
     rates = [
         module.p for _, module in model.named_children() if isinstance(module, torch.nn.Dropout)
     ]

@@ -56,9 +56,11 @@ def read_labels(
     names, with the letter before or after the label, `-` or `_` between. Rows for special tokens
     count for nothing.
 
+    names (Sequence[str]): The names, in the order of the rows, (n_labels,).
     label_map (Optional[Mapping[Any, Optional[str]]]): New names for some, or for numbers of rows,
         None for those that should count for nothing.
     scheme (Optional[str]): "BIO" or "IOB1" for names with B and I, which don't tell which.
+    RETURNS (Reading): What the rows stand for.
     RAISES (LabelError): For names that can't be understood.
     """
     names = list(names)
@@ -89,6 +91,7 @@ def list_names(id2label: Mapping[int, Any]) -> List[str]:
 
     id2label (Mapping[int, Any]): The names by number, as a config.json has them. What is no text,
         such as a number, is written as one.
+    RETURNS (List[str]): The names, (n_labels,).
     RAISES (LabelError): For other numbers than those of the rows.
     """
     numbers = sorted(id2label)
@@ -102,7 +105,11 @@ def list_names(id2label: Mapping[int, Any]) -> List[str]:
 
 
 def name_tags(tag_set: TagSet, scheme: str) -> List[str]:
-    """RETURNS (List[str]): Names of the tags for Hugging Face's pipeline, (n_tags,)."""
+    """RETURNS (List[str]): Names of the tags for Hugging Face's pipeline, (n_tags,).
+
+    tag_set (TagSet): The tags.
+    scheme (str): Their scheme.
+    """
     letters = TO_HF[scheme]
     pairs = [tag.partition("-") for tag in tag_set.tags[1:]]
     return ["O", *(f"{letters[prefix]}-{label}" for prefix, _, label in pairs)]

@@ -15,8 +15,9 @@ from ..model.encoder.huggingface import get_limit
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import OURS, find_encoder
 from ..pipeline.lang import check_lang
-from .checkpoint import Checkpoint, LabelsT, read_checkpoint
+from .checkpoint import Checkpoint, read_checkpoint
 from .heads import get_params, set_params
+from .rows import LabelsT
 
 # Wordpieces that are read at once: as many as most encoders can, all of an ordinary text.
 WINDOW = 512
@@ -44,6 +45,8 @@ class HuggingFaceCheckpoint:
     def prepare(self, component: BertNER, nlp: Optional[Language]) -> Callable[[], None]:
         """Give a component the labels of the checkpoint, and its encoder the weights.
 
+        component (BertNER): The component.
+        nlp (Optional[Language]): Its pipeline, with the encoder that it listens to.
         RETURNS (Callable[[], None]): Writes the weights of the classifier, once the model of the
             component is initialized.
         RAISES (ValueError): If the checkpoint can't be read, or doesn't fit the component.
@@ -60,6 +63,7 @@ def make_checkpoint_loader(
     name (str): A folder, an installed Python package, or a name on the Hugging Face hub.
     labels (Optional[Dict[str, Optional[str]]]): Other names for its labels.
     scheme (Optional[str]): "BIO" or "IOB1", where the labels don't tell.
+    RETURNS (HuggingFaceCheckpoint): The loader.
     """
     return HuggingFaceCheckpoint(name, labels, scheme)
 
@@ -245,7 +249,10 @@ def _set_meta(nlp: Language, checkpoint: Checkpoint) -> None:
 
 
 def read_front_matter(card: str) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): What a model card says for machines, empty if nothing."""
+    """RETURNS (Dict[str, Any]): What a model card says for machines, empty if nothing.
+
+    card (str): The README.md of a checkpoint.
+    """
     match = re.match(r"---\r?\n(.*?)\r?\n---", card, re.DOTALL)
     try:
         front = srsly.yaml_loads(match[1]) if match else {}

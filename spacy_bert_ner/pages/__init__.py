@@ -31,6 +31,7 @@ HUES = {
 def render(template: str, **values: Any) -> str:
     """Fill in a template. Values are escaped, but for those that are markup already.
 
+    values (Any): What the template names.
     template (str): The name of a file in `templates/`.
     RETURNS (str): HTML.
     """
@@ -39,7 +40,10 @@ def render(template: str, **values: Any) -> str:
 
 def get_hue(label: str) -> int:
     """RETURNS (int): The hue of a label in degrees, 0 to 359: the same in every page. Saturation
-    and lightness are those of the page, which may be light or dark."""
+    and lightness are those of the page, which may be light or dark.
+
+    label (str): The label.
+    """
     return HUES.get(label, crc32(label.encode("utf-8")) % 360)
 
 

@@ -12,13 +12,17 @@ LINKED = ("http", "https", "mailto")
 
 
 def escape(text: Any) -> str:
-    """RETURNS (str): A text in one line that is shown as it is: no markup, no link, no cell."""
+    """RETURNS (str): A text in one line that is shown as it is: no markup, no link, no cell.
+
+    text (Any): The text; what is no string becomes one.
+    """
     return START.sub(r"\1\\\2", SPECIAL.sub(r"\\\g<0>", _flatten(text)), count=1)
 
 
 def code(text: Any, *, in_table: bool = False) -> str:
     """RETURNS (str): A text in one line as code, with as many marks around it as it takes.
 
+    text (Any): The text; what is no string becomes one.
     in_table (bool): Whether it is in a table, where bars end a cell in code as well.
     """
     text = _flatten(text)
@@ -31,7 +35,11 @@ def code(text: Any, *, in_table: bool = False) -> str:
 
 
 def link(text: Any, url: Any) -> str:
-    """RETURNS (str): A link, if it leads to a page; else the text, and the URL as code."""
+    """RETURNS (str): A link, if it leads to a page; else the text, and the URL as code.
+
+    text (Any): What is shown.
+    url (Any): Where it leads.
+    """
     address = re.sub(r"[\t\r\n]", "", str(url)).strip()
     try:
         scheme = urlsplit(address).scheme.lower()

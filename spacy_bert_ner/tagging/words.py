@@ -15,12 +15,12 @@ from typing import NamedTuple, Tuple
 import numpy
 from spacy.tokens import Doc
 
-from ..characters import count_before, nonspace_table, token_chars
+from ..characters import count_before, make_table, nonspace_table, token_chars
 from ..types import Bools1d, Ints1d
 
 # Punctuation in Unicode that is a part of what it stands at: #tag, 5%, R&D, @name.
 SIGNS = "#%&@‰§"
-APOSTROPHES = "'’"  # noqa: RUF001
+APOSTROPHES = "'’"
 
 
 class Words(NamedTuple):
@@ -84,8 +84,7 @@ def _is_punctuation(char: str) -> bool:
 
 @cache
 def _punctuation_table() -> Bools1d:
-    n = sys.maxunicode + 1
-    return numpy.fromiter((_is_punctuation(chr(code)) for code in range(n)), dtype=bool, count=n)
+    return make_table(_is_punctuation)
 
 
 @cache

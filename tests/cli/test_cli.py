@@ -34,7 +34,11 @@ def test_help_of_the_group():
 
 def test_every_module_is_registered():
     """A command is a module of its name."""
-    modules = {path.stem for path in (PACKAGE / "cli").glob("*.py")} - {"__init__", "register"}
+    modules = {path.stem for path in (PACKAGE / "cli").glob("*.py")} - {
+        "__init__",
+        "_util",
+        "register",
+    }
     assert modules == {name.replace("-", "_") for name in COMMANDS}
 
 
@@ -54,7 +58,8 @@ def test_loads_nothing_but_itself():
     )
     assert result.returncode == 0, result.stderr
     commands = [f"spacy_bert_ner.cli.{name.replace('-', '_')}" for name in COMMANDS]
-    allowed = {"spacy_bert_ner", "spacy_bert_ner.cli", "spacy_bert_ner.cli.register", *commands}
+    own = ["spacy_bert_ner.cli", "spacy_bert_ner.cli._util", "spacy_bert_ner.cli.register"]
+    allowed = {"spacy_bert_ner", *own, *commands}
     assert set(result.stdout.split()) == allowed
 
 

@@ -16,8 +16,8 @@ from spacy.tokens import DocBin, Span
 from thinc.compat import has_gpu
 
 from spacy_bert_ner.commands import annotate as module
-from spacy_bert_ner.commands.annotate import Row, annotate, format_table, predict
-from spacy_bert_ner.formats import FORMATS, read_docs, write_docs
+from spacy_bert_ner.commands.annotate import EntityRow, annotate, format_table, predict
+from spacy_bert_ner.formats import FORMATS, docbin, read_docs, write_docs
 from spacy_bert_ner.formats.spans import get_scores
 
 from ..formats.util import NLP, ents_of, make_doc, sents_of, words_of
@@ -259,7 +259,7 @@ def test_tables(ruler_path, tmp_path):
 
 
 def test_table_of_entities_with_line_breaks():
-    table = format_table([Row(1, 3, "New\n York", "LOC", 0.98765)])
+    table = format_table([EntityRow(1, 3, "New\n York", "LOC", 0.98765)])
     assert re.search(r"3 +New York +LOC +0\.988", table)
 
 
@@ -276,7 +276,7 @@ def test_what_does_not_fit_is_shown(ruler_path, tmp_path):
     record = {"text": "Oslo", "spans": [{"start": 0, "end": 3, "label": "X"}]}
     source.write_text(json.dumps(record), encoding="utf-8")
     result = run(ruler_path, source)
-    assert "1 spans don't align" in result.stderr
+    assert "1 span doesn't align" in result.stderr
     assert "Oslo" in result.stdout
 
 
@@ -352,6 +352,17 @@ def test_encoder_output_is_left_out(trained, text_path):
     DocBin(docs=[doc], store_user_data=True).to_bytes()
 
 
+def test_progress_opens_a_file_once(ruler_path, tmp_path, monkeypatch):
+    """Also one that is unpacked as a whole before its documents are known."""
+    write_docs(tmp_path / "a.spacy", [NLP("a b")] * 3)
+    opened = []
+    load = docbin._load
+    monkeypatch.setattr(docbin, "_load", lambda path: opened.append(path) or load(path))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    rows, report = annotate(str(ruler_path), tmp_path / "a.spacy")
+    assert (rows, report.n_docs, len(opened)) == ([], 3, 1)
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 @pytest.mark.parametrize("suffix", [".jsonl", ".spacy"])
 def test_progress_bar(ruler_path, tmp_path, monkeypatch, capsys, is_terminal, suffix):
@@ -421,12 +432,16 @@ def test_wrong_formats(text_path, args, match):
 
 
 def test_wrong_paths(ruler_path, text_path, tmp_path):
+    """The use is right, so they are told in one line, and the end is 1."""
     result = run(ruler_path, tmp_path / "none.txt")
-    assert result.exit_code == 2 and "none.txt" in plain(result)
+    expected = f"Error: There is no file {tmp_path / 'none.txt'}. Check its name and folder.\n"
+    assert (result.exit_code, result.output) == (1, expected)
     result = run(ruler_path, tmp_path)
-    assert result.exit_code == 2 and "is a directory" in plain(result)
+    expected = f"Error: Can't read {tmp_path}: it is a folder. Name a file.\n"
+    assert (result.exit_code, result.output) == (1, expected)
     result = run(ruler_path, text_path, tmp_path, "--to", "spacy")
-    assert result.exit_code == 2 and "is a directory" in plain(result)
+    expected = f"Error: Can't write {tmp_path}: it is a folder. Name a file.\n"
+    assert (result.exit_code, result.output) == (1, expected)
     result = run(ruler_path, text_path, text_path / "a.jsonl")
     assert result.exit_code == 1 and "text.txt" in plain(result)
 

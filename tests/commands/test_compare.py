@@ -16,10 +16,11 @@ from spacy.tokens import DocBin
 from spacy.util import load_config, load_model_from_config
 
 from spacy_bert_ner.commands import compare as module
-from spacy_bert_ner.commands.compare import (
-    Row,
-    Run,
-    compare,
+from spacy_bert_ner.commands.compare import compare
+from spacy_bert_ner.commands.runs import Run
+from spacy_bert_ner.commands.spec import check_spec, read_spec
+from spacy_bert_ner.commands.summary import (
+    SystemScores,
     format_markdown,
     format_table,
     format_time,
@@ -27,7 +28,6 @@ from spacy_bert_ner.commands.compare import (
     get_interval,
     summarize,
 )
-from spacy_bert_ner.commands.spec import check_spec, read_spec
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats.output import open_locked
 
@@ -244,7 +244,7 @@ def test_what_a_killed_comparison_left(spec_path, tmp_path, monkeypatch):
 
 
 def test_names_in_markdown():
-    row = Row("a|b", 1, 1.0, 1.0, None, None, True, 1.0, 1.0)
+    row = SystemScores("a|b", 1, 1.0, 1.0, None, None, True, 1.0, 1.0)
     assert format_markdown([row]).splitlines()[-1].startswith("| a\\|b | 1 |")
 
 
@@ -331,8 +331,11 @@ def test_table_of_a_terminal(spec_path):
     table = format_table(summarize(spec, runs))
     assert max(map(len, table.splitlines())) <= 80
     assert "+0.00 (+0.00 to +0.00)   500 s   12345\n" in table
-    assert "\nanother          2 100.00" in table
+    assert "\nanother         2 100.00" in table
     assert "\nsystem with\nshapes of\nwords\n" in table
+    (row, *_) = summarize(spec, runs)
+    table = format_table([row._replace(difference=(-20.25, -30.5, -13.06))])
+    assert max(map(len, table.splitlines())) <= 80
     few = format_table(summarize(spec, [run for run in runs if run.seed == 1]))
     assert "+0.00 (too little data)" in few
 

@@ -97,10 +97,10 @@ def test_convert_shows_what_does_not_fit(tmp_path):
     assert result.stdout == ""
     assert result.stderr.startswith(f"{target}: 1 document, 7 tokens, 1 entity\n")
     assert (
-        "1 spans don't align with the tokens, which count as missing: 'Osl' (LOC, 14–17, rec"
+        "1 span doesn't align with the tokens, which count as missing: 'Osl' (LOC, 14–17, rec"
         in (plain(result))
     )
-    assert "1 spans are outside the text, or their offsets aren't whole numbers" in plain(result)
+    assert "1 span is outside the text, or its offsets aren't whole numbers" in plain(result)
     (doc,) = read_docs(target, NLP)
     assert tags_of(doc) == ["B-PER"] + ["-"] * 6
 
@@ -234,12 +234,12 @@ def test_convert_tables(tmp_path):
 
 def test_convert_folder(tmp_path):
     result = convert(tmp_path, tmp_path / "a.spacy")
-    assert result.exit_code == 2
-    assert "is a directory" in plain(result)
+    assert result.exit_code == 1
+    assert f"Can't read {tmp_path}: it is a folder." in plain(result)
     (tmp_path / "a.conll").write_text("a O\n", encoding="utf-8")
     result = convert(tmp_path / "a.conll", tmp_path, "--to", "jsonl")
-    assert result.exit_code == 2
-    assert "is a directory" in plain(result)
+    assert result.exit_code == 1
+    assert f"Can't write {tmp_path}: it is a folder." in plain(result)
     result = convert(tmp_path / "a.conll", tmp_path / "a.conll" / "a.spacy")
     assert result.exit_code == 1
     assert "a.conll" in plain(result)
@@ -247,8 +247,8 @@ def test_convert_folder(tmp_path):
 
 def test_convert_no_file(tmp_path):
     result = convert(tmp_path / "none.conll", tmp_path / "a.spacy")
-    assert result.exit_code == 2
-    assert "does not exist" in plain(result)
+    assert result.exit_code == 1
+    assert f"There is no file {tmp_path / 'none.conll'}." in plain(result)
 
 
 def test_convert_no_text(tmp_path):

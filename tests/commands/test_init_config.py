@@ -295,8 +295,8 @@ def test_nothing_to_train_on(tmp_path):
     assert result.exit_code == 1
     assert "it has no words" in plain(result)
     result = run(tmp_path / "a.cfg", "--train", tmp_path / "none.jsonl")
-    assert result.exit_code == 2
-    assert "does not exist" in plain(result)
+    assert result.exit_code == 1
+    assert f"There is no file {tmp_path / 'none.jsonl'}." in plain(result)
     assert not (tmp_path / "a.cfg").exists()
 
 

@@ -292,7 +292,7 @@ def test_sentence_starts_within_entities_are_left_out(tmp_path):
     starts = [True, True, False, True]
     text, report = write(tmp_path, [make_doc(["St.", "Ives", "b", "c"], tags, sent_starts=starts)])
     assert text == "-DOCSTART-\tO\n\nSt.\tB-X\nIves\tI-X\nb\tB-X\n\nc\tB-X\n\n"
-    assert "1 sentence starts are within entities" in report.message()
+    assert "1 sentence start is within entities" in report.message()
     assert "'Ives' in 'St. Ives'" in report.message()
 
 
@@ -324,4 +324,4 @@ def test_incorrect_spans_are_counted(tmp_path):
     doc.spans["incorrect_spans"] = [Span(doc, 0, 1, label="X")]
     text, report = write(tmp_path, [doc])
     assert "a\t-\n" in text
-    assert "1 spans are known to be wrong" in report.message()
+    assert "1 span is known to be wrong" in report.message()

@@ -205,5 +205,5 @@ def test_spans_that_are_no_entities(tmp_path):
     report = Report()
     (read,) = read_docs(tmp_path / "a.spacy", NLP, report=report)
     assert tags_of(read) == ["-", "-"] and len(read.spans["sc"]) == 2
-    assert "1 documents have groups of spans and no entities" in report.message()
+    assert "1 document has groups of spans and no entities" in report.message()
     assert "sc (record 1)" in report.message()

@@ -107,8 +107,8 @@ def test_written_documents_of_which_too_much_is_known(tmp_path):
     partial.spans["incorrect_spans"] = [Span(partial, 1, 2, label="Y")]
     (record,), report = write_records(tmp_path, [partial], "doccano")
     assert record["label"] == [[0, 1, "X"]]
-    assert "1 documents have tokens that are missing annotation" in report.message()
-    assert "1 spans are known to be wrong, which the format can't say" in report.message()
+    assert "1 document has tokens that are missing annotation" in report.message()
+    assert "1 span is known to be wrong, which the format can't say" in report.message()
     assert "'b' (Y)" in report.message()
 
 

@@ -7,11 +7,16 @@ import pytest
 
 from spacy_bert_ner.formats import FormatError, Report, read_docs
 from spacy_bert_ner.formats.files import Record, make_doc
-from spacy_bert_ner.formats.json_values import CHUNK, dump, read_records
+from spacy_bert_ner.formats.json_values import CHUNK, dump, read_values
 from spacy_bert_ner.formats.output import replace_file
 from spacy_bert_ner.formats.writing import TextWriter
 
 from .util import NLP
+
+
+def read_records(path):
+    return (value.read() for value in read_values(path))
+
 
 LONG = {"text": "\U0001f600" * CHUNK, "list": [{"]": "[,"}]}
 
@@ -230,6 +235,28 @@ def test_nested_records_can_be_left_out(tmp_path, depth, is_array):
     if depth < 985:  # which Python itself can't read
         assert "is nested more than 100 levels deep. Leave out" in report.broken[0]
     assert f"line {1 if is_array else 2} of" in report.broken[0]
+
+
+@pytest.mark.parametrize("depth", [99, 150, 5000])
+def test_a_first_line_that_is_nested_can_be_left_out(tmp_path, depth):
+    """It begins as an array of records does."""
+    path = tmp_path / "a.jsonl"
+    line = "[" * depth + ' "]", "[[[" ' + "]" * depth
+    path.write_text(f'{line}\n{{"text": "a"}}\n\n{{"text": "b"}}\n', encoding="utf-8")
+    with pytest.raises(FormatError, match="line 1 of"):
+        list(read_docs(path, NLP, "jsonl"))
+    report = Report(skip_broken=True)
+    if depth > 99:
+        assert [doc.text for doc in read_docs(path, NLP, "jsonl", report)] == ["a", "b"]
+        assert report.n_broken == 1 and "line 1 of" in report.broken[0]
+
+
+def test_an_array_whose_first_value_is_nested(tmp_path):
+    """The rest of it is read."""
+    path = tmp_path / "a.json"
+    path.write_text(f'[{"[" * 150}{"]" * 150},\n{{"text": "a"}}]\n', encoding="utf-8")
+    report = Report(skip_broken=True)
+    assert [doc.text for doc in read_docs(path, NLP, "jsonl", report)] == ["a"]
 
 
 @pytest.mark.parametrize(

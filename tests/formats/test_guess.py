@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_bert_ner.cli.convert import FORMATS as NAMES
-from spacy_bert_ner.cli.convert import READ_ONLY
+from spacy_bert_ner.cli._util import READ_AND_WRITTEN, READ_ONLY
 from spacy_bert_ner.formats import (
     FORMATS,
     FormatError,
@@ -174,7 +173,7 @@ def test_given_name_is_taken(tmp_path):
 
 
 def test_help_names_all_formats():
-    written = NAMES.replace(" (Prodigy)", "").split(", ")
+    written = READ_AND_WRITTEN.replace(" (Prodigy)", "").split(", ")
     assert [*written, "html"] == [name for name, entry in FORMATS.items() if entry.writer]
     assert READ_ONLY.split(", ") == [name for name, entry in FORMATS.items() if not entry.writer]
     assert [name for name, entry in FORMATS.items() if not entry.reader] == ["html"]

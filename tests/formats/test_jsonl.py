@@ -198,8 +198,8 @@ def test_written_documents_of_which_too_much_is_known(tmp_path):
     wrong = make_doc(["a", "b"], ["B-X", "O"])
     wrong.spans["incorrect_spans"] = [Span(wrong, 1, 2, label="X")]
     _, report = write_records(tmp_path, [partial, wrong], "jsonl")
-    assert "1 documents have tokens that are missing annotation" in report.message()
-    assert "1 spans are known to be wrong, which the format can't say" in report.message()
+    assert "1 document has tokens that are missing annotation" in report.message()
+    assert "1 span is known to be wrong, which the format can't say" in report.message()
 
 
 def test_written_white_space_is_not_missing(tmp_path):

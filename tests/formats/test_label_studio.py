@@ -90,7 +90,7 @@ def test_annotations_of_several_people(tmp_path, ground_truth, expected):
     second = change(result=ANNOTATION["result"][1:2], ground_truth=ground_truth)
     (doc,), report = read(tmp_path, [{**TASK, "annotations": [first, second]}])
     assert ents_of(doc) == expected
-    assert "1 tasks have annotations of several people" in report.message()
+    assert "1 task has annotations of several people" in report.message()
 
 
 def test_results_that_are_no_spans(tmp_path):
@@ -121,7 +121,7 @@ def test_region_without_labels(tmp_path):
     result["value"]["labels"] = []
     (doc,), report = read(tmp_path, [{**TASK, "annotations": [change(result=[result])]}])
     assert tags_of(doc)[:3] == ["-", "-", "O"]
-    assert "1 spans have no label" in report.message()
+    assert "1 span has no label" in report.message()
 
 
 def test_offsets_in_utf_16(tmp_path):
@@ -156,7 +156,7 @@ def test_text_that_is_somewhere_else(tmp_path, value):
     value = {**value, "text": "Oslo", "labels": ["LOC"]}
     (doc,), report = read(tmp_path, [{**MIN, "label": [value]}])
     assert not doc.has_annotation("ENT_IOB")
-    assert "1 spans are outside the text, or their offsets aren't whole numbers" in report.message()
+    assert "1 span is outside the text, or its offsets aren't whole numbers" in report.message()
     assert "are not 'Oslo'" in report.message()
 
 
@@ -218,7 +218,7 @@ def test_written_predictions(tmp_path):
 
 def test_written_partial_annotation(tmp_path):
     _, report = write_records(tmp_path, [make_doc(["a", "b"], ["B-X", "-"])], "label-studio")
-    assert "1 documents have tokens that are missing annotation" in report.message()
+    assert "1 document has tokens that are missing annotation" in report.message()
 
 
 def test_written_as_an_array(tmp_path):
@@ -264,7 +264,7 @@ def test_hypertext_that_is_nowhere(tmp_path, text):
     annotation = change(result=[make_other("hypertextlabels", **value)])
     (doc,), report = read(tmp_path, [{**task, "annotations": [annotation]}])
     assert set(tags_of(doc)) == {"-"}
-    assert "spans are outside the text, or their offsets aren't whole numbers" in report.message()
+    assert "1 span is outside the text, or its offsets aren't whole numbers" in report.message()
     assert "record 1, line 1)" in report.message()
 
 
@@ -318,7 +318,7 @@ def test_region_without_labels_in_json_min(tmp_path):
     choice = {"start": 27, "end": 31, "text": "Oslo", "choices": ["sure"]}
     (doc,), report = read(tmp_path, [{**MIN, "label": MIN["label"][:2], "sure": [choice]}])
     assert tags_of(doc)[-2:] == ["-", "O"]
-    assert "1 spans have no label" in report.message()
+    assert "1 span has no label" in report.message()
 
 
 def test_labels_of_images(tmp_path):

@@ -22,7 +22,7 @@ from transformers import (
 
 from spacy_bert_ner import describe, from_huggingface
 from spacy_bert_ner.hf import checkpoint as checkpoint_module
-from spacy_bert_ner.hf.folders import check_output
+from spacy_bert_ner.hf.folders import check_folder
 
 from .. import toy
 from ..util import plain, run_cli
@@ -413,8 +413,8 @@ def test_output_that_is_the_input(tmp_path, place):
     source.mkdir(parents=True)
     (source / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match="it is the input, or a folder that it is in"):
-        check_output(tmp_path / "pipeline", True, str(source))
-    check_output(tmp_path / "pipeline", True, "en_core_web_sm")
+        check_folder(tmp_path / "pipeline", True, str(source))
+    check_folder(tmp_path / "pipeline", True, "en_core_web_sm")
     for command in ("to-hf", "from-hf"):
         result = run_cli(command, source, tmp_path / "pipeline", "--force")
         assert result.exit_code == 1 and "it is the input" in result.stderr

@@ -18,7 +18,7 @@ from spacy.training import Example
 
 from spacy_bert_ner import from_huggingface, to_huggingface
 from spacy_bert_ner.hf.card import make_card
-from spacy_bert_ner.hf.folders import check_output, write_folder
+from spacy_bert_ner.hf.folders import check_folder, write_folder
 from spacy_bert_ner.pipeline.encoders import find_encoder
 
 from .. import toy
@@ -343,7 +343,7 @@ def test_the_working_directory_is_filled(tmp_path, monkeypatch):
     assert sorted(found.name for found in path.iterdir()) == ["first", "more"]
     for name in (".", "..", tmp_path):
         with pytest.raises(ValueError, match="it is the working directory, or one that it is in"):
-            check_output(Path(name), force=True)
+            check_folder(Path(name), force=True)
     assert [found.name for found in tmp_path.iterdir()] == ["here"]
 
 

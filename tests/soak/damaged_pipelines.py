@@ -19,8 +19,8 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from spacy_bert_ner.damage import CHECKSUMS, DamagedPipelineError  # noqa: E402
-from tests.soak.util import TEXTS, get_output, make_pipeline  # noqa: E402
+from spacy_bert_ner.damage import CHECKSUMS, DamagedPipelineError
+from tests.soak.util import TEXTS, get_output, make_pipeline
 
 # A part of `transformer/model`, behind the path. With "old", the pipeline is as it was saved before
 # there were checksums, where a change that leaves all shapes as they are can't be seen.

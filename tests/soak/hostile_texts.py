@@ -24,8 +24,8 @@ from typer import echo
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from spacy_bert_ner import from_huggingface  # noqa: E402
-from tests.hf.util import make_checkpoint  # noqa: E402
+from spacy_bert_ner import from_huggingface
+from tests.hf.util import make_checkpoint
 
 # A family of each kind of tokenizer.
 FAMILIES = {"WordPiece": "bert", "bytes": "roberta", "SentencePiece": "xlm-roberta"}

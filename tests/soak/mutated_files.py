@@ -28,11 +28,11 @@ from typer import echo
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from spacy_bert_ner.commands.convert import convert  # noqa: E402
-from spacy_bert_ner.formats import Report, read_docs, write_docs  # noqa: E402
-from spacy_bert_ner.training.corpus import Corpus  # noqa: E402
-from tests.soak.mutations import mutate  # noqa: E402
-from tests.soak.samples import NLP, Sample, make_samples  # noqa: E402
+from spacy_bert_ner.commands.convert import convert
+from spacy_bert_ner.formats import Report, read_docs, write_docs
+from spacy_bert_ner.training.corpus import Corpus
+from tests.soak.mutations import mutate
+from tests.soak.samples import NLP, Sample, make_samples
 
 # So many files share a process: one that dies takes the rest of them with it.
 SHARE = 1000

@@ -14,7 +14,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.soak.util import HEADS, TEXTS, get_output, make_pipeline  # noqa: E402
+from tests.soak.util import HEADS, TEXTS, get_output, make_pipeline
 
 N_THREADS = 8
 

@@ -1,0 +1,90 @@
+"""What a comparison has measured: a file with a line for each training."""
+
+import hashlib
+from pathlib import Path
+from typing import IO, Any, Dict, List, NamedTuple
+
+import numpy
+import srsly
+
+from ..errors import UserError
+
+
+class Run(NamedTuple):
+    """A system, trained once.
+
+    cell (str): Its name.
+    seed (int): The seed.
+    key (str): Tells whether the settings are still those that it was trained with.
+    counts (Dict[str, List[List[int]]]): For "dev" and "test", of each document the entities that
+        are right, the predicted, and the gold ones.
+    train_seconds, words_per_second (float): Time of training; speed of prediction on "test".
+    """
+
+    cell: str
+    seed: int
+    key: str
+    counts: Dict[str, List[List[int]]]
+    train_seconds: float
+    words_per_second: float
+
+
+def read_results(path: Path, file: IO[bytes]) -> Dict[str, Run]:
+    """Read the existing results. A line that was cut off when a process ended is taken away, so
+    that the next one can be added.
+
+    path (Path): What the file is called.
+    file (IO[bytes]): The file, open to read and write.
+    RETURNS (Dict[str, Run]): By their keys.
+    RAISES (UserError): For a line that is no result.
+    """
+    data = file.read()
+    n_good = data.rfind(b"\n") + 1
+    if n_good < len(data):
+        file.truncate(n_good)
+    file.seek(n_good)
+    done = {}
+    for number, line in enumerate(data[:n_good].splitlines(), start=1):
+        try:
+            run = _check_run(Run(**srsly.json_loads(line)))
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"Line {number} of {path} is no result ({error}). Delete the line; its training "
+                "is then repeated."
+            ) from error
+        done[run.key] = run
+    return done
+
+
+def _check_run(run: Run) -> Run:
+    """RAISES (KeyError, TypeError, ValueError): For values that a result doesn't have."""
+    for split in ("dev", "test"):
+        counts = numpy.asarray(run.counts[split])
+        if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype.kind != "i":
+            raise UserError(f"its counts of {split} aren't three numbers a document")
+    if not all(isinstance(value, str) for value in (run.cell, run.key)):
+        raise TypeError("its names aren't strings")
+    if not all(type(value) in (int, float) for value in (run.train_seconds, run.words_per_second)):
+        raise TypeError("its times aren't numbers")
+    return run
+
+
+def digest(path: Path) -> str:
+    """RETURNS (str): The SHA-256 of what is in a file, or in all files of a folder.
+
+    path (Path): The file or folder.
+    """
+    total = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def make_key(facts: List[Any]) -> str:
+    """RETURNS (str): A name of 16 digits for all that a result depends on, but the code.
+
+    facts (List[Any]): All of that, in plain types.
+    """
+    text = srsly.json_dumps(facts, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
