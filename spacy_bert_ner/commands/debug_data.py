@@ -72,7 +72,7 @@ def debug_data(
             known = labels[name]
             if known is None and train:
                 known = [*pipe.labels, *train.labels] or None
-            gold[name] = make_gold_report(known, pipe.cfg, read_by[name])
+            gold[name] = make_gold_report(known, pipe.settings, read_by[name])
         encoders = {name: EncoderReport(model) for name, model in models.items()}
         splits[split] = SplitReport(gold, encoders, train)
         n_most = _get_limit(nlp, split) if limit is None else limit

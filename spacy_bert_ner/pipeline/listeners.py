@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..errors import UserError
-from ..model.layers.linear_crf import has_transitions
+from ..model.heads import get_head
 from ..types import Bools1d
 
 ADD = (
@@ -225,7 +225,11 @@ def check_received(docs: Sequence[Doc], name: str, model: Model) -> None:
 
 def check_rehearsal(name: str, model: Model) -> None:
     """RAISES (ValueError): For a model that listens, and so can't rehearse, since `nlp.rehearse`
-    runs no encoder before it; and for a CRF, whose transitions would be left out."""
+    runs no encoder before it; and for a head that gives no probabilities.
+
+    name (str): Of the component.
+    model (Model): Its model.
+    """
     leave_out = f'Leave it out: nlp.rehearse(examples, exclude=["{name}"]). '
     mix = "Or train with examples of the old data among the new."
     for listener in get_listeners(model):
@@ -235,8 +239,11 @@ def check_rehearsal(name: str, model: Model) -> None:
             f"{leave_out}Or give it an encoder of its own first: "
             f'nlp.replace_listeners("{upstream}", "{name}", ["model.tok2vec"]). {mix}'
         )
-    if has_transitions(model):
-        raise UserError(f"'{name}' can't rehearse, since its model is a CRF. {leave_out}{mix}")
+    head = get_head(model)
+    if not head.rehearses:
+        raise UserError(
+            f"'{name}' can't rehearse, since its model is {head.name}. {leave_out}{mix}"
+        )
 
 
 def find_upstream(nlp: Language, name: str, listener: Model) -> Optional[str]:

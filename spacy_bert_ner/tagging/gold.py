@@ -1,7 +1,7 @@
 """Gold annotation as tag ids, and an account of what can't be learned from it."""
 
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy
 from spacy.errors import Errors
@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..findings import Finding, format_findings, show
 from ..types import Bools1d, Ints1d
 from .schemes import SCHEMES, TagSet
+from .settings import Settings
 from .spelling import find_misspelled
 from .words import Words, get_words
 
@@ -243,18 +244,19 @@ def report_gold(
     examples: Iterable[Example],
     nlp: Optional[Language],
     labels: Optional[Sequence[str]],
-    cfg: Dict[str, Any],
+    settings: Settings,
     find_read: Callable[[Doc], Bools1d],
 ) -> GoldReport:
     """Count the gold entities that a component can't learn as they stand.
 
+    examples (Iterable[Example]): The corpus.
     nlp (Optional[Language]): The pipeline, whose annotating components set the sentences.
     labels (Optional[Sequence[str]]): The labels of the component, None for those of the examples.
-    cfg (Dict[str, Any]): Its settings.
+    settings (Settings): Its settings.
     find_read (Callable[[Doc], Bools1d]): Finds the tokens that it reads, see `make_reader`.
     RETURNS (GoldReport): The counts.
     """
-    report = make_gold_report(labels, cfg, find_read)
+    report = make_gold_report(labels, settings, find_read)
     pipes = [] if nlp is None else get_sentence_setters(nlp)
     for example in examples:
         doc = example.predicted.copy()
@@ -265,15 +267,21 @@ def report_gold(
 
 
 def make_gold_report(
-    labels: Optional[Sequence[str]], cfg: Dict[str, Any], find_read: Callable[[Doc], Bools1d]
+    labels: Optional[Sequence[str]], settings: Settings, find_read: Callable[[Doc], Bools1d]
 ) -> GoldReport:
-    """RETURNS (GoldReport): One by the settings of a component."""
+    """Construct a report by the settings of a component.
+
+    labels (Optional[Sequence[str]]): Its labels, None for those of the examples.
+    settings (Settings): Its settings.
+    find_read (Callable[[Doc], Bools1d]): Finds the tokens that it reads, see `make_reader`.
+    RETURNS (GoldReport): A report of nothing yet.
+    """
     return GoldReport(
         labels,
-        by_sentence=cfg["decode_scope"] == "sentence",
-        scheme=cfg["scheme"],
-        incorrect_spans_key=cfg["incorrect_spans_key"],
-        align=cfg["align"],
+        by_sentence=settings.by_sentence,
+        scheme=settings.scheme,
+        incorrect_spans_key=settings.incorrect_spans_key,
+        align=settings.align,
         find_read=find_read,
     )
 

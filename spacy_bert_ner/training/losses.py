@@ -8,7 +8,7 @@ import numpy
 from thinc.api import Model
 
 from ..errors import UserError
-from ..model.layers.linear_crf import has_transitions
+from ..model.heads import check_loss
 from ..tagging.gold import MISSING, Gold, Incorrect
 from ..tagging.schemes import TagSet
 from ..types import Floats1d, Floats2d
@@ -52,11 +52,12 @@ class CrossEntropy:
     def check(self, labels: Sequence[str], model: Model) -> None:
         """RAISES (ValueError): For the weight of a label that the component doesn't have, and for
         the model of a CRF."""
-        if has_transitions(model):
-            raise UserError(
-                "spacy-bert-ner.CrossEntropy.v1 trains no transitions between tags, as the model "
-                "has. Use the loss spacy-bert-ner.CRFLikelihood.v1."
-            )
+        check_loss(
+            model,
+            "spacy-bert-ner.CrossEntropy.v1",
+            "probabilities",
+            "spacy-bert-ner.LinearSoftmax.v1",
+        )
         unknown = sorted(set(self.label_weights) - {OUTSIDE, *labels})
         if unknown:
             raise UserError(

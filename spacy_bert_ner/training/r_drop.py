@@ -11,7 +11,7 @@ from spacy.training import Example
 from thinc.api import Model
 
 from ..errors import UserError
-from ..model.layers.linear_crf import has_transitions
+from ..model.heads import check_loss
 from ..tagging.gold import MISSING, Gold
 from ..tagging.schemes import TagSet
 from ..types import Floats1d, Floats2d
@@ -51,11 +51,9 @@ class RDrop:
 
     def check(self, labels: Sequence[str], model: Model) -> None:
         """RAISES (ValueError): If the settings of the other loss don't fit, and for a CRF."""
-        if has_transitions(model):
-            raise UserError(
-                "spacy-bert-ner.RDrop.v1 compares the probabilities of tags, and a CRF gives "
-                "log-scores. Use the model spacy-bert-ner.LinearSoftmax.v1."
-            )
+        check_loss(
+            model, "spacy-bert-ner.RDrop.v1", "probabilities", "spacy-bert-ner.LinearSoftmax.v1"
+        )
         self.loss.check(labels, model)
 
     def __call__(
