@@ -22,6 +22,7 @@ from ..tagging.gold import get_gold, get_labels, report_gold
 from ..tagging.presets import check_sentences
 from ..tagging.settings import Settings
 from ..training.losses import CrossEntropy, Loss, rehearsal_loss
+from ..types import Floats2d as HostFloats2d
 from .balance import balance_gradients
 from .checkpoint import CheckpointLoader
 from .labels import LabeledPipe
@@ -106,11 +107,11 @@ class BertNER(LabeledPipe):
         self.cfg = {"labels": [], **configured, CONFIGURED: configured}
         install_extensions()
 
-    def predict(self, docs: Iterable[Doc]) -> List[Floats2d]:
+    def predict(self, docs: Iterable[Doc]) -> List[HostFloats2d]:
         """Apply the model to documents, without changing them.
 
         docs (Iterable[Doc]): The documents.
-        RETURNS (List[Floats2d]): Tag probabilities, or what else the head of the model gives (see
+        RETURNS (List[HostFloats2d]): Tag probabilities, or what else the head gives (see
             `model.heads.Head`), on the CPU, float32, (n_tokens, n_tags).
         RAISES (ValueError): If the model is not initialized, or has no transformer output.
         """
@@ -122,12 +123,12 @@ class BertNER(LabeledPipe):
         check_output(docs, self.name, self.model)
         return [self.model.ops.to_numpy(scores) for scores in self.model.predict(docs)]
 
-    def set_annotations(self, docs: Iterable[Doc], scores: List[Floats2d]) -> None:
+    def set_annotations(self, docs: Iterable[Doc], scores: List[HostFloats2d]) -> None:
         """Decode tag scores and write entities: with their scores to `doc.spans`, and, if
         `annotate_ents`, to `doc.ents`, beside those that are there unless `overwrite_ents`.
 
         docs (Iterable[Doc]): The documents. Changed.
-        scores (List[Floats2d]): What `predict` gave, (n_tokens, n_tags).
+        scores (List[HostFloats2d]): What `predict` gave, (n_tokens, n_tags).
         RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences; for
             settings that can't be, and for scores that are no numbers.
         """

@@ -15,6 +15,7 @@ from ..damage import (
     get_checksums,
     reading,
 )
+from ..model.heads import get_head, is_initialized
 from .listeners import find_upstream, get_listeners
 from .settings import check_types
 
@@ -85,12 +86,11 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
     there should be how many. None where it can't be told."""
     model, cfg = component.model, component.cfg
     layer = model.maybe_get_ref("output_layer")
-    if layer is not None and layer.has_param("W"):
+    if layer is not None and is_initialized(layer):
         n_tags = len(component.tag_set)
         source = f"the {len(cfg['labels'])} labels in {places['cfg']} make"
-        for param in ("W", "b"):
-            if layer.has_param(param):
-                yield "outputs", len(layer.get_param(param)), source, n_tags
+        for param in get_head(model).rows:
+            yield "outputs", len(layer.get_param(param)), source, n_tags
     for node in model.walk():
         for shim in node.shims:
             encoder = getattr(shim, "encoder", None)

@@ -6,12 +6,14 @@ from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy
 from thinc.api import Model
+from thinc.types import Floats2d
 
 from ..model.heads import check_loss, get_head
 from ..tagging.crf import Chain, get_marginals, like_lengths, make_chain
 from ..tagging.gold import MISSING, Gold, Incorrect
 from ..tagging.schemes import TagSet
-from ..types import Bools2d, Floats2d, Floats3d
+from ..types import Bools2d, Floats3d, Ints1d
+from ..types import Floats2d as HostFloats2d
 from .losses import FLOOR
 
 
@@ -24,7 +26,12 @@ class CRFLikelihood:
     """
 
     def check(self, labels: Sequence[str], model: Model) -> None:
-        """RAISES (ValueError): For a model without transitions."""
+        """Check that this loss fits a component.
+
+        labels (Sequence[str]): Labels of the component.
+        model (Model): Its model.
+        RAISES (ValueError): For a model that doesn't give emissions.
+        """
         check_loss(
             model, "spacy-bert-ner.CRFLikelihood.v1", "emissions", "spacy-bert-ner.LinearCRF.v1"
         )
@@ -55,16 +62,16 @@ class CRFLikelihood:
 
 
 def get_gradients(
-    scores: List[Floats2d], transitions: Floats2d, gold: List[Gold], tag_set: TagSet
-) -> Tuple[float, List[Floats2d], Optional[Floats2d]]:
+    scores: List[HostFloats2d], transitions: HostFloats2d, gold: List[Gold], tag_set: TagSet
+) -> Tuple[float, List[HostFloats2d], Optional[HostFloats2d]]:
     """The loss of `CRFLikelihood`, and its gradients, on the CPU.
 
-    scores (List[Floats2d]): Log-scores of tags, (n_tokens, n_tags).
-    transitions (Floats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    scores (List[HostFloats2d]): Log-scores of tags, (n_tokens, n_tags).
+    transitions (HostFloats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
     gold (List[Gold]): What is known of the documents.
     tag_set (TagSet): The tags.
-    RETURNS (Tuple[float, List[Floats2d], Optional[Floats2d]]): The loss, and its gradients by
-        scores and transitions, float32, of the same shapes. None in place of the last where
+    RETURNS (Tuple[float, List[HostFloats2d], Optional[HostFloats2d]]): The loss, and its gradients
+        by scores and transitions, float32, of the same shapes. None in place of the last where
         nothing is known.
     """
     gradients = [numpy.zeros(X.shape, dtype="float32") for X in scores]
@@ -87,7 +94,7 @@ def get_gradients(
 
 def _likelihood(
     chain: Chain, gold: List[Gold], tag_set: TagSet
-) -> Tuple[float, Floats3d, Floats2d]:
+) -> Tuple[float, Floats3d, HostFloats2d]:
     """The sum of the losses, and its gradients by scores and transitions."""
     possible = numpy.ones(chain.scores.shape, dtype=bool)
     for row, doc in zip(possible, gold):
@@ -113,7 +120,7 @@ def _likelihood(
 
 def _unlikelihood(
     chain: Chain, gold: Gold, span: Incorrect, tag_set: TagSet
-) -> Tuple[float, Floats3d, Floats2d]:
+) -> Tuple[float, Floats3d, HostFloats2d]:
     """-log(1 - p) of the probability that the tags spell exactly this entity, and its gradients."""
     spelled = numpy.array(chain.scores)
     places = numpy.searchsorted(gold.rows, span.rows)
@@ -131,5 +138,5 @@ def _unlikelihood(
     return -math.log(rest), odds * (wrong_tags - tags), odds * (wrong_pairs - pairs)
 
 
-def _one_hot(tags: numpy.ndarray, n_tags: int) -> Bools2d:
+def _one_hot(tags: Ints1d, n_tags: int) -> Bools2d:
     return tags[:, None] == numpy.arange(n_tags)

@@ -6,12 +6,12 @@ from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, runtime
 
 import numpy
 from thinc.api import Model
+from thinc.types import Floats1d, Floats2d
 
 from ..errors import UserError
 from ..model.heads import check_loss
 from ..tagging.gold import MISSING, Gold, Incorrect
 from ..tagging.schemes import TagSet
-from ..types import Floats1d, Floats2d
 
 OUTSIDE = "O"
 TINY = float(numpy.finfo("float32").tiny)
@@ -24,13 +24,25 @@ class Loss(Protocol):
     """A loss for the tags of tokens."""
 
     def check(self, labels: Sequence[str], model: Model) -> None:
-        """RAISES (ValueError): If the settings don't fit the labels or the model."""
+        """Check that this loss fits a component.
+
+        labels (Sequence[str]): Labels of the component.
+        model (Model): Its model.
+        RAISES (ValueError): If the settings don't fit the labels, or the loss the model.
+        """
 
     def __call__(
         self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient that goes back into
-        the model, float32, (n_tokens, n_tags)."""
+        """Calculate the loss of a batch.
+
+        model (Model): The model that gave the scores.
+        scores (List[Floats2d]): What its head gives, see `model.heads.Head`, (n_tokens, n_tags).
+        gold (List[Gold]): What is known of the documents.
+        tag_set (TagSet): The tags.
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient that goes back into
+            the model, float32, (n_tokens, n_tags).
+        """
 
 
 @dataclass(frozen=True)
@@ -50,8 +62,13 @@ class CrossEntropy:
     label_smoothing: float = 0.0
 
     def check(self, labels: Sequence[str], model: Model) -> None:
-        """RAISES (ValueError): For the weight of a label that the component doesn't have, and for
-        the model of a CRF."""
+        """Check that this loss fits a component.
+
+        labels (Sequence[str]): Labels of the component.
+        model (Model): Its model.
+        RAISES (ValueError): For the weight of a label that the component doesn't have, and for a
+            model that doesn't give probabilities.
+        """
         check_loss(
             model,
             "spacy-bert-ner.CrossEntropy.v1",
@@ -68,8 +85,15 @@ class CrossEntropy:
     def __call__(
         self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-        inputs of the softmax: zero for tokens without a gold tag."""
+        """Calculate the loss of a batch.
+
+        model (Model): The model that gave the scores.
+        scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
+        gold (List[Gold]): What is known of the documents.
+        tag_set (TagSet): The tags.
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to
+            the inputs of the softmax: zero for tokens without a gold tag.
+        """
         xp = model.ops.xp
         weights = self._get_tag_weights(tag_set)
         total = sum(
@@ -86,8 +110,8 @@ class CrossEntropy:
         return loss, gradients
 
     def _cross_entropy(
-        self, xp: Any, probs: Floats2d, gold: Gold, weights: Floats1d
-    ) -> Tuple[float, Floats2d]:
+        self, xp: Any, probs: Any, gold: Gold, weights: Floats1d
+    ) -> Tuple[float, Any]:
         known = numpy.nonzero(gold.tags != MISSING)[0]
         rows, tags = xp.asarray(known), xp.asarray(gold.tags[known])
         targets = xp.full((len(rows), len(weights)), self.label_smoothing / len(weights), "float32")
@@ -101,7 +125,8 @@ class CrossEntropy:
     def _get_tag_weights(self, tag_set: TagSet) -> Floats1d:
         labels = [OUTSIDE, *tag_set.labels]
         weights = [self.label_weights.get(label, 1.0) for label in labels]
-        return numpy.array(weights, dtype="float32")[tag_set.label_ids + 1]
+        by_tag: Any = numpy.array(weights, dtype="float32")[tag_set.label_ids + 1]
+        return by_tag
 
 
 def make_cross_entropy(
@@ -112,6 +137,7 @@ def make_cross_entropy(
     label_weights (Optional[Dict[str, float]]): Weights of labels in the loss, and of "O" for tokens
         outside; 1 for those not named.
     label_smoothing (float): Share of a token's mass that is spread over all tags, 0 to 1.
+    RETURNS (CrossEntropy): The loss.
     RAISES (ValueError): For weights below 0, and for a share that isn't one.
     """
     label_weights = dict(label_weights or {})
@@ -138,6 +164,8 @@ def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[floa
     n_tokens = sum(len(P) for P in probs)
     loss = 0.0
     gradients = []
+    P: Any
+    target: Any
     for P, target in zip(probs, targets):
         gradient = P * 0.0
         n_known = target.shape[1]
@@ -149,7 +177,7 @@ def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[floa
 
 
 def _add_unlikelihood(
-    xp: Any, probs: Floats2d, span: Incorrect, tag_set: TagSet, gradient: Floats2d
+    xp: Any, probs: Any, span: Incorrect, tag_set: TagSet, gradient: Any
 ) -> float:
     """Add the gradient of -log(1 - p), where p is the probability that the tags spell exactly this
     entity: those of its tokens, and no tag behind them that would make it longer.
