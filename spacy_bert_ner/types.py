@@ -13,6 +13,7 @@ Ints2d = NDArray[Any]
 Floats1d = NDArray[Any]
 Floats2d = NDArray[Any]
 Floats3d = NDArray[Any]
+FloatsXd = NDArray[Any]  # of any number of dimensions
 
 # What a model gives for each tag of a token, see `model.heads.Head`.
 Output = Literal["probabilities", "logits", "emissions"]

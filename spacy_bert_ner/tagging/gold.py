@@ -63,10 +63,13 @@ def get_gold(
     first token has the word's tag and the others none, and words that an entity divides are
     missing.
 
+    example (Example): The document to tag, and its gold annotation.
+    tag_set (TagSet): The tags.
     incorrect_spans_key (Optional[str]): Where `example.reference.spans` has wrong entities.
     align (str): What gets a tag, "token" or "word".
     read (Optional[Bools1d]): The tokens of `example.predicted` that are read, see
         `get_read_tokens`, bool, (n_tokens,); None for those that show something.
+    RETURNS (Gold): The tags, and the wrong entities.
     RAISES (ValueError): For an entity that is both right and wrong.
     """
     doc = example.predicted
@@ -107,8 +110,11 @@ def get_gold(
 
 
 def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
-    """RETURNS (List[Span]): The entities of `example.reference.spans[key]`, which are known to be
-        wrong, on the tokens of `example.predicted`.
+    """Find the entities that are known to be wrong.
+
+    example (Example): A document and its gold annotation.
+    key (Optional[str]): Where `example.reference.spans` has them, None for nowhere.
+    RETURNS (List[Span]): The entities, on the tokens of `example.predicted`.
     RAISES (ValueError): For one that is an entity as well.
     """
     if key is None or key not in example.reference.spans:
@@ -287,7 +293,11 @@ def make_gold_report(
 
 
 def get_labels(examples: Iterable[Example]) -> List[str]:
-    """RETURNS (List[str]): The labels of all gold entities, sorted."""
+    """Find the labels of a corpus.
+
+    examples (Iterable[Example]): The corpus.
+    RETURNS (List[str]): The labels of all gold entities, sorted.
+    """
     return sorted({ent.label_ for example in examples for ent in example.reference.ents})
 
 
@@ -312,14 +322,22 @@ def _places(ents: Sequence[Span], doc: Doc) -> List[Tuple[int, int]]:
 
 
 def marks_sentences(nlp: Language, name: str) -> bool:
-    """RETURNS (bool): Whether a component sets sentence starts."""
+    """Ask what a component sets.
+
+    nlp (Language): The pipeline.
+    name (str): Of the component.
+    RETURNS (bool): Whether it sets sentence starts.
+    """
     return bool({"token.is_sent_start", "doc.sents"} & set(nlp.get_pipe_meta(name).assigns))
 
 
 def get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
-    """RETURNS (List[Callable[[Doc], Doc]]): The components that set sentence starts in training,
-    and those annotating before them on which they may depend. At initialization, they haven't
-    run on the examples yet."""
+    """Find the components that set sentence starts in training, and those annotating before them
+    on which they may depend. At initialization, they haven't run on the examples yet.
+
+    nlp (Language): The pipeline.
+    RETURNS (List[Callable[[Doc], Doc]]): The components, in their order.
+    """
     training = nlp.config.interpolate()["training"]
     pipes: List[Callable[[Doc], Doc]] = []
     last = 0

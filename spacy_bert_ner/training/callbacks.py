@@ -18,6 +18,7 @@ def make_set_max_length(max_length: int) -> Callable[[Language], Language]:
     our configs and by `from_huggingface`, those of earlier versions included.
 
     max_length (int): The longest text to accept, in characters.
+    RETURNS (Callable[[Language], Language]): The callback.
     RAISES (ValueError): For a limit that no text could meet.
     """
     if max_length < 1:
@@ -28,6 +29,12 @@ def make_set_max_length(max_length: int) -> Callable[[Language], Language]:
 
 
 def set_max_length(nlp: Language, max_length: int) -> Language:
+    """See `make_set_max_length`.
+
+    nlp (Language): A pipeline. Changed.
+    max_length (int): The longest text to accept, in characters.
+    RETURNS (Language): The same pipeline.
+    """
     nlp.max_length = max_length
     for _, pipe in nlp.components:
         if type(pipe) is DocCleaner:
@@ -42,6 +49,11 @@ class TensorCleaner(DocCleaner):
     empty array."""
 
     def __call__(self, doc: Doc) -> Doc:
+        """Clean a document.
+
+        doc (Doc): The document. Changed.
+        RETURNS (Doc): The same document.
+        """
         doc = super().__call__(doc)
         if doc.tensor is None:
             doc.tensor = numpy.zeros((0,), dtype="float32")  # as in a new Doc
@@ -51,10 +63,18 @@ class TensorCleaner(DocCleaner):
 def make_interpolate_optimizer() -> Callable[[Language], Language]:
     """A callback for `[training] before_to_disk` that puts numbers in place of the variables in
     `[training.optimizer]`, such as `${training.max_steps}`: `nlp.create_optimizer` and
-    `nlp.resume_training` of the saved pipeline read this block alone, and fail on them."""
+    `nlp.resume_training` of the saved pipeline read this block alone, and fail on them.
+
+    RETURNS (Callable[[Language], Language]): The callback.
+    """
     return interpolate_optimizer
 
 
 def interpolate_optimizer(nlp: Language) -> Language:
+    """See `make_interpolate_optimizer`.
+
+    nlp (Language): A pipeline. Its config is changed.
+    RETURNS (Language): The same pipeline.
+    """
     nlp.config["training"]["optimizer"] = nlp.config.interpolate()["training"]["optimizer"]
     return nlp

@@ -23,6 +23,8 @@ def make_console_logger(
 
     progress_bar (bool): Whether to print what is below the table.
     output_file (Optional[Union[str, Path]]): A file to write the numbers of the table to, in JSONL.
+    RETURNS (Callable[[Language, IO, IO], LoggerT]): Sets the logger up for a pipeline, standard
+        output and errors.
     """
     make_table = console_logger_v3(output_file=output_file)
 
