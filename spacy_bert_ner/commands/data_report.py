@@ -13,8 +13,8 @@ from ..characters import visible_tokens
 from ..findings import Finding, show
 from ..formats.report import Report
 from ..formats.spans import INCORRECT_KEY
-from ..tagging.gold import GoldReport
 from ..tagging.spelling import find_misspelled
+from ..training.gold_report import GoldReport
 
 UNREAD = (
     f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"], which nothing is '

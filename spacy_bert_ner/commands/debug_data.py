@@ -21,8 +21,9 @@ from ..errors import UserError
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.listeners import check_upstream
 from ..pipeline.reading import find_encoders, make_reader
-from ..tagging.gold import get_sentence_setters, make_gold_report
 from ..training.corpus import Corpus
+from ..training.gold_report import make_gold_report
+from ..training.sentences import get_sentence_setters
 from .checks import load_blank
 from .data_report import DataReport, EncoderReport, SplitReport
 

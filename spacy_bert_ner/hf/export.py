@@ -12,7 +12,7 @@ from ..model.encoder.huggingface import get_limit, tokenizer_from_files, tokeniz
 from ..model.heads import get_head, is_initialized
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, find_encoder
-from ..tagging.gold import marks_sentences
+from ..training.sentences import marks_sentences
 from .card import make_card
 from .checkpoint import SETTINGS_KEY, quiet
 from .folders import check_output, write_folder

@@ -26,7 +26,9 @@ OUTPUTS: Dict[Output, str] = {
 
 # Log-scores of a tag (row) before another, (n_tags, n_tags), and what takes their gradient.
 TransitionsT = Tuple[Floats2d, Callable[[Floats2d], None]]
+# Documents to what the head gives for each token, (n_tokens, n_tags); and any model or layer.
 ModelT = Model[List[Doc], List[Floats2d]]
+AnyModel = Model[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -43,21 +45,21 @@ class Head:
         "logits": what a softmax makes probabilities of, and themselves;
         "emissions": log-scores of a chain, next to `transitions`, and themselves.
     loss (str): The registered name of a loss that trains it.
-    make_layer (Callable[[Model, int], Model]): Makes another layer like one, not initialized, with
-        a number of tags: for labels that are added.
+    make_layer (Callable[[AnyModel, int], AnyModel]): Makes another layer like one, not initialized,
+        with a number of tags: for labels that are added.
     rows (Tuple[str, ...]): The parameters with a row for each tag.
-    begin_transitions (Optional[Callable[[Model], TransitionsT]]): Of a layer that gives emissions,
-        the log-scores of a tag (row) before another, (n_tags, n_tags), and the function that takes
-        the gradient of a loss with respect to them, as a layer's `backprop` does.
+    begin_transitions (Optional[Callable[[AnyModel], TransitionsT]]): Of a layer that gives
+        emissions, the log-scores of a tag (row) before another, (n_tags, n_tags), and the function
+        that takes the gradient of a loss with respect to them, as a layer's `backprop` does.
     no_export (Optional[str]): Why Hugging Face has no class with these weights; None if it has.
     """
 
     name: str
     output: Output
     loss: str
-    make_layer: Callable[[Model, int], Model]
+    make_layer: Callable[[AnyModel, int], AnyModel]
     rows: Tuple[str, ...] = ("W", "b")
-    begin_transitions: Optional[Callable[[Model], TransitionsT]] = None
+    begin_transitions: Optional[Callable[[AnyModel], TransitionsT]] = None
     no_export: Optional[str] = None
 
     @property
@@ -78,21 +80,21 @@ class Head:
         return [exp / exp.sum(axis=1, keepdims=True) for exp in exps]
 
 
-def get_head(model: Model) -> Head:
+def get_head(model: AnyModel) -> Head:
     """Find the contract of a model.
 
-    model (Model): A model with a reference "output_layer".
+    model (AnyModel): A model with a reference "output_layer".
     RETURNS (Head): That of its output layer. A model that has none is taken to give probabilities.
     """
     layer = model.maybe_get_ref("output_layer")
     return SOFTMAX if layer is None else layer.attrs.get(HEAD, SOFTMAX)
 
 
-def get_transitions(model: Model) -> Any:
+def get_transitions(model: AnyModel) -> Any:
     """RETURNS (Optional[ndarray]): Log-score of a tag (row) before another, on the CPU,
     (n_tags, n_tags); None of a model without transitions.
 
-    model (Model): A model with a reference "output_layer".
+    model (AnyModel): A model with a reference "output_layer".
     """
     begin = get_head(model).begin_transitions
     if begin is None:
@@ -101,10 +103,10 @@ def get_transitions(model: Model) -> Any:
     return model.ops.to_numpy(transitions)
 
 
-def check_loss(model: Model, loss: str, output: Output, architecture: str) -> None:
+def check_loss(model: AnyModel, loss: str, output: Output, architecture: str) -> None:
     """Check that a loss can train a model.
 
-    model (Model): A model with a reference "output_layer".
+    model (AnyModel): A model with a reference "output_layer".
     loss (str): The registered name of the loss.
     output (Output): What the loss takes, and gives a gradient for.
     architecture (str): The registered name of a model that gives that.
@@ -118,16 +120,16 @@ def check_loss(model: Model, loss: str, output: Output, architecture: str) -> No
         )
 
 
-def is_initialized(layer: Model) -> bool:
+def is_initialized(layer: AnyModel) -> bool:
     """RETURNS (bool): Whether a layer has weights.
 
-    layer (Model): An output layer.
+    layer (AnyModel): An output layer.
     """
     return all(layer.has_param(name) for name in layer.param_names)
 
 
 def make_head(
-    tok2vec: ModelT, nO: Optional[int], dropout: Optional[float], *layers: Model
+    tok2vec: ModelT, nO: Optional[int], dropout: Optional[float], *layers: AnyModel
 ) -> ModelT:
     """Put a head on token vectors.
 
@@ -135,7 +137,7 @@ def make_head(
     nO (Optional[int]): Number of tags, which can't grow; None takes it from the component's labels.
     dropout (Optional[float]): Rate of dropout before the last layer; None follows `[training]
         dropout`.
-    layers (Model): The layers of the head. The last gives the tags, and has a contract.
+    layers (AnyModel): The layers of the head. The last gives the tags, and has a contract.
     RETURNS (ModelT): What the last layer gives, (n_tokens, nO).
     """
     *inner, output_layer = layers
@@ -148,12 +150,12 @@ def make_head(
     return model
 
 
-def resize_output(model: Model, new_nO: int) -> Model:
+def resize_output(model: AnyModel, new_nO: int) -> AnyModel:
     """Give the head more tags, behind those it has. Their rows keep what they have learned.
 
-    model (Model): A model of `make_head`. Changed.
+    model (AnyModel): A model of `make_head`. Changed.
     new_nO (int): Number of tags.
-    RETURNS (Model): The same model.
+    RETURNS (AnyModel): The same model.
     """
     old = model.get_ref("output_layer")
     new = get_head(model).make_layer(old, new_nO)
@@ -192,7 +194,7 @@ def init_normal(ops: Ops, shape: Shape) -> Floats2d:
     return ops.asarray2f(numpy.random.normal(scale=INIT_STD, size=shape))  # type: ignore[arg-type]
 
 
-def _make_like(layer: Model, nO: int) -> Model:
+def _make_like(layer: AnyModel, nO: int) -> AnyModel:
     return softmax(nO, layer.maybe_get_dim("nI"))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy
 from spacy.errors import Errors
@@ -18,9 +18,10 @@ from ..errors import UserError, warn
 from ..model.heads import ModelT, get_head, get_transitions
 from ..tagging.entities import check_scores, decode_units, get_units, write_entities
 from ..tagging.entity_scores import install_extensions
-from ..tagging.gold import get_gold, get_labels, report_gold
+from ..tagging.gold import get_gold, get_labels
 from ..tagging.presets import check_sentences
 from ..tagging.settings import Settings
+from ..training.gold_report import report_gold
 from ..training.losses import CrossEntropy, Loss, rehearsal_loss
 from ..types import Floats2d as HostFloats2d
 from .balance import balance_gradients
@@ -90,7 +91,7 @@ class BertNER(LabeledPipe):
         self.scorer = scorer
         self.loss = CrossEntropy() if loss is None else loss
         self._rehearsal_model: Optional[ModelT] = None  # set by nlp.resume_training
-        self._reported: Set[str] = set()  # labels that were told of
+        self._reported = set()
         settings = Settings(
             scheme=scheme,
             align=align,
@@ -171,7 +172,7 @@ class BertNER(LabeledPipe):
         if not any(len(doc) for doc in docs):
             return losses
         check_received(docs, self.name, self.model)
-        self._report_labels(examples)
+        self.report_labels(examples)
         losses[self.name] += self._learn(docs, partial(self.get_loss, examples), drop, sgd)
         return losses
 
@@ -242,7 +243,7 @@ class BertNER(LabeledPipe):
         loss, d_scores = get_loss(scores)
         # A batch without annotation goes back too: other listeners' gradients wait for ours.
         backprop(d_scores)
-        if sgd not in (None, False):
+        if sgd:  # spaCy gives False for none
             self.finish_update(sgd)
         return loss
 
@@ -294,15 +295,3 @@ class BertNER(LabeledPipe):
             warn(f"[{self.name}] {message}")
         if write_head is not None:
             write_head()
-
-    def _report_labels(self, examples: Sequence[Example]) -> None:
-        """Tell, once for each, of labels that training comes across and the model doesn't have:
-        at initialization, of a stream of examples only the beginning is seen."""
-        unknown = set(get_labels(examples)).difference(self.labels, self._reported)
-        if unknown:
-            self._reported |= unknown
-            warn(
-                f"[{self.name}] gold entities have the labels {sorted(unknown)}, which the model "
-                "doesn't have, and count as outside. Name them in "
-                f"[initialize.components.{self.name}] labels to learn them."
-            )

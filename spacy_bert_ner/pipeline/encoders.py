@@ -1,6 +1,6 @@
 """The encoder that a component reads with, wherever it stands."""
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, List, NamedTuple, Optional
 
 from spacy.language import Language
 
@@ -62,6 +62,6 @@ def _find_in(name: str, model: Any) -> Optional[Found]:
     return None
 
 
-def _get_names(model: Any) -> list:
+def _get_names(model: Any) -> List[str]:
     tok2vec = model.get_ref("tok2vec") if model.has_ref("tok2vec") else model
     return sorted({node.name for node in tok2vec.walk() if not node.layers})

@@ -1,10 +1,12 @@
 """The labels of a component, and a model with an output for each of their tags."""
 
-from typing import List, Optional, Tuple
+from typing import Iterable, List, Optional, Set, Tuple
 
 from spacy.errors import Errors
+from spacy.training import Example
 
-from ..errors import UserError
+from ..errors import UserError, warn
+from ..tagging.gold import get_labels
 from ..tagging.schemes import TagSet, get_tag_set
 from ..tagging.settings import Settings
 from .saving import SavedPipe
@@ -12,6 +14,8 @@ from .saving import SavedPipe
 
 class LabeledPipe(SavedPipe):
     """A component whose settings and labels, in `cfg`, say which tags its model predicts."""
+
+    _reported: Set[str]  # labels that were reported
 
     @property
     def settings(self) -> Settings:
@@ -60,3 +64,18 @@ class LabeledPipe(SavedPipe):
         self.cfg["labels"].append(label)
         self.vocab.strings.add(label)
         return 1
+
+    def report_labels(self, examples: Iterable[Example]) -> None:
+        """Report, once for each, labels that training comes across and the model doesn't have: at
+        initialization, only the beginning of a stream of examples is seen.
+
+        examples (Iterable[Example]): Gold documents.
+        """
+        unknown = set(get_labels(examples)).difference(self.labels, self._reported)
+        if unknown:
+            self._reported |= unknown
+            warn(
+                f"[{self.name}] gold entities have the labels {sorted(unknown)}, which the model "
+                "doesn't have, and count as outside. Name them in "
+                f"[initialize.components.{self.name}] labels to learn them."
+            )

@@ -120,8 +120,12 @@ for _name in ("scalar_weighting_listener", "transformer_layers_listener"):
     KINDS[_name] = KINDS["last_transformer_layer_listener"]
 
 
-def get_listeners(model: Model) -> List[Any]:
-    """RETURNS (List[Any]): The layers of a model that listen to another component."""
+def get_listeners(model: Model[Any, Any]) -> List[Any]:
+    """Find the layers of a model that listen to another component.
+
+    model (Model): The model.
+    RETURNS (List[Any]): The layers.
+    """
     # `replace_listeners` leaves a node that is named like a listener, and listens no more.
     return [node for node in model.walk() if node.name in KINDS and _listens(node)]
 
@@ -133,6 +137,8 @@ def _listens(node: Any) -> bool:
 def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Optional[Bools1d]]:
     """Ask a listener which tokens have wordpieces of their own.
 
+    docs (List[Doc]): The documents.
+    listener (Any): The layer.
     is_train (bool): Whether it learns from the documents, between its call and its backward.
     RETURNS (List[Optional[Bools1d]]): bool, (n_tokens,), by document; None where it doesn't know.
     """
@@ -143,10 +149,13 @@ def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Option
     return [None if pieces is None else listener.ops.to_numpy(pieces) > 0 for pieces in heard]
 
 
-def check_upstream(nlp: Language, name: str, model: Model) -> None:
+def check_upstream(nlp: Language, name: str, model: Model[Any, Any]) -> None:
     """Check at initialization that every listener of a component has an encoder to listen to, and
     that it will be heard in training.
 
+    nlp (Language): The pipeline.
+    name (str): Of the component.
+    model (Model): Its model.
     RAISES (ValueError): If there is none, or if it is frozen and doesn't annotate, or has no
         weights.
     """
@@ -172,17 +181,20 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
             )
 
 
-def _has_weights(model: Model) -> bool:
+def _has_weights(model: Model[Any, Any]) -> bool:
     """RETURNS (bool): Whether an encoder is initialized, as far as its model tells."""
     if model.has_dim("nO") is None:
         return False
     return all(node.has_param(name) for node in model.walk() for name in node.param_names)
 
 
-def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
+def check_output(docs: Iterable[Doc], name: str, model: Model[Any, Any]) -> None:
     """Check before prediction that the encoder has seen the documents: a listener would give zeros
     for those it hasn't.
 
+    docs (Iterable[Doc]): The documents.
+    name (str): Of the component.
+    model (Model): Its model.
     RAISES (ValueError): If it hasn't, or has seen other tokens.
     """
     kinds = {KINDS[listener.name]: listener for listener in get_listeners(model)}
@@ -200,10 +212,13 @@ def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
                 )
 
 
-def check_received(docs: Sequence[Doc], name: str, model: Model) -> None:
+def check_received(docs: Sequence[Doc], name: str, model: Model[Any, Any]) -> None:
     """Check before an update that every listener has something to learn from: spaCy's error, E203,
     doesn't say which component lacks what.
 
+    docs (Sequence[Doc]): The documents.
+    name (str): Of the component.
+    model (Model): Its model.
     RAISES (ValueError): If one hasn't.
     """
     for listener in get_listeners(model):
@@ -223,7 +238,7 @@ def check_received(docs: Sequence[Doc], name: str, model: Model) -> None:
         )
 
 
-def check_rehearsal(name: str, model: Model) -> None:
+def check_rehearsal(name: str, model: Model[Any, Any]) -> None:
     """RAISES (ValueError): For a model that listens, and so can't rehearse, since `nlp.rehearse`
     runs no encoder before it; and for a head that gives no probabilities.
 
@@ -246,7 +261,7 @@ def check_rehearsal(name: str, model: Model) -> None:
         )
 
 
-def find_upstream(nlp: Language, name: str, listener: Model) -> Optional[str]:
+def find_upstream(nlp: Language, name: str, listener: Model[Any, Any]) -> Optional[str]:
     """RETURNS (Optional[str]): The component that a listener of the component `name` hears."""
     for upstream, pipe in nlp.components:
         if listener in getattr(pipe, "listener_map", {}).get(name, []):

@@ -16,10 +16,12 @@ from ..types import Bools1d
 from .listeners import find_upstream, get_listeners, get_pieced
 
 
-def get_read_tokens(docs: List[Doc], model: Model, *, is_train: bool) -> List[Bools1d]:
+def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) -> List[Bools1d]:
     """Find the tokens that a model has just read, all of its encoders together. One that doesn't
     tell, such as spaCy's CNN, reads all that show something.
 
+    docs (List[Doc]): The documents.
+    model (Model): The model.
     is_train (bool): Whether the model has been called to learn from the documents.
     RETURNS (List[Bools1d]): bool, (n_tokens,).
     """
@@ -35,11 +37,14 @@ def get_read_tokens(docs: List[Doc], model: Model, *, is_train: bool) -> List[Bo
     return read
 
 
-def make_reader(model: Model, nlp: Optional[Language], name: str) -> Callable[[Doc], Bools1d]:
+def make_reader(
+    model: Model[Any, Any], nlp: Optional[Language], name: str
+) -> Callable[[Doc], Bools1d]:
     """Make a function that finds the tokens that a component will read.
 
     model (Model): Its model.
     nlp (Optional[Language]): The pipeline, with the encoder that it listens to.
+    name (str): Of the component.
     RETURNS (Callable[[Doc], Bools1d]): bool, (n_tokens,).
     """
     encoders = list(find_encoders(model))
@@ -59,7 +64,7 @@ def make_reader(model: Model, nlp: Optional[Language], name: str) -> Callable[[D
     return find_read
 
 
-def find_encoders(model: Model) -> Iterator[Any]:
+def find_encoders(model: Model[Any, Any]) -> Iterator[Any]:
     """YIELDS (Model): The layers of a model that are encoders of ours."""
     for layer in model.walk():
         # Told by the settings, so that without an encoder of ours torch isn't imported.

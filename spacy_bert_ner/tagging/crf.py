@@ -119,4 +119,5 @@ def log_sum_exp(X: FloatsXd, axis: int) -> FloatsXd:
     highest = numpy.where(numpy.isfinite(highest), highest, 0.0)
     with numpy.errstate(divide="ignore"):
         logs: FloatsXd = numpy.log(numpy.exp(X - highest).sum(axis=axis))
-    return logs + highest.squeeze(axis)
+    total: FloatsXd = logs + highest.squeeze(axis)
+    return total

@@ -127,7 +127,7 @@ def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> I
     n_tokens = len(log_probs)
     scores = _with_ends(log_probs, breaks, tag_set)
     transitions = numpy.where(tag_set.allowed, 0.0, -numpy.inf)
-    tags = scores.argmax(axis=1)
+    tags: Ints1d = scores.argmax(axis=1)
     joined = numpy.zeros(n_tokens, dtype=bool)  # with the token before
     while True:
         fits = breaks[1:] | tag_set.allowed[tags[:-1], tags[1:]]

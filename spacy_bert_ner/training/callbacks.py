@@ -1,7 +1,7 @@
 """Callbacks that a config names."""
 
 from functools import partial
-from typing import Callable
+from typing import Any, Callable
 
 import numpy
 from spacy.language import Language
@@ -55,7 +55,8 @@ class TensorCleaner(DocCleaner):
         RETURNS (Doc): The same document.
         """
         doc = super().__call__(doc)
-        if doc.tensor is None:
+        tensor: Any = doc.tensor  # typed as an array, which it isn't any more
+        if tensor is None:
             doc.tensor = numpy.zeros((0,), dtype="float32")  # as in a new Doc
         return doc
 

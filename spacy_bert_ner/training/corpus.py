@@ -18,6 +18,8 @@ from ..errors import UserError, warn
 from ..findings import show
 from ..formats import FORMATS, FormatError, Report, check_format, read_docs
 
+# Makes the examples to learn of one that was read.
+AugmenterT = Callable[[Language, Example], Iterator[Example]]
 # They have no entities to learn: of a folder, a text is no training data.
 UNLABELED = ("text", "lines", "csv", "tsv", "html")
 # What was logged: spaCy makes its readers twice, for initialization and for training.
@@ -30,7 +32,7 @@ def create_corpus_reader(
     max_length: int = 0,
     limit: int = 0,
     gold_preproc: bool = False,
-    augmenter: Optional[Callable] = None,
+    augmenter: Optional[AugmenterT] = None,
 ) -> Callable[[Language], Iterable[Example]]:
     """Construct a Corpus, see its `__init__` for the settings. Its first document is read, since
     training reads the development data only after it has loaded the encoder and deleted what it
@@ -43,7 +45,7 @@ def create_corpus_reader(
         and more; 0 for none.
     limit (int): The most documents to read, 0 for all.
     gold_preproc (bool): Whether to train on the gold tokens, a sentence at a time.
-    augmenter (Optional[Callable]): Makes other examples of one, as spaCy's corpora take it.
+    augmenter (Optional[AugmenterT]): Makes other examples of one, as spaCy's corpora take it.
     RETURNS (Callable[[Language], Iterable[Example]]): The corpus.
     RAISES (ValueError): Without a path, and for data that aren't there, are empty, or can't be read
         from the beginning.

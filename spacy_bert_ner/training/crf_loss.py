@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy
-from thinc.api import Model
 from thinc.types import Floats2d
 
-from ..model.heads import check_loss, get_head
+from ..model.heads import AnyModel, check_loss, get_head
 from ..tagging.crf import Chain, get_marginals, like_lengths, make_chain
 from ..tagging.gold import MISSING, Gold, Incorrect
 from ..tagging.schemes import TagSet
@@ -25,11 +24,11 @@ class CRFLikelihood:
     probability.
     """
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
         """Check that this loss fits a component.
 
         labels (Sequence[str]): Labels of the component.
-        model (Model): Its model.
+        model (AnyModel): Its model.
         RAISES (ValueError): For a model that doesn't give emissions.
         """
         check_loss(
@@ -37,12 +36,12 @@ class CRFLikelihood:
         )
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
         """Calculate the loss. The gradient of the transitions goes back to the head here, since
         what is returned goes back through its inputs.
 
-        model (Model): A model whose head gives emissions.
+        model (AnyModel): A model whose head gives emissions.
         scores (List[Floats2d]): Log-scores of tags, (n_tokens, n_tags).
         gold (List[Gold]): What is known of the documents.
         tag_set (TagSet): The tags.
@@ -139,4 +138,5 @@ def _unlikelihood(
 
 
 def _one_hot(tags: Ints1d, n_tags: int) -> Bools2d:
-    return tags[:, None] == numpy.arange(n_tags)
+    hot: Bools2d = tags[:, None] == numpy.arange(n_tags)
+    return hot

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, runtime_checkable
 
 import numpy
-from thinc.api import Model
 from thinc.types import Floats1d, Floats2d
 
 from ..errors import UserError
-from ..model.heads import check_loss
+from ..model.heads import AnyModel, check_loss
 from ..tagging.gold import MISSING, Gold, Incorrect
 from ..tagging.schemes import TagSet
 
@@ -23,20 +22,20 @@ FLOOR = 1e-7
 class Loss(Protocol):
     """A loss for the tags of tokens."""
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
         """Check that this loss fits a component.
 
         labels (Sequence[str]): Labels of the component.
-        model (Model): Its model.
+        model (AnyModel): Its model.
         RAISES (ValueError): If the settings don't fit the labels, or the loss the model.
         """
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
         """Calculate the loss of a batch.
 
-        model (Model): The model that gave the scores.
+        model (AnyModel): The model that gave the scores.
         scores (List[Floats2d]): What its head gives, see `model.heads.Head`, (n_tokens, n_tags).
         gold (List[Gold]): What is known of the documents.
         tag_set (TagSet): The tags.
@@ -61,11 +60,11 @@ class CrossEntropy:
     label_weights: Dict[str, float] = field(default_factory=dict)
     label_smoothing: float = 0.0
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
         """Check that this loss fits a component.
 
         labels (Sequence[str]): Labels of the component.
-        model (Model): Its model.
+        model (AnyModel): Its model.
         RAISES (ValueError): For the weight of a label that the component doesn't have, and for a
             model that doesn't give probabilities.
         """
@@ -83,11 +82,11 @@ class CrossEntropy:
             )
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
         """Calculate the loss of a batch.
 
-        model (Model): The model that gave the scores.
+        model (AnyModel): The model that gave the scores.
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
         gold (List[Gold]): What is known of the documents.
         tag_set (TagSet): The tags.
@@ -125,7 +124,7 @@ class CrossEntropy:
     def _get_tag_weights(self, tag_set: TagSet) -> Floats1d:
         labels = [OUTSIDE, *tag_set.labels]
         weights = [self.label_weights.get(label, 1.0) for label in labels]
-        by_tag: Any = numpy.array(weights, dtype="float32")[tag_set.label_ids + 1]
+        by_tag: Floats1d = numpy.array(weights, dtype="float32")[tag_set.label_ids + 1]
         return by_tag
 
 

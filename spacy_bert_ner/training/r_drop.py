@@ -8,11 +8,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 import numpy
 from spacy.training import Example
-from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..errors import UserError
-from ..model.heads import check_loss
+from ..model.heads import AnyModel, check_loss
 from ..tagging.gold import MISSING, Gold
 from ..tagging.schemes import TagSet
 from .losses import TINY, CrossEntropy, Loss
@@ -50,11 +49,11 @@ class RDrop:
     loss: Loss
     weight: float
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
         """Check that this loss fits a component.
 
         labels (Sequence[str]): Labels of the component.
-        model (Model): Its model.
+        model (AnyModel): Its model.
         RAISES (ValueError): If the other loss doesn't fit, and for a model that doesn't give
             probabilities.
         """
@@ -64,11 +63,11 @@ class RDrop:
         self.loss.check(labels, model)
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
         """Calculate the loss of a batch.
 
-        model (Model): The model that gave the scores.
+        model (AnyModel): The model that gave the scores.
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
         gold (List[Gold]): What is known of the documents.
         tag_set (TagSet): The tags.

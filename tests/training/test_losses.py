@@ -8,8 +8,9 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 
-from spacy_bert_ner.tagging.gold import GoldReport, get_gold
+from spacy_bert_ner.tagging.gold import get_gold
 from spacy_bert_ner.tagging.schemes import TagSet
+from spacy_bert_ner.training.gold_report import GoldReport
 from spacy_bert_ner.training.losses import CrossEntropy, make_cross_entropy, rehearsal_loss
 
 from ..conftest import TAGS, TEXT, WORDS, get_ents, make_example

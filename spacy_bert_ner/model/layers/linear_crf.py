@@ -1,11 +1,11 @@
 from functools import partial
-from typing import Callable, Optional, Tuple, cast
+from typing import Any, Callable, Optional, Tuple, cast
 
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d
 from thinc.util import get_width
 
-from ..heads import HEAD, Head, TransitionsT, init_normal
+from ..heads import HEAD, AnyModel, Head, TransitionsT, init_normal
 
 InT = Floats2d
 OutT = Floats2d
@@ -15,7 +15,7 @@ def linear_crf(
     nO: Optional[int] = None,
     nI: Optional[int] = None,
     *,
-    init_W: Callable = init_normal,
+    init_W: Callable[..., Any] = init_normal,
     learn_rate_factor: float = 1.0,
 ) -> Model[InT, OutT]:
     """The output layer of a linear-chain CRF: a linear layer, whose outputs are log-scores of tags,
@@ -38,7 +38,7 @@ def linear_crf(
     )
 
 
-def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
+def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable[..., Any]]:
     W = cast(Floats2d, model.get_param("W"))
     b = cast(Floats1d, model.get_param("b"))
     Y = model.ops.gemm(X, W, trans2=True) + b
@@ -52,7 +52,10 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
 
 
 def init(
-    init_W: Callable, model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None
+    init_W: Callable[..., Any],
+    model: Model[InT, OutT],
+    X: Optional[InT] = None,
+    Y: Optional[OutT] = None,
 ) -> None:
     if X is not None:
         model.set_dim("nI", get_width(X))
@@ -64,18 +67,18 @@ def init(
     model.set_param("T", model.ops.alloc2f(n_tags, n_tags))
 
 
-def get_transitions(layer: Model) -> Floats2d:
+def get_transitions(layer: AnyModel) -> Floats2d:
     """RETURNS (Floats2d): Log-score of a tag (row) before another, (n_tags, n_tags).
 
-    layer (Model): One of these.
+    layer (AnyModel): One of these.
     """
-    return layer.get_param("T") * layer.attrs["learn_rate_factor"]
+    return cast(Floats2d, layer.get_param("T") * layer.attrs["learn_rate_factor"])
 
 
-def begin_transitions(layer: Model) -> TransitionsT:
+def begin_transitions(layer: AnyModel) -> TransitionsT:
     """Begin an update of the transitions.
 
-    layer (Model): One of these.
+    layer (AnyModel): One of these.
     RETURNS (TransitionsT): Log-score of a tag (row) before another, (n_tags, n_tags), and the
         function that takes the gradient of a loss with respect to them.
     """
@@ -86,7 +89,7 @@ def begin_transitions(layer: Model) -> TransitionsT:
     return get_transitions(layer), backprop
 
 
-def _make_like(layer: Model, nO: int) -> Model[InT, OutT]:
+def _make_like(layer: AnyModel, nO: int) -> Model[InT, OutT]:
     factor = layer.attrs["learn_rate_factor"]
     return linear_crf(nO, layer.maybe_get_dim("nI"), learn_rate_factor=factor)
 
