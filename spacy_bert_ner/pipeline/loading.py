@@ -102,7 +102,8 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
         n_tags = len(component.tag_set)
         source = f"the {len(cfg['labels'])} labels in {places['cfg']} make"
         for param in get_head(model).rows:
-            yield "outputs", len(layer.get_param(param)), source, n_tags
+            if layer.has_param(param):
+                yield "outputs", len(layer.get_param(param)), source, n_tags
     for node in model.walk():
         for shim in node.shims:
             encoder = getattr(shim, "encoder", None)
