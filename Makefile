@@ -4,22 +4,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint templates wnut17 bench
+.PHONY: demo test lint wnut17 bench
 
 demo: $(VENV)/ready
 	$(BIN)/python -m spacy project run all
 
+# Two processes, which share a module's tests as rarely as they can: fixtures are made in each.
 test: lint training/sample/model-last
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-
-# The templates of `spacy bert-ner init-config` are copies of the configs.
-templates:
-	cp configs/*.cfg spacy_bert_ner/configs/
 
 # What the README shows is tested with the pipeline of `make demo`.
 training/sample/model-last: $(VENV)/ready

@@ -3,8 +3,6 @@
 from contextlib import contextmanager
 from typing import Any, Iterator
 
-import srsly
-from preshed.maps import PreshMap
 from spacy.attrs import NORM
 from spacy.language import Language
 
@@ -28,12 +26,10 @@ def renew_indexes(vocab: Any) -> None:
     new in it, but for its places in these hash tables, which grow with all words there ever were.
 
     Words are made again when they are met, as after loading: this is what loading does, too.
+
+    vocab (Vocab): The vocabulary, outside of zones.
     """
     norm = vocab.lex_attr_getters.get(NORM)
-    vocab.from_bytes(srsly.msgpack_dumps({}))
+    vocab.from_bytes(vocab.to_bytes(exclude=["vectors", "lookups"]))
     if norm is not None:
         vocab.lex_attr_getters[NORM] = norm  # not looked up once more with each time
-    strings = PreshMap()
-    for key, address in vocab.strings._map.items():
-        strings[key] = address
-    vocab.strings._map = strings

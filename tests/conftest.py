@@ -1,29 +1,23 @@
-import pytest
-import spacy
-from spacy.tokens import Doc, DocBin
-from spacy.training import Example
-from thinc.api import fix_random_seed
+"""One thread in every test, and the pipelines that many tests read with."""
 
-from .toy import save_encoder
-from .util import make_nlp
+import os
+import sys
 
-TAGGED = (
-    "Anna/B-PER Berg/I-PER lives/O in/O Oslo/B-LOC ./O She/O met/O Karl/B-PER in/O New/B-LOC "
-    "York/I-LOC ./O It/O rained/O ./O"
-)
-WORDS, TAGS = zip(*(item.rsplit("/", 1) for item in TAGGED.split()))
-WORDS, TAGS = list(WORDS), list(TAGS)
-TEXT = " ".join(WORDS)
-EXPECTED = [("Anna Berg", "PER"), ("Oslo", "LOC"), ("Karl", "PER"), ("New York", "LOC")]
+# Before torch and NumPy are imported, and for the processes that tests start: several processes
+# that fight over the cores with several threads each take many times as long.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
 
+import pytest  # noqa: E402
+import spacy  # noqa: E402
+import torch  # noqa: E402
+from spacy.tokens import Doc, DocBin  # noqa: E402
+from thinc.api import fix_random_seed  # noqa: E402
 
-def get_ents(doc):
-    return [(ent.text, ent.label_) for ent in doc.ents]
+from .toy import save_encoder  # noqa: E402
+from .util import TAGS, WORDS, make_example, make_nlp, run_command  # noqa: E402
 
-
-def make_example(nlp, words=WORDS, tags=TAGS):
-    doc = Doc(nlp.vocab, words=words, ents=tags)
-    return Example(Doc(nlp.vocab, words=words), doc)
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +28,8 @@ def trained_path(tmp_path_factory):
     nlp.add_pipe("sentencizer", first=True)
     examples = [make_example(nlp)]
     optimizer = nlp.initialize(lambda: examples)
-    optimizer.learn_rate = 3e-4
-    for _ in range(25):
+    optimizer.learn_rate = 1e-2
+    for _ in range(40):
         losses = nlp.update(examples, sgd=optimizer, annotates=["sentencizer"])
     assert losses["bert_ner"] < 0.05
     path = tmp_path_factory.mktemp("pipeline") / "trained"
@@ -75,6 +69,22 @@ def tiny_pipeline(tiny_encoder, tmp_path_factory):
 @pytest.fixture
 def tiny(tiny_pipeline):
     return spacy.load(tiny_pipeline)
+
+
+@pytest.fixture
+def project_in_process(monkeypatch):
+    """`spacy project run` has its commands run in this process. `make test` and `make demo` start
+    processes, as users do."""
+
+    def run_here(command, **settings):
+        result = run_command(command)
+        sys.stdout.write(result.stdout)
+        sys.stderr.write(result.stderr)
+        if result.returncode:
+            sys.exit(result.returncode)
+        return result
+
+    monkeypatch.setattr("weasel.cli.run.run_command", run_here)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,8 @@ from spacy_bert_ner.damage import (
     reading,
 )
 
-from .conftest import EXPECTED, TEXT, get_ents, make_example
 from .toy import save_encoder
-from .util import make_nlp
+from .util import EXPECTED, TEXT, get_ents, make_example, make_nlp
 
 PLACES = {"a": "the a", "b": "the b", "cfg": "the cfg"}
 

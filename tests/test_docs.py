@@ -5,18 +5,15 @@ ended, and a block without a language behind it is what it prints. Of ```bash bl
 that set up an environment are run, with training cut short. The pipeline of `make demo` is at hand.
 """
 
-import os
 import re
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import spacy
 
-ROOT = Path(__file__).parent.parent
+from .util import ROOT, run_spacy
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DEMO = ROOT / "training" / "sample" / "model-last"
 # Scores differ a little from one processor to the next.
@@ -45,7 +42,7 @@ def read_blocks(path):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, monkeypatch, project_in_process):
     """A folder that looks like a checkout in which `make demo` has run."""
     assert DEMO.exists(), "run `make demo` first, as `make test` does"
     for name in ("assets", "configs", "project.yml"):
@@ -85,13 +82,8 @@ def run_bash(block, where):
         elif "--training.max_steps" in words:
             words[words.index("--training.max_steps") + 1] = "2"
         assert words[:3] == ["python", "-m", "spacy"], (where, command)
-        result = subprocess.run(
-            [sys.executable, *words[1:]],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "COLUMNS": "100"},
-        )
-        assert result.returncode == 0, (where, command, result.stdout + result.stderr)
+        result = run_spacy(*words[3:])
+        assert result.exit_code == 0, (where, command, result.output, result.exception)
         output += result.stdout or result.stderr
     return output
 
@@ -156,16 +148,25 @@ def test_all_settings_are_shown():
         assert shown[name] == expected
 
 
-def test_links_lead_somewhere():
-    for path in PAGES:
-        text = path.read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
-            if not target.startswith("http"):
-                assert (path.parent / target).exists(), (path.name, target)
-        for anchor in re.findall(r"\]\(#([^)]+)\)", text):
-            headings = re.findall(r"^#+ (.+)$", text, re.M)
-            slugs = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
-            assert anchor in slugs, (path.name, anchor)
+def get_slugs(text):
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", text):
+        if target.startswith("http"):
+            continue
+        page = path.parent / target if target else path
+        assert page.exists(), (path.name, target)
+        if anchor and page.suffix == ".md":
+            assert anchor in get_slugs(page.read_text(encoding="utf-8")), (
+                path.name,
+                target,
+                anchor,
+            )
 
 
 def test_make_targets():

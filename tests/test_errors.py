@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from spacy.cli._util import show_validation_error
 from thinc.api import ConfigValidationError
-from typer.testing import CliRunner
 
 import spacy_bert_ner
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands import checks
 from spacy_bert_ner.errors import UserError, explain, warn, wrap
+
+from .util import run_cli
 
 PACKAGE = Path(spacy_bert_ner.__file__).parent
 MESSAGE = "Can't use a: it is b. Name c."
@@ -88,7 +88,7 @@ def describe(monkeypatch):
             raise error
 
         monkeypatch.setattr("spacy_bert_ner.commands.describe.describe", fail)
-        return CliRunner().invoke(app, ["describe", "a"])
+        return run_cli("describe", "a")
 
     return set_error
 
@@ -104,7 +104,7 @@ def test_mistakes_of_ours_keep_their_traceback(describe, error):
 
 
 def test_wrong_use_shows_the_usage():
-    result = CliRunner().invoke(app, ["describe"])
+    result = run_cli("describe")
     assert (result.exit_code, "Usage" in result.stderr) == (2, True)
 
 

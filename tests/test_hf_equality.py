@@ -63,7 +63,7 @@ def pair():
     """Our pipeline and Hugging Face's model with the same weights, without dropout."""
     no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     fix_random_seed(0)
-    nlp = make_nlp({"transformer_config": no_dropout}, {"dropout": 0.0})
+    nlp = make_nlp({"name": ENCODER, "transformer_config": no_dropout}, {"dropout": 0.0})
     nlp.initialize(lambda: make_examples(nlp, read_sentences("train")))
     n_tags = len(nlp.get_pipe("bert_ner").tag_set)
     assert n_tags == 11

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from configparser import ConfigParser
 from importlib.metadata import distribution
-from pathlib import Path
 
 import pytest
 import spacy
@@ -13,9 +12,9 @@ from spacy.cli.init_config import fill_config
 from spacy.cli.train import train
 from spacy.util import load_config, registry
 
-ROOT = Path(__file__).parent.parent
-CONFIG_FOLDER = ROOT / "configs"
-CONFIGS = sorted(CONFIG_FOLDER.glob("*.cfg"))
+from spacy_bert_ner import __version__
+
+from .util import CONFIGS, ROOT, run_spacy
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -77,20 +76,32 @@ def test_every_name_of_the_table_resolves():
     assert installed == set(names)
 
 
-def test_project_runs_at_few_steps(tmp_path):
+def test_one_version():
+    citation = srsly.read_yaml(ROOT / "CITATION.cff")
+    assert citation["version"] == __version__
+
+
+def test_the_wheel_has_all_packages():
+    """setup.cfg names them, as configs/ isn't where its package is."""
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    named = parser["options"]["packages"].split()
+    folders = (path.parent for path in (ROOT / "spacy_bert_ner").rglob("__init__.py"))
+    found = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert sorted(named) == sorted({*found, "spacy_bert_ner.configs"})
+    assert parser["options"]["package_dir"].split() == ["spacy_bert_ner.configs", "=", "configs"]
+
+
+def test_project_runs_at_few_steps(tmp_path, monkeypatch, project_in_process):
     """The workflow `all`, as `make demo` runs it, in a copy."""
     project = srsly.read_yaml(ROOT / "project.yml")
     project["vars"].update(sample_steps=2, sample_warmup=1)
     srsly.write_yaml(tmp_path / "project.yml", project)
     for folder in ("assets", "configs"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    result = subprocess.run(
-        [sys.executable, "-m", "spacy", "project", "run", "all"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    monkeypatch.chdir(tmp_path)
+    result = run_spacy("project", "run", "all")
+    assert result.exit_code == 0, result.output + repr(result.exception)
     assert "Score" in result.stdout
     metrics = srsly.read_json(tmp_path / "training" / "sample" / "metrics.json")
     assert 0.0 <= metrics["ents_f"] <= 1.0
@@ -117,7 +128,7 @@ def test_imports_nothing_heavy(module):
     assert out == "set()"
 
 
-@pytest.mark.parametrize("module", ["component", "architectures", "cli.register"])
+@pytest.mark.parametrize("module", ["pipeline.bert_ner", "model.architectures", "cli.register"])
 def test_imports_without_torch(module):
     """spaCy imports torch where it is installed; where it isn't, these modules do without."""
     blocked = "['torch', 'transformers', 'spacy_transformers', 'safetensors']"

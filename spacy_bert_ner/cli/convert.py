@@ -1,19 +1,9 @@
-from enum import Enum
 from pathlib import Path
 from typing import Optional
 
 from typer import Argument, Option, echo
 
-FORMATS = "spacy, jsonl (Prodigy), doccano, label-studio, conll, biluo, text, lines"
-READ_ONLY = "csv, tsv"
-
-
-class OnError(str, Enum):
-    """What becomes of a record that can't be read."""
-
-    stop = "stop"
-    skip = "skip"
-
+from ._util import FORMATS, READ_ONLY, OnError
 
 # fmt: off
 

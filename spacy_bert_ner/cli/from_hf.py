@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from typer import Argument, Option, echo
 
@@ -24,37 +24,18 @@ def from_hf_cli(
     It predicts as it is, and can be trained further: source its components in a config, or name the
     checkpoint in [initialize.components.bert_ner].
     """
+    from ..commands.from_hf import from_hf
     from ..errors import wrap
-    from ..hf.folders import check_output, write_folder
-    from ..hf.loader import from_huggingface
 
-    check_output(output_path, force, source)
-    nlp = from_huggingface(
+    found = from_hf(
         source,
-        lang,
-        labels=_read_labels(labels),
+        output_path,
+        labels_path=labels,
+        force=force,
+        lang=lang,
         scheme=scheme,
         align=align,
         decoder=decoder,
         window=window,
     )
-    with write_folder(output_path, force=force) as folder:
-        nlp.to_disk(folder)
-    found = ", ".join(nlp.get_pipe("bert_ner").labels)  # type: ignore[attr-defined]
-    echo(wrap(f"Wrote {output_path}, which finds {found}."))
-
-
-def _read_labels(path: Optional[Path]) -> Any:
-    import srsly
-
-    from ..errors import UserError
-
-    if path is None:
-        return None
-    try:
-        labels = srsly.read_json(path)
-    except ValueError as error:
-        raise UserError(f"Can't read labels from {path}: it is no JSON ({error}).") from error
-    if not isinstance(labels, (dict, list)):
-        raise UserError(f"Can't read labels from {path}: it is neither an object nor an array.")
-    return labels
+    echo(wrap(f"Wrote {output_path}, which finds {', '.join(found)}."))

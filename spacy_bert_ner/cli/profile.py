@@ -1,10 +1,9 @@
-from itertools import islice
 from pathlib import Path
 from typing import Optional
 
 from typer import Argument, Option, echo
 
-from .convert import FORMATS, READ_ONLY
+from ._util import FORMATS, READ_ONLY
 
 # fmt: off
 
@@ -23,20 +22,15 @@ def profile_cli(
     Reads the texts of a file as nlp.pipe does: time by component, and in the encoder and in
     bert_ner by what they do.
     """
-    from ..commands.pipelines import explain_no_ents, explain_pipeline, load_pipeline
-    from ..commands.profile import format_profile, profile
-    from ..errors import UserError, wrap
-    from ..formats import read_docs
+    from ..commands.profile import format_profile, profile_file
+    from ..errors import wrap
 
-    nlp = load_pipeline(pipeline)
-    texts = [doc.text for doc in islice(read_docs(input_path, nlp, source), limit)]
-    first = next((text.strip() for text in texts if text.strip()), None)
-    if first is None:
-        raise UserError(f"{input_path} has no text to read: name a file that has.")
-    no_ents = explain_no_ents(nlp, pipeline)
-    if no_ents is not None:
-        echo(wrap(f"Warning: {no_ents}"), err=True)
-    with explain_pipeline(pipeline):
-        nlp(first[:1000])
-        result = profile(nlp, texts, batch_size=batch_size or nlp.batch_size)
+    result = profile_file(
+        pipeline,
+        input_path,
+        source=source,
+        batch_size=batch_size,
+        limit=limit,
+        notify=lambda message: echo(wrap(f"Warning: {message}"), err=True),
+    )
     echo(wrap(format_profile(result)))

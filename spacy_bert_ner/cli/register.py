@@ -1,6 +1,6 @@
 """Adds the command group to spaCy's command line, which loads this module by its entry point."""
 
-from spacy.cli._util import app as spacy_app
+from spacy.cli import app as spacy_app
 
 from . import app
 

@@ -19,11 +19,8 @@ def to_hf_cli(
     AutoModelForTokenClassification and AutoTokenizer read it, and pipeline("token-classification",
     aggregation_strategy="first").
     """
-    from ..commands.pipelines import load_pipeline
-    from ..hf.export import to_huggingface
-    from ..hf.folders import check_output
+    from ..commands.to_hf import to_hf
     from ..terminal import printable
 
-    check_output(output_path, force, pipeline)
-    to_huggingface(load_pipeline(pipeline), output_path, component=component, force=force)
+    to_hf(pipeline, output_path, component=component, force=force)
     echo(printable(f"Wrote {output_path}."))

@@ -1,12 +1,8 @@
-"""What commands check before they begin, and how they write. Not in `cli`, which spaCy loads with
-every command."""
+"""What commands check before they begin. Not in `cli`, which spaCy loads with every command."""
 
-import os
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Union
+from typing import Any, Dict, Union
 
-from safetensors import SafetensorError
 from spacy.language import Language
 from spacy.util import SimpleFrozenDict, load_config, load_model_from_config
 
@@ -29,38 +25,6 @@ def require_gpu(number: int) -> None:
         raise UserError(
             f"Can't use GPU {number}: {reason}. Leave out --use-gpu to use the CPU."
         ) from error
-
-
-def check_parent(path: Path) -> None:
-    """Check that a folder could be made, and make nothing.
-
-    RAISES (UserError): If what it would be in is no folder, or can't be written.
-    """
-    parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if not parent.is_dir():
-        raise UserError(_explain(path, f"{parent} is a file"))
-    if not path.exists() and not os.access(parent, os.W_OK):
-        raise UserError(_explain(path, f"{parent} is read-only for you"))
-
-
-@contextmanager
-def report_unwritable(path: Path) -> Iterator[None]:
-    """Tell in one line why a folder can't be written: no right to, or no space left. For files, see
-    `formats.output`.
-
-    RAISES (UserError): If it can't be.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error).rpartition("I/O error: ")[2]
-        raise UserError(_explain(path, reason)) from error
-
-
-def _explain(path: Path, reason: str) -> str:
-    return f"Can't write {path}: {reason}. Name another place, or make this one writable."
 
 
 def load_blank(path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenDict()) -> Language:

@@ -22,10 +22,10 @@ from spacy.util import load_config, logger
 from ..errors import UserError
 from ..formats import read_docs
 from ..formats.output import open_locked, sync
+from ..hf.folders import report_unwritable
 from ..pages.markdown import escape
 from ..types import Floats1d, Ints2d
 from .annotate import predict
-from .checks import report_unwritable
 from .spec import Cell, Spec, check_spec
 
 N_RESAMPLES = 2000

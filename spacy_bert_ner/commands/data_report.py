@@ -13,6 +13,7 @@ from ..characters import visible_tokens
 from ..findings import Finding, show
 from ..formats.report import Report
 from ..formats.spans import INCORRECT_KEY
+from ..pipeline.encoders import Found
 from ..tagging.spelling import find_misspelled
 from ..training.gold_report import GoldReport
 
@@ -62,7 +63,7 @@ class Distribution:
 class EncoderReport:
     """Documents as an encoder reads them.
 
-    model (Model): Its layer, initialized.
+    encoder (Found): The encoder, which is ours and initialized.
 
     Attributes
     ----------
@@ -77,13 +78,14 @@ class EncoderReport:
         wordpieces that show something, and those that don't.
     """
 
-    def __init__(self, model: Any):
-        self.window: int = model.attrs["settings"].window
-        self.stride: int = model.attrs["settings"].stride
-        self.context: int = model.attrs["settings"].context
-        self.limit: int = model.shims[0].limit
-        self.tokenizer = model.shims[0].pieces
-        self.unknown_id: Optional[int] = model.shims[0].encoder.tokenizer.unk_token_id
+    def __init__(self, encoder: Found):
+        settings = encoder.node.attrs["settings"]
+        self.window: int = settings.window
+        self.stride: int = settings.stride
+        self.context: int = settings.context
+        self.limit: int = encoder.shim.limit
+        self.tokenizer = encoder.shim.pieces
+        self.unknown_id: Optional[int] = encoder.shim.encoder.tokenizer.unk_token_id
         self.docs = Distribution()
         self.windows = Distribution()
         self.doc_windows = Distribution()
@@ -107,7 +109,8 @@ class EncoderReport:
 
     def add(self, doc: Doc) -> None:
         """Count a document that has the sentence marks of the pipeline, if any."""
-        from ..model.encoder.windows import get_pieces, get_windows
+        from ..model.encoder.pieces import get_pieces
+        from ..model.encoder.windows import get_windows
 
         if not len(doc):
             return

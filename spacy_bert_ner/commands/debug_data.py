@@ -14,13 +14,13 @@ from spacy.util import (
     registry,
     resolve_dot_names,
 )
-from thinc.api import Model
 from tqdm import tqdm
 
 from ..errors import UserError
 from ..pipeline.bert_ner import BertNER
+from ..pipeline.encoders import Found, iter_encoders
 from ..pipeline.listeners import check_upstream
-from ..pipeline.reading import find_encoders, make_reader
+from ..pipeline.reading import make_reader
 from ..training.corpus import Corpus
 from ..training.gold_report import make_gold_report
 from ..training.sentences import get_sentence_setters
@@ -60,9 +60,9 @@ def debug_data(
     for name, pipe in components.items():
         check_upstream(nlp, name, pipe.model)
     readers, names, corpora = _get_corpora(nlp)
-    models = _get_encoders(nlp)
-    for model in models.values():
-        model.initialize()
+    found = _get_encoders(nlp)
+    for encoder in found.values():
+        encoder.node.initialize()
     labels = {name: _get_labels(nlp, name, pipe) for name, pipe in components.items()}
     read_by = {name: make_reader(pipe.model, nlp, name) for name, pipe in components.items()}
     splits: Dict[str, SplitReport] = {}
@@ -74,7 +74,7 @@ def debug_data(
             if known is None and train:
                 known = [*pipe.labels, *train.labels] or None
             gold[name] = make_gold_report(known, pipe.settings, read_by[name])
-        encoders = {name: EncoderReport(model) for name, model in models.items()}
+        encoders = {name: EncoderReport(encoder) for name, encoder in found.items()}
         splits[split] = SplitReport(gold, encoders, train)
         n_most = _get_limit(nlp, split) if limit is None else limit
         _read(nlp, corpus, splits[split], n_most, split)
@@ -84,7 +84,7 @@ def debug_data(
         readers=readers,
         reader_names=names,
         labels=labels,
-        others=_get_others(nlp, models),
+        others=_get_others(nlp, found),
         **splits,
     )
 
@@ -155,21 +155,21 @@ def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
         block = block[key]
 
 
-def _get_encoders(nlp: Language) -> Dict[str, Model]:
-    """The layers that make windows, by component: its own encoder, not one that it listens to."""
-    models = {}
-    for name, pipe in nlp.components:
-        model = getattr(pipe, "model", None)
-        for layer in find_encoders(model) if isinstance(model, Model) else ():
-            models[name] = layer
-    return models
+def _get_encoders(nlp: Language) -> Dict[str, Found]:
+    """The encoders of ours, by component: its own one, not one that it listens to."""
+    return {
+        name: found
+        for name, pipe in nlp.components
+        for found in iter_encoders(getattr(pipe, "model", None), name)
+        if found.is_ours
+    }
 
 
-def _get_others(nlp: Language, models: Dict[str, Model]) -> Dict[str, str]:
+def _get_others(nlp: Language, encoders: Dict[str, Found]) -> Dict[str, str]:
     return {
         name: nlp.config["components"][name]["model"]["@architectures"]
         for name in nlp.pipe_names
-        if nlp.get_pipe_meta(name).factory in ENCODER_FACTORIES and name not in models
+        if nlp.get_pipe_meta(name).factory in ENCODER_FACTORIES and name not in encoders
     }
 
 

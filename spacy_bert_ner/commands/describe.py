@@ -1,9 +1,9 @@
 """What a pipeline or a checkpoint is made of."""
 
+from math import prod
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
-import torch
 from spacy.language import Language
 
 from ..hf.checkpoint import read_checkpoint
@@ -12,8 +12,9 @@ from ..hf.labels import LabelError
 from ..model.encoder.huggingface import Encoder, find_pretrained, get_limit
 from ..model.encoder.pretrained import read_config
 from ..pipeline.bert_ner import BertNER
-from ..pipeline.encoders import find_encoder
-from ..pipeline.listeners import KINDS, find_upstream, get_listeners
+from ..pipeline.encoders import Found, iter_encoders
+from ..pipeline.listener_kinds import KINDS
+from ..pipeline.listeners import find_upstream, get_listeners
 from ..pipeline.settings import CONFIGURED
 from .pipelines import load_pipeline
 
@@ -41,9 +42,9 @@ def _describe_pipeline(nlp: Language, source: str) -> Dict[str, Any]:
         model = getattr(pipe, "model", None)
         if not hasattr(model, "walk"):
             continue
-        found = _describe_encoder(name, pipe)
-        if found is not None:
-            encoders.append(found)
+        for found in iter_encoders(model, name):
+            if found.module is not None:
+                encoders.append(_describe_encoder(nlp, found))
         if nlp.get_pipe_meta(name).factory not in {kind.factory for kind in KINDS.values()}:
             components.append(_describe_component(nlp, name, pipe))
     return {
@@ -77,14 +78,10 @@ def _describe_component(nlp: Language, name: str, pipe: Any) -> Dict[str, Any]:
 
 
 def _find_reads(nlp: Language, name: str, model: Any) -> Optional[str]:
-    try:
-        return find_encoder(nlp, name, model).component
-    except ValueError:
-        for listener in get_listeners(model):
-            upstream = find_upstream(nlp, name, listener)
-            if upstream is not None:
-                return upstream
-    return None
+    """The component with the encoder that a model reads with; our own kind before others."""
+    found = [encoder.component for encoder in iter_encoders(model, name, nlp) if encoder.is_ours]
+    heard = (find_upstream(nlp, listener) for listener in get_listeners(model))
+    return next((upstream for upstream in (*found, *heard) if upstream is not None), None)
 
 
 def _describe_head(model: Any) -> List[Dict[str, Any]]:
@@ -108,46 +105,46 @@ def _describe_head(model: Any) -> List[Dict[str, Any]]:
 
 
 def _layer(kind: str, n_in: Any, n_out: Any, shapes: Dict[str, List[int]]) -> Dict[str, Any]:
-    sizes = [int(torch.Size(shape).numel()) for shape in shapes.values()]
+    sizes = [prod(shape) for shape in shapes.values()]
     n_in, n_out = ("?" if width is None else width for width in (n_in, n_out))
     return {"layer": f"{kind}({n_in} -> {n_out})", "shapes": shapes, "parameters": sum(sizes)}
 
 
-def _describe_encoder(name: str, pipe: Any) -> Optional[Dict[str, Any]]:
-    """The encoder inside a component, None if there is none."""
-    for node in pipe.model.walk():
-        for shim in node.shims:
-            if not isinstance(getattr(shim, "_model", None), torch.nn.Module):
-                continue
-            info: Dict[str, Any] = {"component": name}
-            encoder = getattr(shim, "encoder", None)
-            if isinstance(encoder, Encoder):
-                settings = node.attrs["settings"]
-                info.update(
-                    _describe_transformer(encoder.model, encoder.tokenizer),
-                    limit=shim.limit,
-                    window=settings.window,
-                    stride=settings.stride,
-                    context=settings.context,
-                    batch_pieces=settings.batch_pieces,
-                )
-            else:
-                info.update(_describe_other(shim))
-            mixed = "mixed" if getattr(shim, "_mixed_precision", False) else "fp32"
-            info["precision"] = getattr(shim, "precision", mixed)
-            return info
-    return None
+def _describe_encoder(nlp: Language, found: Found) -> Dict[str, Any]:
+    """An encoder that is initialized."""
+    info: Dict[str, Any] = {"component": found.component}
+    if found.tokenizer is None:
+        return {
+            **info,
+            "class": type(found.module).__name__,
+            "parameters": _count(found.module),
+            "precision": _get_precision(nlp, found.component),
+        }
+    info.update(_describe_transformer(found.module, found.tokenizer))
+    if not found.is_ours:
+        limit = get_limit(Encoder(found.module, found.tokenizer))
+        return {**info, "limit": limit, "precision": _get_precision(nlp, found.component)}
+    settings = found.node.attrs["settings"]
+    return {
+        **info,
+        "limit": found.shim.limit,
+        "window": settings.window,
+        "stride": settings.stride,
+        "context": settings.context,
+        "batch_pieces": settings.batch_pieces,
+        "precision": found.shim.precision,
+    }
 
 
-def _describe_other(shim: Any) -> Dict[str, Any]:
-    """An encoder of spacy-transformers' or spacy-curated-transformers' own kinds."""
-    hf_model = getattr(shim, "_hfmodel", None)  # of spacy-transformers
-    tokenizer = getattr(hf_model, "tokenizer", None)
-    if hf_model is not None and tokenizer is not None:
-        model = hf_model.transformer
-        info = _describe_transformer(model, tokenizer)
-        return {**info, "limit": get_limit(Encoder(model, tokenizer))}
-    return {"class": type(shim._model).__name__, "parameters": _count(shim._model)}
+def _get_precision(nlp: Language, component: str) -> str:
+    """What the block of a component sets for the encoder in it, if it isn't ours."""
+    blocks = [nlp.get_pipe_config(component).get("model", {})]
+    while blocks:
+        block = blocks.pop()
+        if block.get("mixed_precision"):
+            return "mixed"
+        blocks += [value for value in block.values() if isinstance(value, dict)]
+    return "fp32"
 
 
 def _describe_transformer(model: Any, tokenizer: Any) -> Dict[str, Any]:
@@ -180,7 +177,7 @@ def _get_rates(config: Any) -> Dict[str, float]:
     }
 
 
-def _count(model: torch.nn.Module) -> int:
+def _count(model: Any) -> int:
     return sum(param.numel() for param in model.parameters())
 
 

@@ -17,7 +17,11 @@ from ..errors import UserError, warn
 from ..formats import read_docs
 from ..pipeline.lang import check_lang
 
-TEMPLATES = Path(__file__).parent.parent / "configs"
+PACKAGE = Path(__file__).parents[1]
+# A wheel has configs/ in the package, a checkout next to it: setup.cfg maps the one to the other.
+TEMPLATES = next(
+    folder for folder in (PACKAGE / "configs", PACKAGE.parent / "configs") if folder.is_dir()
+)
 # Learning rates for encoders up to a width, the last for all that are wider. Small ones have
 # 256 or 384, BERT-base and its like 768, large ones 1024.
 LEARN_RATES = {767: 0.0002, 1023: 0.00005}

@@ -4,16 +4,20 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from threading import Lock
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
-from thinc.api import Model
 
+from ..errors import UserError
 from ..findings import number
-from ..pipeline.reading import find_encoders
+from ..formats import read_docs
+from ..pipeline.encoders import iter_encoders
+from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 
 # Padding is work for nothing: a share above this is worth a hint.
 MOST_PADDING = 0.15
@@ -63,6 +67,39 @@ class Profile:
         """Count seconds to what a component does."""
         stages = self.inside.setdefault(name, {})
         stages[stage] = stages.get(stage, 0.0) + seconds
+
+
+def profile_file(
+    pipeline: str,
+    path: Path,
+    *,
+    source: Optional[str] = None,
+    batch_size: Optional[int] = None,
+    limit: int = 1000,
+    notify: Callable[[str], None],
+) -> Profile:
+    """Profile a pipeline on the texts of a file.
+
+    pipeline (str): The name or path of the pipeline.
+    path (Path): Text, or a file of documents.
+    source (Optional[str]): The format of the file, else guessed from its name.
+    batch_size (Optional[int]): Documents read at once, else as the pipeline says.
+    limit (int): Documents read at most.
+    notify (Callable[[str], None]): Is told if the pipeline sets no entities.
+    RETURNS (Profile): What was measured.
+    RAISES (UserError): For what can't be read, and for a pipeline that can't predict.
+    """
+    nlp = load_pipeline(pipeline)
+    texts = [doc.text for doc in islice(read_docs(path, nlp, source), limit)]
+    first = next((text.strip() for text in texts if text.strip()), None)
+    if first is None:
+        raise UserError(f"{path} has no text to read: name a file that has.")
+    no_ents = explain_no_ents(nlp, pipeline)
+    if no_ents is not None:
+        notify(no_ents)
+    with explain_pipeline(pipeline):
+        nlp(first[:1000])  # the first call of torch is slow
+        return profile(nlp, texts, batch_size=batch_size or nlp.batch_size)
 
 
 def profile(nlp: Language, texts: Iterable[str], *, batch_size: int) -> Profile:
@@ -179,9 +216,8 @@ def _get_stages(pipe: Any) -> List[Tuple[Any, str, str]]:
 
 def _shims(pipe: Any) -> List[Any]:
     """The encoders of ours in a component."""
-    model = getattr(pipe, "model", None)
-    layers = find_encoders(model) if isinstance(model, Model) else ()
-    return [layer.shims[0] for layer in layers]
+    found = iter_encoders(getattr(pipe, "model", None))
+    return [encoder.shim for encoder in found if encoder.is_ours]
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def _make_front(nlp: Language, title: str) -> Dict[str, Any]:
 
 def _describe_model(ner: BertNER, found: Found) -> str:
     settings = found.node.attrs["settings"]
-    encoder = type(found.shim._model).__name__
+    encoder = type(found.module).__name__
     lines = [
         f"{code(encoder)} with a token classifier on the first piece of each word. The tags are "
         f"{ner.cfg['scheme']}, on {ALIGNED[ner.cfg['align']]}.",

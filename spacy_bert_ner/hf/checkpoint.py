@@ -11,7 +11,7 @@ import numpy
 import transformers
 from safetensors import SafetensorError
 
-from ..errors import UserError
+from ..errors import UserError, warn
 from ..model.encoder.huggingface import Encoder, check_vocabulary, find_pretrained
 from ..model.encoder.lookup import check_pretrained
 from ..model.encoder.pretrained import (
@@ -320,7 +320,11 @@ def _read_card(source: str) -> str:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     try:
         found = find_file(source, "README.md")
-    except READ_ERRORS:
+    except OSError as error:
+        warn(
+            f"Can't read the model card of '{source}' ({_first_line(error)}): the pipeline gets no "
+            "licence and no sources from it. Set them in its meta.json."
+        )
         return ""
     return found.read_text(encoding="utf-8", errors="replace") if found else ""
 

@@ -8,7 +8,8 @@ import torch
 from spacy.language import Language
 
 from ..errors import UserError
-from ..model.encoder.huggingface import get_limit, tokenizer_from_files, tokenizer_to_files
+from ..model.encoder.huggingface import get_limit
+from ..model.encoder.pretrained import tokenizer_from_files, tokenizer_to_files
 from ..model.heads import get_head, is_initialized
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, find_encoder

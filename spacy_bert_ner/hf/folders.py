@@ -1,10 +1,15 @@
+"""Folders that are written: checked before the work begins, and put in place when they are
+complete. For files, see `formats.output`."""
+
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional, Union
 
-from ..commands.checks import check_parent, report_unwritable
+from safetensors import SafetensorError
+
 from ..errors import UserError
 
 
@@ -35,6 +40,37 @@ def check_output(path: Path, force: bool, source: Optional[Union[str, Path]] = N
             f"Can't replace {path}: it is the input, or a folder that it is in. Name another "
             "folder."
         )
+
+
+def check_parent(path: Path) -> None:
+    """Check that a folder could be made, and make nothing.
+
+    RAISES (UserError): If what it would be in is no folder, or can't be written.
+    """
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not parent.is_dir():
+        raise UserError(_explain(path, f"{parent} is a file"))
+    if not path.exists() and not os.access(parent, os.W_OK):
+        raise UserError(_explain(path, f"{parent} is read-only for you"))
+
+
+@contextmanager
+def report_unwritable(path: Path) -> Iterator[None]:
+    """Tell in one line why a folder can't be written: no right to, or no space left.
+
+    RAISES (UserError): If it can't be.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rpartition("I/O error: ")[2]
+        raise UserError(_explain(path, reason)) from error
+
+
+def _explain(path: Path, reason: str) -> str:
+    return f"Can't write {path}: {reason}. Name another place, or make this one writable."
 
 
 @contextmanager

@@ -166,7 +166,9 @@ def from_huggingface(
     config = _make_config(checkpoint, lang, settings, int(window), by_sentence)
     nlp = get_lang_class(lang).from_config(config)
     transformer, ner = nlp.get_pipe("transformer"), nlp.get_pipe("bert_ner")
-    transformer.model.shims[0].set_encoder(checkpoint.encoder)  # type: ignore[attr-defined]
+    find_encoder(nlp, "bert_ner", ner.model).shim.set_encoder(  # type: ignore[attr-defined]
+        checkpoint.encoder
+    )
     examples = [Example.from_dict(nlp.make_doc("a"), {})]
     transformer.initialize(lambda: examples, nlp=nlp)  # type: ignore[attr-defined]
     ner.initialize(  # type: ignore[attr-defined]

@@ -1,16 +1,18 @@
 """Architectures, wired from the layers. What needs torch is imported when it is built."""
 
+from inspect import Parameter, Signature, signature
 from typing import Any, Callable, Dict, List, Optional
 
 from spacy.tokens import Doc
 from spacy.util import SimpleFrozenDict
 from thinc.api import Model, chain
-from thinc.types import Floats2d, Ragged
+from thinc.types import Floats2d
 
 from ..errors import UserError
 from .heads import init_normal, make_head, softmax
 from .layers.dense_norm import dense_norm
 from .layers.linear_crf import linear_crf
+from .types import PoolingT, Tok2VecT
 
 
 def build_linear_softmax_v1(
@@ -136,9 +138,12 @@ def build_transformer_model_v1(
     mixed_layers (int): A wordpiece's vector is the mean of the outputs of the last n blocks.
     embedding_noise (float): Uniform noise on embeddings in training, whose norm over a window is
         about this over the square root of 3 (NEFTune, Jain et al. 2023, has 5 to 15).
+    RETURNS (Model[List[Doc], FullTransformerBatch]): Vectors of wordpieces, float32, and the rows
+        of each token.
     RAISES (ValueError): For settings out of their range, and for `get_spans`.
     """
-    from .encoder.layer import EncoderSettings, encoder
+    from .encoder.layer import encoder
+    from .encoder.settings import EncoderSettings, check_ranges
     from .encoder.shim import EncoderShim
 
     if get_spans is not None:
@@ -146,24 +151,15 @@ def build_transformer_model_v1(
             "spacy-bert-ner.TransformerModel.v1 makes its own spans: set get_spans = null, and "
             "window to the number of wordpieces to read at once."
         )
-    for setting, value, least in (
-        ("window", window, 0),
-        ("stride", stride, 0),
-        ("context", context, 0),
-        ("mixed_layers", mixed_layers, 1),
-        ("embedding_noise", embedding_noise, 0),
-        ("batch_pieces", batch_pieces, 1),
-    ):
-        if value is not None and value < least:
-            raise UserError(
-                f"Can't read text with {setting} = {value}: set it to {least} or more in "
-                "[components.transformer.model]."
-            )
-    if not 0.0 <= context_dropout <= 1.0:
-        raise UserError(
-            f"Can't drop the context of windows with context_dropout = {context_dropout}: set it "
-            "to a share from 0 to 1 in [components.transformer.model]."
-        )
+    check_ranges(
+        context_dropout=context_dropout,
+        window=window,
+        stride=stride,
+        context=context,
+        mixed_layers=mixed_layers,
+        embedding_noise=embedding_noise,
+        batch_pieces=batch_pieces,
+    )
     return encoder(
         EncoderSettings(
             name=name,
@@ -186,50 +182,60 @@ def build_transformer_model_v1(
     )
 
 
-def build_tok2vec_transformer_v1(
-    name: str,
-    pooling: Model[Ragged, Floats2d],
+def build_tok2vec_transformer_v2(
+    transformer: Model[List[Doc], Any],
+    pooling: PoolingT,
     grad_factor: float = 1.0,
-    get_spans: Optional[Callable] = None,
-    tokenizer_config: Dict[str, Any] = SimpleFrozenDict(use_fast=True),
-    transformer_config: Dict[str, Any] = SimpleFrozenDict(),
-    precision: str = "fp32",
-    grad_scaler_config: Dict[str, Any] = SimpleFrozenDict(),
-    window: int = 128,
-    stride: int = 0,
-    context: int = 0,
-    context_dropout: float = 0.0,
-    mixed_layers: int = 1,
-    embedding_noise: float = 0.0,
-    batch_pieces: Optional[int] = None,
-    freeze_layers: Optional[int] = None,
-) -> Model[List[Doc], List[Floats2d]]:
+) -> Tok2VecT:
     """The encoder inside one component, without a `transformer` in the pipeline. This is what
     `nlp.replace_listeners` makes of a component that listens to `TransformerModel.v1`.
 
-    pooling (Model[Ragged, Floats2d]): Reduces a token's wordpieces to one vector.
+    transformer (Model[List[Doc], FullTransformerBatch]): The encoder, a `TransformerModel.v1`.
+    pooling (PoolingT): Reduces a token's wordpieces to one vector.
     grad_factor (float): Factor on the gradients that reach the encoder.
-
-    The other settings are those of `TransformerModel.v1`.
+    RETURNS (Tok2VecT): A vector for each token, (n_tokens, width).
+    RAISES (ValueError): For another encoder than `TransformerModel.v1`.
     """
-    from spacy_transformers.layers._util import replace_listener
-    from spacy_transformers.layers.trfs2arrays import trfs2arrays
+    from spacy_transformers.layers import trfs2arrays
 
-    transformer = build_transformer_model_v1(
-        name=name,
-        get_spans=get_spans,
-        tokenizer_config=tokenizer_config,
-        transformer_config=transformer_config,
-        precision=precision,
-        grad_scaler_config=grad_scaler_config,
-        window=window,
-        stride=stride,
-        context=context,
-        context_dropout=context_dropout,
-        mixed_layers=mixed_layers,
-        embedding_noise=embedding_noise,
-        batch_pieces=batch_pieces,
-        freeze_layers=freeze_layers,
-    )
+    from .encoder.inlining import split_by_doc
+    from .encoder.layer import EncoderLayer
+
+    if not isinstance(transformer, EncoderLayer):
+        raise UserError(
+            f"Can't read with the layer '{transformer.name}' as `transformer` of "
+            "spacy-bert-ner.Tok2VecTransformer.v2: make its block a "
+            "spacy-bert-ner.TransformerModel.v1."
+        )
     # Nested like a TransformerListener.v1 in which the listener was replaced.
-    return chain(replace_listener(transformer), trfs2arrays(pooling, grad_factor))
+    return chain(split_by_doc(transformer), trfs2arrays(pooling, grad_factor))
+
+
+def build_tok2vec_transformer_v1(
+    pooling: PoolingT, grad_factor: float = 1.0, **settings: Any
+) -> Tok2VecT:
+    """`Tok2VecTransformer.v2` with the settings of the encoder beside its own, and no block for
+    them: for the pipelines and configs that have it.
+
+    A version of its own, since spaCy fills all settings of an architecture into the configs that
+    it saves: one that takes both would put the 14 of them beside each block.
+
+    pooling (PoolingT): Reduces a token's wordpieces to one vector.
+    grad_factor (float): Factor on the gradients that reach the encoder.
+    settings (Any): Those of `TransformerModel.v1`.
+    RETURNS (Tok2VecT): A vector for each token, (n_tokens, width).
+    RAISES (ValueError): As `TransformerModel.v1` does.
+    """
+    transformer = build_transformer_model_v1(**settings)
+    return build_tok2vec_transformer_v2(transformer, pooling, grad_factor)
+
+
+# What a config is checked against, and filled from: the settings of both by name.
+build_tok2vec_transformer_v1.__signature__ = Signature(  # type: ignore[attr-defined]
+    [
+        parameter.replace(kind=Parameter.KEYWORD_ONLY)
+        for build in (build_transformer_model_v1, build_tok2vec_transformer_v1)
+        for parameter in signature(build).parameters.values()
+        if parameter.kind != Parameter.VAR_KEYWORD
+    ]
+)

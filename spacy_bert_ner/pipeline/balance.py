@@ -8,6 +8,8 @@ from spacy.language import Language
 from spacy.training import Example
 from thinc.api import Model, Optimizer
 
+from .listener_kinds import wrap_callback
+
 # The part of a running mean that a step leaves of the steps before it.
 DECAY = 0.99
 # Of another component's gradient, with a `grad_factor` of 1, against that of `bert_ner`. At 1.0,
@@ -31,8 +33,8 @@ class Gradient(NamedTuple):
 
 
 class GradientBalance:
-    """Adds the gradients of the components that listen to one encoder, each at 0.4 times the size of
-    that of the first `bert_ner` among them.
+    """Adds the gradients of the components that listen to one encoder, each at 0.4 times the size
+    of that of the first `bert_ner` among them.
 
     A component's loss may be a sum over tokens (tagger, parser), a mean over tokens (bert_ner) or
     over documents (textcat). Added as they are, the largest gradient, hundreds of times the
@@ -100,7 +102,7 @@ class GradientBalance:
                 standard=standards[0],
                 is_last=listener is listeners[-1][1],
             )
-            _wrap_callback(listener, receive)
+            wrap_callback(listener, receive)
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
@@ -218,17 +220,6 @@ def get_grad_factor(model: Model[Any, Any], listener: Model[Any, Any]) -> float:
                 if "grad_factor" in layer.attrs:
                     return float(layer.attrs["grad_factor"])
     return 1.0
-
-
-def _wrap_callback(listener: Any, receive: Callable[..., Any]) -> None:
-    """Have a listener call `receive` in place of the callback that it was given in this step."""
-    state, name = listener, "_backprop"
-    if "_state" in listener.attrs:  # of a curated transformer
-        state, name = listener.attrs["_state"], "backprop"
-    callback = getattr(state, name)
-    # A listener whose component was not updated has that of the step before.
-    if callback is not None and not isinstance(callback, partial):
-        setattr(state, name, partial(receive, callback=callback))
 
 
 def _get_arrays(gradient: Any) -> Iterator[Any]:

@@ -1,6 +1,6 @@
 """What a component's listener layers hear from, and what to do when they hear nothing."""
 
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Iterable, List, Optional, Sequence
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -9,11 +9,8 @@ from thinc.api import Model
 from ..errors import UserError
 from ..model.heads import get_head
 from ..types import Bools1d
+from .listener_kinds import KINDS, Kind, get_output, is_listener, tells_received
 
-ADD = (
-    'Add a {factory} before \'{name}\': nlp.add_pipe("{factory}", before="{name}"){model}, or '
-    '"{factory}" before "{name}" in [nlp] pipeline with a block [components.{factory}].'
-)
 SWITCH = """A listener only hears its own kind. For '{factory}', set:
 
 [components.{name}.model.tok2vec]
@@ -21,117 +18,9 @@ SWITCH = """A listener only hears its own kind. For '{factory}', set:
 """
 
 
-class Kind(NamedTuple):
-    """A kind of listener.
-
-    factory (str): The component that it listens to.
-    get_upstream (Callable[[Model], str]): The name of that component, or "*".
-    is_heard (Callable[[Doc], bool]): Whether a document has output for it.
-    get_pieced (Callable[[Doc], Any]): Of this output, the number of wordpieces of each token, or
-        whether it has any, (n_tokens,); None where there is no telling.
-    get_received (Callable[[Model], Optional[List[Any]]]): The same of all documents that the layer
-        learns from; None if it has received none.
-    settings (str): The block of the config that makes one.
-    model (str): What to give a new component of the factory.
-    """
-
-    factory: str
-    get_upstream: Callable[[Any], str]
-    is_heard: Callable[[Doc], bool]
-    get_pieced: Callable[[Doc], Any]
-    get_received: Callable[[Any], Optional[List[Any]]]
-    settings: str
-    model: str = ""
-
-    def get_pipe(self, listener: Any) -> str:
-        """RETURNS (str): The name of the component, as far as the listener tells."""
-        upstream = self.get_upstream(listener)
-        return self.factory if upstream == "*" else upstream
-
-    def add(self, name: str) -> str:
-        """RETURNS (str): How to add the component for another, `name`."""
-        return ADD.format(factory=self.factory, name=name, model=self.model)
-
-
-def _get_output(doc: Doc) -> Any:
-    return doc._.trf_data if Doc.has_extension("trf_data") else None
-
-
-def _count_pieces(output: Any) -> Any:
-    """Of the output of a transformer, ours or another one."""
-    if hasattr(output, "has_pieces"):
-        return output.has_pieces
-    return output.align.lengths if hasattr(output, "align") else None
-
-
-def _get_received(listener: Any) -> Optional[List[Any]]:
-    outputs = listener._outputs
-    return None if outputs is None else [_count_pieces(output) for output in outputs]
-
-
-def _count_curated_pieces(output: Any) -> Any:
-    layer = getattr(output, "last_hidden_layer_state", None)
-    return None if layer is None else layer.lengths
-
-
-def _get_curated_received(listener: Any) -> Optional[List[Any]]:
-    outputs = listener.attrs["_state"].outputs
-    return None if outputs is None else [layers[-1].lengths for layers in outputs.all_outputs]
-
-
-# By the name of the layer, so that no package is imported for models that don't need it. The two
-# transformers leave their output in one place: it is told by an attribute.
-KINDS: Dict[str, Kind] = {
-    "transformer-listener": Kind(
-        "transformer",
-        lambda node: node.upstream_name,
-        lambda doc: hasattr(_get_output(doc), "wordpieces"),
-        lambda doc: _count_pieces(_get_output(doc)),
-        _get_received,
-        '@architectures = "spacy-transformers.TransformerListener.v1"\n'
-        "grad_factor = 1.0\n"
-        'upstream = "{upstream}"\n'
-        'pooling = {{"@layers": "spacy-bert-ner.reduce_first.v1"}}',
-        ' with a model "spacy-bert-ner.TransformerModel.v1"',
-    ),
-    "last_transformer_layer_listener": Kind(
-        "curated_transformer",
-        lambda node: node.attrs["_upstream_name"],
-        lambda doc: hasattr(_get_output(doc), "last_hidden_layer_state"),
-        lambda doc: _count_curated_pieces(_get_output(doc)),
-        _get_curated_received,
-        '@architectures = "spacy-curated-transformers.LastTransformerLayerListener.v1"\n'
-        "width = {width}\n"
-        "grad_factor = 1.0\n"
-        'upstream = "{upstream}"\n'
-        'pooling = {{"@layers": "spacy-bert-ner.reduce_first.v1"}}',
-    ),
-    "tok2vec-listener": Kind(
-        "tok2vec",
-        lambda node: node.upstream_name,
-        lambda doc: doc.tensor is not None and doc.tensor.size > 0,  # None after doc_cleaner
-        lambda doc: None,
-        lambda node: None if node._outputs is None else [None for _ in node._outputs],
-        '@architectures = "spacy.Tok2VecListener.v1"\nwidth = {width}\nupstream = "{upstream}"',
-    ),
-}
-# Other layers of curated transformers that listen.
-for _name in ("scalar_weighting_listener", "transformer_layers_listener"):
-    KINDS[_name] = KINDS["last_transformer_layer_listener"]
-
-
 def get_listeners(model: Model[Any, Any]) -> List[Any]:
-    """Find the layers of a model that listen to another component.
-
-    model (Model): The model.
-    RETURNS (List[Any]): The layers.
-    """
-    # `replace_listeners` leaves a node that is named like a listener, and listens no more.
-    return [node for node in model.walk() if node.name in KINDS and _listens(node)]
-
-
-def _listens(node: Any) -> bool:
-    return hasattr(node, "upstream_name") or "_upstream_name" in node.attrs
+    """RETURNS (List[Any]): The layers of a model that listen to another component."""
+    return [node for node in model.walk() if is_listener(node)]
 
 
 def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Optional[Bools1d]]:
@@ -160,7 +49,7 @@ def check_upstream(nlp: Language, name: str, model: Model[Any, Any]) -> None:
         weights.
     """
     for listener in get_listeners(model):
-        upstream = find_upstream(nlp, name, listener)
+        upstream = find_upstream(nlp, listener)
         if upstream is None:
             raise UserError(_missing(nlp, name, listener))
         training = nlp.config.interpolate()["training"]
@@ -223,7 +112,7 @@ def check_received(docs: Sequence[Doc], name: str, model: Model[Any, Any]) -> No
     """
     for listener in get_listeners(model):
         kind = KINDS[listener.name]
-        if kind.get_received(listener) is not None:
+        if kind.get_received(listener) is not None or not tells_received(listener):
             continue
         if all(kind.is_heard(doc) for doc in docs if len(doc)):
             continue  # of a frozen encoder that annotates
@@ -261,10 +150,15 @@ def check_rehearsal(name: str, model: Model[Any, Any]) -> None:
         )
 
 
-def find_upstream(nlp: Language, name: str, listener: Model[Any, Any]) -> Optional[str]:
-    """RETURNS (Optional[str]): The component that a listener of the component `name` hears."""
+def find_upstream(nlp: Language, listener: Model[Any, Any]) -> Optional[str]:
+    """Find the component that a listener hears, whatever the two components are called now.
+
+    nlp (Language): The pipeline.
+    listener (Model): The layer.
+    RETURNS (Optional[str]): The name of the component, None if the listener hears nothing.
+    """
     for upstream, pipe in nlp.components:
-        if listener in getattr(pipe, "listener_map", {}).get(name, []):
+        if any(listener in nodes for nodes in getattr(pipe, "listener_map", {}).values()):
             return upstream
     return None
 
@@ -291,7 +185,7 @@ def _missing(nlp: Language, name: str, listener: Any) -> str:
 
 
 def _unheard(doc: Doc, name: str, kind: Kind, upstream: str) -> str:
-    output = _get_output(doc)
+    output = get_output(doc)
     for other in KINDS.values():
         if "transformer" in kind.factory and output is not None and other.is_heard(doc):
             return (

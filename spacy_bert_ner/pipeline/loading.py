@@ -16,6 +16,7 @@ from ..damage import (
     reading,
 )
 from ..model.heads import get_head, is_initialized
+from .encoders import iter_encoders
 from .listeners import find_upstream, get_listeners
 from .settings import check_types
 
@@ -104,16 +105,14 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
         for param in get_head(model).rows:
             if layer.has_param(param):
                 yield "outputs", len(layer.get_param(param)), source, n_tags
-    for node in model.walk():
-        for shim in node.shims:
-            encoder = getattr(shim, "encoder", None)
-            if encoder is not None:
-                width = encoder.model.config.hidden_size
-                yield "inputs", node.maybe_get_dim("nO"), "its encoder gives", width
+    for encoder in iter_encoders(model):
+        if encoder.is_ours and encoder.module is not None:
+            width = encoder.module.config.hidden_size
+            yield "inputs", encoder.node.maybe_get_dim("nO"), "its encoder gives", width
     nlp = _PIPELINES.get(component, lambda: None)()
     if nlp is not None:
         for listener in get_listeners(model):
-            upstream = find_upstream(nlp, component.name, listener)
+            upstream = find_upstream(nlp, listener)
             pipe: Any = None if upstream is None else nlp.get_pipe(upstream)
             width = None if pipe is None else pipe.model.maybe_get_dim("nO")
             yield "inputs", listener.maybe_get_dim("nO"), f"'{upstream}' gives", width

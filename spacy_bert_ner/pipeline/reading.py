@@ -3,7 +3,7 @@ wordpieces. A tokenizer drops what it has no piece for (of BERT's, U+FFFD and pr
 such as the bullets in PDFs), and such a token has the vector of its neighbour: no tag is learned or
 predicted from that."""
 
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 import numpy
 from spacy.language import Language
@@ -11,9 +11,10 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..characters import visible_tokens
-from ..model.encoder.windows import get_pieces
+from ..model.encoder.pieces import get_pieces
 from ..types import Bools1d
-from .listeners import find_upstream, get_listeners, get_pieced
+from .encoders import iter_encoders
+from .listeners import get_listeners, get_pieced
 
 
 def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) -> List[Bools1d]:
@@ -27,7 +28,7 @@ def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) 
     """
     read = [visible_tokens(doc) for doc in docs]
     answers: List[Sequence[Optional[Bools1d]]] = [
-        _ask_tokenizer(docs, encoder.shims[0].pieces) for encoder in find_encoders(model)
+        _ask_tokenizer(docs, found.shim.pieces) for found in iter_encoders(model) if found.is_ours
     ]
     answers += [get_pieced(docs, node, is_train=is_train) for node in get_listeners(model)]
     for answer in answers:
@@ -44,15 +45,10 @@ def make_reader(
 
     model (Model): Its model.
     nlp (Optional[Language]): The pipeline, with the encoder that it listens to.
-    name (str): Of the component.
+    name (str): Name of the component.
     RETURNS (Callable[[Doc], Bools1d]): bool, (n_tokens,).
     """
-    encoders = list(find_encoders(model))
-    for listener in get_listeners(model):
-        upstream = None if nlp is None else find_upstream(nlp, name, listener)
-        if nlp is not None and upstream is not None:
-            encoders += find_encoders(nlp.get_pipe(upstream).model)  # type: ignore[attr-defined]
-    shims = [encoder.shims[0] for encoder in encoders]
+    shims = [found.shim for found in iter_encoders(model, name, nlp) if found.is_ours]
     tokenizers = [shim.pieces for shim in shims if shim.encoder is not None]
 
     def find_read(doc: Doc) -> Bools1d:
@@ -62,14 +58,6 @@ def make_reader(
         return read
 
     return find_read
-
-
-def find_encoders(model: Model[Any, Any]) -> Iterator[Any]:
-    """YIELDS (Model): The layers of a model that are encoders of ours."""
-    for layer in model.walk():
-        # Told by the settings, so that without an encoder of ours torch isn't imported.
-        if type(layer.attrs.get("settings")).__name__ == "EncoderSettings":
-            yield layer
 
 
 def _ask_tokenizer(docs: List[Doc], tokenizer: Any) -> List[Bools1d]:

@@ -2,6 +2,7 @@
 
 import struct
 from typing import Any, Dict, Iterator, List, Optional, Tuple
+from weakref import ref
 
 import numpy
 import srsly
@@ -37,11 +38,12 @@ class ScoredSpans(SpanGroup):
         settings (Any): Those of spaCy's group: `name`, `attrs`, `spans`.
         """
         super().__init__(doc, **settings)
+        self._followed = ref(doc)
         self._tokens = _digest_tokens(doc)
 
     def _follow(self) -> None:
         # None once it is gone: the attributes can still be read.
-        doc = self._doc_ref()  # type: ignore[attr-defined]
+        doc = self._followed()
         tokens = self._tokens if doc is None else _digest_tokens(doc)
         if tokens != self._tokens:
             follow_text(self)

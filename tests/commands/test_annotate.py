@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy
 import pytest
@@ -13,16 +14,16 @@ from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import DocBin, Span
 from thinc.compat import has_gpu
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands import annotate as module
 from spacy_bert_ner.commands.annotate import Row, annotate, format_table, predict
 from spacy_bert_ner.formats import FORMATS, read_docs, write_docs
 from spacy_bert_ner.formats.spans import get_scores
 
 from ..formats.util import NLP, ents_of, make_doc, sents_of, words_of
+from ..util import plain, run_cli
 
+run = partial(run_cli, "annotate")
 WRITTEN = [name for name, entry in FORMATS.items() if entry.writer and name != "text"]
 TEXT = "Anna Berg lives in Oslo . She met Karl in New York ."
 
@@ -44,19 +45,10 @@ def fail(doc):
     raise ValueError(Errors.E030)
 
 
-def run(*args):
-    return CliRunner().invoke(app, ["annotate", *map(str, args)])
-
-
-def plain(result):
-    """A message as words, without the box that typer draws around it."""
-    return " ".join(result.output.replace("│", " ").split())
-
-
 @pytest.fixture(scope="module")
 def ruler_path(tmp_path_factory):
     """A pipeline that knows two words, and gives no scores."""
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     ruler = nlp.add_pipe("entity_ruler")
     ruler.add_patterns([{"label": "LOC", "pattern": "Oslo"}, {"label": "PER", "pattern": "Bo"}])
     path = tmp_path_factory.mktemp("pipeline") / "ruler"
@@ -129,11 +121,20 @@ def merging_path(trained_path, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("name", WRITTEN)
-def test_merged_tokens(trained_path, merging_path, text_path, tmp_path, name):
-    expected = annotate(str(trained_path), text_path)[0]
+@pytest.fixture(scope="module")
+def expected_rows(trained_path, merging_path, tmp_path_factory):
+    """The entities of TEXT, which tokens that are merged afterwards don't change."""
+    path = tmp_path_factory.mktemp("texts") / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    expected = annotate(str(trained_path), path)[0]
     assert any(" " in row.text for row in expected[:-1])  # others come after it
-    assert annotate(str(merging_path), text_path)[0] == expected
+    assert annotate(str(merging_path), path)[0] == expected
+    return expected
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_merged_tokens(expected_rows, merging_path, text_path, tmp_path, name):
+    expected = expected_rows
     target = tmp_path / "out"
     result = run(merging_path, text_path, target, "--to", name)
     assert result.exit_code == 0, result.output
@@ -467,7 +468,7 @@ def test_pipeline_that_sets_no_entities(text_path, tmp_path, name, match):
     assert not list(tmp_path.glob("a.*"))
     # Those of the input are in the output then.
     assert run(pipeline, text_path, tmp_path / "a.jsonl", "--keep-ents").exit_code == 0
-    result = CliRunner().invoke(app, ["profile", str(pipeline), str(text_path)])
+    result = run_cli("profile", str(pipeline), str(text_path))
     assert result.exit_code == 0
     assert result.stderr.startswith("Warning: The pipeline") and match in result.stderr
 
@@ -521,7 +522,7 @@ def test_components_of_others(text_path, tmp_path):
 def test_broken_pipeline(ruler_path, text_path, tmp_path, command, spoil, match):
     path = shutil.copytree(ruler_path, tmp_path / "pipeline")
     spoil(path)
-    result = CliRunner().invoke(app, [command, str(path), str(text_path)])
+    result = run_cli(command, str(path), str(text_path))
     assert result.exit_code == 1
     assert re.search(match, plain(result))
     assert result.output.count("\n") == 1
@@ -533,7 +534,7 @@ def test_pipeline_that_can_not_predict(tmp_path, text_path, command):
     nlp = spacy.blank("en")
     nlp.add_pipe("test_failure")
     nlp.to_disk(tmp_path / "pipeline")
-    result = CliRunner().invoke(app, [command, str(tmp_path / "pipeline"), str(text_path)])
+    result = run_cli(command, str(tmp_path / "pipeline"), str(text_path))
     assert result.exit_code == 1
     assert "pipeline' can't predict: [E030] Sentence boundaries unset" in plain(result)
 

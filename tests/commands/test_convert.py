@@ -1,33 +1,25 @@
 import json
+import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import spacy
 from spacy.tokens import DocBin
 from spacy.vocab import Vocab
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands.convert import MAX_LENGTH
 from spacy_bert_ner.commands.convert import convert as convert_file
 from spacy_bert_ner.formats import FORMATS, read_docs
 
-from ..formats.test_conll import CONLL_2003
-from ..formats.test_jsonl import PRODIGY
+from ..formats.samples import CONLL_2003, PRODIGY
 from ..formats.util import NLP, ents_of, sents_of, tags_of
+from ..util import plain, run_cli
 
+convert = partial(run_cli, "convert")
 SAMPLE = Path(__file__).parents[2] / "assets" / "sample"
-
-
-def convert(*args):
-    return CliRunner().invoke(app, ["convert", *map(str, args)])
-
-
-def plain(result):
-    """A message as words, without the box that typer draws around it."""
-    return " ".join(result.output.replace("│", " ").split())
 
 
 def test_convert(tmp_path):
@@ -194,18 +186,42 @@ def test_convert_skips_what_is_broken(tmp_path):
     assert [doc.text.strip() for doc in read_docs(target, NLP)] == ["Oslo", "Bo"]
 
 
-@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def convert_in_a_process(*args, stdout):
+    command = [sys.executable, "-m", "spacy", "bert-ner", "convert", *args]
+    subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, check=True)
+
+
+def convert_redirected(*args, stdout):
+    """In this process, whose standard output is the file for so long."""
+    saved = os.dup(1)
+    os.dup2(stdout.fileno(), 1)
+    try:
+        result = convert(*args)
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "name,convert_to",
+    [
+        ("/dev/stdout", convert_in_a_process),
+        ("/dev/stdout", convert_redirected),
+        ("/dev/fd/1", convert_redirected),
+        ("/proc/self/fd/1", convert_redirected),
+    ],
+)
 @pytest.mark.parametrize("target", ["spacy", "jsonl"])
-def test_convert_to_standard_output(tmp_path, name, target):
+def test_convert_to_standard_output(tmp_path, name, convert_to, target):
     """Redirected to a file, it is no file to replace: there may be more in it."""
     source, path = tmp_path / "a.iob2", tmp_path / "out"
     source.write_text("a B-X\n", encoding="utf-8")
     convert(source, tmp_path / "expected", "--to", target)
-    command = [sys.executable, "-m", "spacy", "bert-ner", "convert", source, name, "--to", target]
     with path.open("wb") as file:
         file.write(b"before\n")
         file.flush()
-        subprocess.run(command, stdout=file, stderr=subprocess.PIPE, check=True)
+        convert_to(source, name, "--to", target, stdout=file)
     assert path.read_bytes() == b"before\n" + (tmp_path / "expected").read_bytes()
 
 

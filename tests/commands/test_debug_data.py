@@ -6,12 +6,12 @@ import srsly
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import registry
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands.data_report import Distribution
 from spacy_bert_ner.commands.debug_data import debug_data
 from spacy_bert_ner.commands.init_config import init_config
+
+from ..util import plain, run_cli
 
 # The tiny encoder reads 40 pieces; of its words, "oslo" and "ing" are one, others a letter each.
 LONG = " ".join(["abcdefghij"] * 5)
@@ -76,11 +76,7 @@ def overrides(folder, **settings):
 def run(folder, *args, config=None, **settings):
     words = [f"--{key}={value}" for key, value in overrides(folder, **settings).items()]
     path = str(config or folder / "config.cfg")
-    return CliRunner().invoke(app, ["debug-data", path, *words, *map(str, args)])
-
-
-def plain(result):
-    return " ".join(result.output.split())
+    return run_cli("debug-data", path, *words, *args)
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +267,7 @@ def test_no_file(paths):
 def test_no_path(paths):
     with pytest.raises(ValueError, match="No path to the train data.*--paths.train"):
         debug_data(paths / "config.cfg", {"paths.dev": "dev.spacy"})
-    result = CliRunner().invoke(app, ["debug-data", str(paths / "config.cfg")])
+    result = run_cli("debug-data", str(paths / "config.cfg"))
     assert result.exit_code == 1
     assert "No path to the train data is given" in plain(result)
 
@@ -304,10 +300,10 @@ def test_unreadable_file(paths, tmp_path):
 
 
 def test_wrong_options(paths):
-    result = CliRunner().invoke(app, ["debug-data", str(paths / "config.cfg"), "--none"])
+    result = run_cli("debug-data", str(paths / "config.cfg"), "--none")
     assert result.exit_code == 2
     assert "No such option" in plain(result)
-    assert CliRunner().invoke(app, ["debug-data", "none.cfg"]).exit_code == 2
+    assert run_cli("debug-data", "none.cfg").exit_code == 2
 
 
 def test_bad_config(paths):

@@ -7,8 +7,8 @@ from spacy_bert_ner import describe, from_huggingface
 from spacy_bert_ner.commands.describe import format_description
 
 from .. import toy
-from ..conftest import make_example
 from ..hf.util import make_checkpoint
+from ..util import make_example
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 import errno
 import os
 import shlex
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub
@@ -8,9 +9,7 @@ import pytest
 import spacy
 from spacy.cli.init_config import fill_config
 from spacy.util import load_config, load_config_from_str
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands.init_config import (
     TEMPLATES,
     get_learn_rate,
@@ -21,16 +20,9 @@ from spacy_bert_ner.commands.init_config import (
 from spacy_bert_ner.errors import UserError
 
 from ..toy import save_encoder
+from ..util import plain, run_cli
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-
-
-def run(*args):
-    return CliRunner().invoke(app, ["init-config", *map(str, args)])
-
-
-def plain(result):
-    return " ".join(result.output.replace("│", " ").split())
+run = partial(run_cli, "init-config")
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +36,6 @@ def flatten(block, path=""):
             yield from flatten(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", value
-
-
-def test_templates_are_the_configs():
-    way_out = "run: make templates"
-    templates, configs = (
-        {path.name: path.read_bytes() for path in folder.glob("*.cfg")}
-        for folder in (TEMPLATES, CONFIGS)
-    )
-    assert sorted(templates) == sorted(configs), way_out
-    for name in configs:
-        assert templates[name] == configs[name], f"{name}: {way_out}"
 
 
 @pytest.mark.parametrize("recipe", get_recipes())
@@ -323,6 +304,6 @@ def test_output_that_is_the_data(tmp_path):
     path = tmp_path / "train.iob2"
     path.write_text("Oslo B-LOC\n", encoding="utf-8")
     args = ["init-config", str(path), "--train", str(path), "--force"]
-    result = CliRunner().invoke(app, args)
+    result = run_cli(*args)
     assert result.exit_code == 1 and "that is the input. Name another output" in result.stderr
     assert path.read_text(encoding="utf-8") == "Oslo B-LOC\n"

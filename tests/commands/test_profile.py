@@ -4,13 +4,11 @@ import pytest
 import spacy
 import torch
 from spacy.language import Language
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands.profile import Profile, format_profile, get_hints, profile
 from spacy_bert_ner.model.encoder import layer as encoder
 
-from ..conftest import TEXT
+from ..util import TEXT, plain, run_cli
 
 TEXTS = [TEXT, "", "Karl .", TEXT]
 # The tiny encoder reads each long text in two.
@@ -100,13 +98,13 @@ def test_format(tiny, cores):
 def test_command(tiny_pipeline, tmp_path):
     path = tmp_path / "texts.txt"
     path.write_text(f"{TEXT}\nKarl .\n", encoding="utf-8")
-    result = CliRunner().invoke(app, ["profile", str(tiny_pipeline), str(path), "--from", "lines"])
+    result = run_cli("profile", str(tiny_pipeline), str(path), "--from", "lines")
     assert result.exit_code == 0, result.output
     assert "transformer" in result.output and "2 documents," in result.output
     path.write_text("\n", encoding="utf-8")
-    result = CliRunner().invoke(app, ["profile", str(tiny_pipeline), str(path)])
+    result = run_cli("profile", str(tiny_pipeline), str(path))
     assert result.exit_code == 1
-    assert "has no text to read" in re.sub(r"[\s│]+", " ", result.output)
+    assert "has no text to read" in plain(result.output)
 
 
 def test_command_reads_no_further_than_the_limit(tiny_pipeline, tmp_path):
@@ -114,12 +112,12 @@ def test_command_reads_no_further_than_the_limit(tiny_pipeline, tmp_path):
     path = tmp_path / "texts.jsonl"
     path.write_text('{"text": " "}\n{"text": "Karl ."}\n{', encoding="utf-8")
     command = ["profile", str(tiny_pipeline), str(path), "--limit"]
-    result = CliRunner().invoke(app, [*command, "2"])
+    result = run_cli(*command, "2")
     assert result.exit_code == 0, result.output
     assert "2 documents," in result.output
-    result = CliRunner().invoke(app, [*command, "3"])
+    result = run_cli(*command, "3")
     assert result.exit_code == 1
-    assert "Can't read line 3 of" in re.sub(r"[\s│]+", " ", result.output)
+    assert "Can't read line 3 of" in plain(result.output)
 
 
 def test_command_warms_up_on_what_is_not_blank(tiny_pipeline, tmp_path, monkeypatch):
@@ -127,7 +125,7 @@ def test_command_warms_up_on_what_is_not_blank(tiny_pipeline, tmp_path, monkeypa
     path.write_text(" \nKarl .\n", encoding="utf-8")
     monkeypatch.setattr(Language, "__call__", lambda nlp, text: read.append(text))
     command = ["profile", str(tiny_pipeline), str(path)]
-    assert CliRunner().invoke(app, command).exit_code == 0
+    assert run_cli(*command).exit_code == 0
     assert read == ["Karl ."]
 
 

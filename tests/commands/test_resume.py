@@ -10,27 +10,28 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import spacy
 from spacy.tokens import DocBin
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands import annotate as module
 from spacy_bert_ner.commands.annotate import annotate
 from spacy_bert_ner.formats import FORMATS, FormatError, Report, read_docs
 
 from ..formats.util import NLP
+from ..util import plain, run_cli
 
+run = partial(run_cli, "annotate")
 WRITTEN = [name for name, entry in FORMATS.items() if entry.writer and name != "text"]
 N_LINES = 23
 
 
 @pytest.fixture(scope="module")
 def ruler_path(tmp_path_factory):
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "Oslo"}])
     path = tmp_path_factory.mktemp("pipeline") / "ruler"
     nlp.to_disk(path)
@@ -58,14 +59,6 @@ class Stop:
                 raise self.error
             self.after -= 1
             yield doc
-
-
-def run(*args):
-    return CliRunner().invoke(app, ["annotate", *map(str, args)])
-
-
-def plain(text):
-    return " ".join(text.replace("│", " ").split())
 
 
 def files_of(folder):
@@ -124,7 +117,7 @@ def read_journal(target):
 
 def kill_at(process, target, n_read):
     """Kill a process as soon as its journal says that so many records are saved."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 900
     while True:
         assert process.poll() is None and time.monotonic() < end, process.communicate()[1]
         state = read_journal(target)

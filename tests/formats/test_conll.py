@@ -3,23 +3,8 @@ from spacy.tokens import Span
 
 from spacy_bert_ner.formats import FormatError, Report, read_docs, write_docs
 
+from .samples import CONLL_2003
 from .util import NLP, ents_of, make_doc, sents_of, words_of
-
-CONLL_2003 = """
--DOCSTART- -X- -X- O
-
-EU NNP B-NP B-ORG
-rejects VBZ B-VP O
-German JJ B-NP B-MISC
-call NN I-NP O
-
-Peter NNP B-NP B-PER
-Blackburn NNP I-NP I-PER
-
--DOCSTART- -X- -X- O
-
-BRUSSELS NNP B-NP B-LOC
-"""
 
 WNUT = "@x\tO\nEmpire\tB-location\nState\tI-location\n\t \nESB\tB-location\n\t \n\t \nok\tO\n"
 

@@ -8,11 +8,11 @@ from spacy.tokens import Doc, Span
 from spacy_bert_ner.formats import FormatError, doccano, read_docs
 from spacy_bert_ner.formats.doccano import count_units
 
+from .samples import PAIRS
+from .samples import PAIRS_TEXT as TEXT
 from .util import NLP, ents_of, found, make_doc, read_records, tags_of, write_records
 
-TEXT = "EU rejects German call to boycott British lamb ."
 ENTS = [("EU", "ORG"), ("German", "MISC")]
-PAIRS = [[0, 2, "ORG"], [11, 17, "MISC"]]
 OBJECTS = [
     {"id": 7, "label": "ORG", "start_offset": 0, "end_offset": 2},
     {"id": 8, "label": "MISC", "start_offset": 11, "end_offset": 17},

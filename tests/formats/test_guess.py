@@ -16,8 +16,7 @@ from spacy_bert_ner.formats import (
     write_docs,
 )
 
-from .test_jsonl import BINARY, PRODIGY
-from .test_label_studio import MIN, TASK
+from .samples import BINARY, MIN, PRODIGY, TASK
 from .util import NLP, ents_of
 
 

@@ -8,6 +8,7 @@ from spacy.tokens import Doc, Span
 from spacy_bert_ner.formats import FormatError, Report, read_docs
 from spacy_bert_ner.tagging.entity_scores import SOURCE
 
+from .samples import BINARY, PRODIGY
 from .util import (
     NLP,
     ents_of,
@@ -18,43 +19,6 @@ from .util import (
     words_of,
     write_records,
 )
-
-# As Prodigy's `db-out` writes an annotation of `ner.manual`.
-PRODIGY = {
-    "text": "Anna Berg moved to New York.\n",
-    "meta": {"source": "Letters", "page": 4},
-    "_input_hash": -1453912731,
-    "_task_hash": 1204937121,
-    "_is_binary": False,
-    "tokens": [
-        {"text": "Anna", "start": 0, "end": 4, "id": 0, "ws": True},
-        {"text": "Berg", "start": 5, "end": 9, "id": 1, "ws": True},
-        {"text": "moved", "start": 10, "end": 15, "id": 2, "ws": True},
-        {"text": "to", "start": 16, "end": 18, "id": 3, "ws": True},
-        {"text": "New York", "start": 19, "end": 27, "id": 4, "ws": False},
-        {"text": ".", "start": 27, "end": 28, "id": 5, "ws": False},
-        {"text": "\n", "start": 28, "end": 29, "id": 6, "ws": False},
-    ],
-    "_view_id": "ner_manual",
-    "spans": [
-        {"start": 0, "end": 9, "token_start": 0, "token_end": 1, "label": "PER"},
-        {"start": 19, "end": 27, "token_start": 4, "token_end": 4, "label": "LOC"},
-    ],
-    "answer": "accept",
-    "_timestamp": 1711620000,
-    "_annotator_id": "letters-anna",
-    "_session_id": "letters-anna",
-}
-# And of `ner.teach`, where one entity is accepted or rejected.
-BINARY = {
-    "text": "Jordan won in Jordan .",
-    "_input_hash": 1,
-    "_task_hash": 2,
-    "spans": [{"text": "Jordan", "start": 14, "end": 20, "label": "LOC", "score": 0.5}],
-    "meta": {"score": 0.5},
-    "_view_id": "ner",
-    "answer": "accept",
-}
 
 
 def read(tmp_path, records):

@@ -8,24 +8,9 @@ from spacy.tokens import Doc
 from spacy_bert_ner.formats import FormatError, read_docs
 from spacy_bert_ner.tagging.entity_scores import SOURCE
 
+from .samples import ANNOTATION, MIN, TASK, make_result
+from .samples import TASK_TEXT as TEXT
 from .util import NLP, ents_of, found, make_doc, read_records, tags_of, write_records
-
-TEXT = "Anna Berg joined\nAcme in \U0001f600 Oslo ."
-
-
-def make_result(start, end, label, text=TEXT, **settings):
-    """A labeled region, as Label Studio exports it."""
-    value = {"start": start, "end": end, "text": text[start:end], "labels": [label]}
-    return {
-        "value": value,
-        "id": f"r{start}",
-        "from_name": "label",
-        "to_name": "text",
-        "type": "labels",
-        "origin": "manual",
-        **settings,
-    }
-
 
 RELATION = {
     "from_id": "r0",
@@ -34,41 +19,8 @@ RELATION = {
     "direction": "right",
     "labels": ["works for"],
 }
-ANNOTATION = {
-    "id": 11,
-    "completed_by": 1,
-    "result": [make_result(0, 9, "PER"), make_result(17, 21, "ORG"), make_result(27, 31, "LOC")],
-    "was_cancelled": False,
-    "ground_truth": False,
-    "created_at": "2024-03-28T12:00:00.000000Z",
-    "updated_at": "2024-03-28T12:00:00.000000Z",
-    "lead_time": 8.4,
-    "prediction": {},
-    "result_count": 0,
-}
-TASK = {
-    "id": 5,
-    "annotations": [ANNOTATION],
-    "drafts": [],
-    "predictions": [],
-    "data": {"text": TEXT},
-    "meta": {"source": "letters"},
-    "created_at": "2024-03-28T11:00:00.000000Z",
-    "inner_id": 1,
-    "total_annotations": 1,
-    "cancelled_annotations": 0,
-    "project": 2,
-}
-MIN = {
-    "text": TEXT,
-    "id": 5,
-    "label": [result["value"] for result in ANNOTATION["result"]],
-    "annotator": 1,
-    "annotation_id": 11,
-    "created_at": "2024-03-28T12:00:00.000000Z",
-    "updated_at": "2024-03-28T12:00:00.000000Z",
-    "lead_time": 8.4,
-}
+
+
 ENTS = [("Anna Berg", "PER"), ("Acme", "ORG"), ("Oslo", "LOC")]
 
 

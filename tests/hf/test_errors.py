@@ -19,13 +19,13 @@ from transformers import (
     LayoutLMConfig,
     T5Config,
 )
-from typer.testing import CliRunner
 
 from spacy_bert_ner import describe, from_huggingface
-from spacy_bert_ner.cli import app
+from spacy_bert_ner.hf import checkpoint as checkpoint_module
 from spacy_bert_ner.hf.folders import check_output
 
 from .. import toy
+from ..util import plain, run_cli
 from .util import NAMES, make_checkpoint
 
 
@@ -41,10 +41,8 @@ def folder(good, tmp_path):
 
 
 def run(*args):
-    result = CliRunner().invoke(app, [str(arg) for arg in args])
-    # Typer draws a box around the message.
-    text = " ".join(result.output.replace("│", " ").split())
-    return result.exit_code, text
+    result = run_cli(*args)
+    return result.exit_code, plain(result)
 
 
 def change_config(folder, **settings):
@@ -246,6 +244,23 @@ def test_name_of_nothing(monkeypatch):
         from_huggingface("/nothing/here")
 
 
+def test_model_card_of_the_hub(monkeypatch, caplog):
+    """What the hub doesn't give is reported; mistakes are errors."""
+
+    def fail(error):
+        def find_file(source, name):
+            raise error
+
+        monkeypatch.setattr(checkpoint_module, "find_file", find_file)
+
+    fail(OSError("503 Server Error"))
+    assert checkpoint_module._read_card("someone/something") == ""
+    assert "Can't read the model card of 'someone/something' (503 Server Error)" in caplog.text
+    fail(TypeError("unexpected argument"))
+    with pytest.raises(TypeError, match="unexpected argument"):
+        checkpoint_module._read_card("someone/something")
+
+
 @pytest.mark.parametrize("model_class", ["SequenceClassification", "MaskedLM"])
 def test_without_a_token_classifier(model_class, tmp_path, caplog):
     path = make_checkpoint(tmp_path, model_class=model_class)
@@ -281,7 +296,7 @@ def test_commands(good, tmp_path):
     assert (tmp_path / "out" / "README.md").exists()
     code, text = run("describe", tmp_path / "in")
     assert (code, "Linear(16 -> 5): 85 parameters (W [5, 16], b [5])" in text) == (0, True)
-    result = CliRunner().invoke(app, ["describe", str(tmp_path / "in"), "--json"])
+    result = run_cli("describe", tmp_path / "in", "--json")
     assert json.loads(result.output) == describe(str(tmp_path / "in"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
@@ -401,7 +416,6 @@ def test_output_that_is_the_input(tmp_path, place):
         check_output(tmp_path / "pipeline", True, str(source))
     check_output(tmp_path / "pipeline", True, "en_core_web_sm")
     for command in ("to-hf", "from-hf"):
-        args = [command, str(source), str(tmp_path / "pipeline"), "--force"]
-        result = CliRunner().invoke(app, args)
+        result = run_cli(command, source, tmp_path / "pipeline", "--force")
         assert result.exit_code == 1 and "it is the input" in result.stderr
     assert (source / "config.json").exists()

@@ -22,8 +22,7 @@ from spacy_bert_ner.hf.folders import check_output, write_folder
 from spacy_bert_ner.pipeline.encoders import find_encoder
 
 from .. import toy
-from ..conftest import make_example
-from ..util import make_nlp
+from ..util import make_example, make_nlp
 from .util import LISTENER, NAMES, TEXTS, get_hf_logits, make_checkpoint
 
 # Names of rows under which the same five numbers are read, by scheme.

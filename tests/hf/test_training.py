@@ -11,8 +11,7 @@ from thinc.api import Config, fix_random_seed
 
 from spacy_bert_ner import from_huggingface, to_huggingface
 
-from ..conftest import EXPECTED, TEXT, WORDS, get_ents, make_example
-from ..util import make_nlp
+from ..util import EXPECTED, TEXT, WORDS, get_ents, make_example, make_nlp
 from .util import LISTENER, make_checkpoint
 
 DATE = ["Anna", "met", "Karl", "today"], ["B-PER", "O", "B-PER", "B-DATE"]
@@ -99,9 +98,12 @@ def test_loader_with_labels(checkpoint):
 
 def test_loader_of_an_inlined_encoder(checkpoint):
     tok2vec = {
-        "@architectures": "spacy-bert-ner.Tok2VecTransformer.v1",
-        "name": checkpoint,
-        "window": 0,
+        "@architectures": "spacy-bert-ner.Tok2VecTransformer.v2",
+        "transformer": {
+            "@architectures": "spacy-bert-ner.TransformerModel.v1",
+            "name": checkpoint,
+            "window": 0,
+        },
         "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
     }
     nlp = spacy.blank("en")

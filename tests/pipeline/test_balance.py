@@ -12,8 +12,7 @@ from thinc.api import Model, fix_random_seed
 from spacy_bert_ner.pipeline.balance import SIZE, GradientBalance, balance_gradients
 from spacy_bert_ner.pipeline.bert_ner import BertNER
 
-from ..conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents
-from ..util import make_curated, make_nlp
+from ..util import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_curated, make_nlp
 
 TAGGER = {"@architectures": "spacy.Tagger.v2", "nO": None}
 LISTENER = {

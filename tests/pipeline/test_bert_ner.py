@@ -13,8 +13,7 @@ from thinc.api import ConfigValidationError
 
 from spacy_bert_ner.pipeline.bert_ner import BertNER
 
-from ..conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example
-from ..util import encoder_of, make_nlp
+from ..util import EXPECTED, TAGS, TEXT, WORDS, encoder_of, get_ents, make_example, make_nlp
 
 
 @Language.component("test_merger")
@@ -262,7 +261,7 @@ class TestLabels:
         assert get_ents(spacy.load(tmp_path)(TEXT)) == EXPECTED
         tags = [tag.replace("LOC", "NEW-ish") for tag in TAGS]
         sgd = trained.create_optimizer()
-        sgd.learn_rate = 3e-4
+        sgd.learn_rate = 1e-2
         for _ in range(25):
             trained.update([make_example(trained, tags=tags)], sgd=sgd, annotates=["sentencizer"])
         assert ("Oslo", "NEW-ish") in get_ents(trained(TEXT))
@@ -537,7 +536,7 @@ def test_bad_settings_are_refused(setting):
 def test_schemes_and_decoders_learn(scheme, decoder):
     nlp = make_nlp(component={"scheme": scheme, "decoder": decoder})
     optimizer = nlp.initialize(lambda: [make_example(nlp)])
-    optimizer.learn_rate = 3e-4
-    for _ in range(25):
+    optimizer.learn_rate = 1e-2
+    for _ in range(40):
         nlp.update([make_example(nlp)], sgd=optimizer)
     assert get_ents(nlp(TEXT)) == EXPECTED

@@ -12,10 +12,18 @@ from spacy_bert_ner import to_huggingface
 from spacy_bert_ner.commands.describe import describe
 from spacy_bert_ner.pipeline.listeners import get_listeners, get_pieced
 
-from ..conftest import EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example
-from ..test_project import CONFIG_FOLDER
 from ..toy import WIDTH
-from ..util import make_curated, make_nlp
+from ..util import (
+    CONFIG_FOLDER,
+    EXPECTED,
+    TAGS,
+    TEXT,
+    WORDS,
+    get_ents,
+    make_curated,
+    make_example,
+    make_nlp,
+)
 
 LISTENER = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -137,7 +145,7 @@ class TestReplaceListeners:
         loaded = spacy.load(tmp_path)
         assert get_ents(loaded(TEXT)) == EXPECTED
         model = loaded.config["components"]["bert_ner"]["model"]
-        assert model["tok2vec"]["@architectures"] == "spacy-bert-ner.Tok2VecTransformer.v1"
+        assert model["tok2vec"]["@architectures"] == "spacy-bert-ner.Tok2VecTransformer.v2"
 
     def test_sourced_with_it(self, tiny, tmp_path):
         """As `spacy train` and `assemble` do with `replace_listeners` in a component's block."""

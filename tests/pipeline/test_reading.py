@@ -7,9 +7,8 @@ from spacy.tokens import Doc
 
 from spacy_bert_ner.pipeline.reading import get_read_tokens
 
-from ..conftest import WORDS, make_example
 from ..toy import save_encoder
-from ..util import ENCODER, make_nlp
+from ..util import ENCODER, WORDS, make_example, make_nlp
 
 # Characters that BERT's tokenizer drops, though they show something: a bullet of PDFs, the
 # replacement character, others of private use.

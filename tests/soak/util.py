@@ -43,6 +43,7 @@ def make_pipeline(folder, head="softmax", labels=("PER", "LOC"), seed=0, **setti
         {"name": encoder, "window": 0, "transformer_config": still},
         component.get("model"),
         {key: value for key, value in component.items() if key != "model"},
+        lang="xx",
     )
     nlp.add_pipe("doc_cleaner", config={"attrs": {"_.trf_data": None}})
     words, tags = zip(*(item.split("/") for item in TAGGED.split()))

@@ -16,9 +16,8 @@ from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats import FORMATS, FormatError, write_docs
 from spacy_bert_ner.training.corpus import Corpus, create_corpus_reader
 
-from ..formats.test_doccano import PAIRS, TEXT
-from ..formats.test_jsonl import BINARY, PRODIGY
-from ..formats.test_label_studio import MIN, TASK
+from ..formats.samples import BINARY, MIN, PAIRS, PRODIGY, TASK
+from ..formats.samples import PAIRS_TEXT as TEXT
 from ..formats.util import NLP, ents_of, make_doc, tags_of, words_of
 
 CNN = Path(__file__).parents[2] / "configs" / "cnn.cfg"

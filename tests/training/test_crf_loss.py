@@ -13,20 +13,8 @@ from spacy_bert_ner.tagging.decode import crf_tags, decode
 from spacy_bert_ner.tagging.schemes import TagSet
 from spacy_bert_ner.training.crf_loss import CRFLikelihood
 
-from ..conftest import EXPECTED, TEXT, get_ents, make_example
-from ..util import make_nlp
-from .test_losses import make_gold, random_logits
-
-CRF = {
-    "model": {
-        "@architectures": "spacy-bert-ner.LinearCRF.v1",
-        "tok2vec": {
-            "@architectures": "spacy-transformers.TransformerListener.v1",
-            "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
-        },
-    },
-    "loss": {"@losses": "spacy-bert-ner.CRFLikelihood.v1"},
-}
+from ..util import CRF, EXPECTED, TEXT, get_ents, make_example, make_nlp
+from .util import make_gold, random_logits
 
 
 def make_layer(n_tags, factor=1.0, seed=0):

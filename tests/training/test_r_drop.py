@@ -12,9 +12,8 @@ from spacy_bert_ner.model.layers.linear_crf import linear_crf
 from spacy_bert_ner.training.losses import CrossEntropy
 from spacy_bert_ner.training.r_drop import RDrop, find_pairs, make_batch_twice, make_rdrop
 
-from ..conftest import make_example
-from ..util import make_nlp
-from .test_losses import HEAD, check_gradient, make_gold, random_logits, softmax
+from ..util import make_example, make_nlp
+from .util import HEAD, check_gradient, make_gold, random_logits, softmax
 
 WORDS = ["Ada", "Byron", "saw", "Oslo"]
 ENTS = [(0, 2, "PER"), (3, 4, "LOC")]

@@ -31,8 +31,14 @@ class Batch:
 
 
 def get_batches(docs: List[Windows], *, batch_pieces: int, pad_id: int) -> Iterator[Batch]:
-    """Sort the windows of all documents by length and yield them, longest first, in batches of
-    at most `batch_pieces` wordpieces, padding included, and at least one window."""
+    """Sort the windows of all documents by length and yield them, longest first.
+
+    docs (List[Windows]): The documents, cut.
+    batch_pieces (int): The most wordpieces of a batch, padding included. A window that is longer
+        is a batch of its own.
+    pad_id (int): Vocabulary id of the padding.
+    YIELDS (Batch): The batches.
+    """
     if not docs:
         return
     lengths = numpy.concatenate([windows.lengths for windows in docs])

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 import torch
 from thinc.api import Optimizer, torch2xp, xp2torch
 from torch.optim.adamw import adamw
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..optimizers import LayeredAdam
 
@@ -16,7 +17,11 @@ MAX_DECAY = 0.9999
 
 
 def is_adam(optimizer: Any) -> bool:
-    """RETURNS (bool): Whether an optimizer does in a call what `step_adam` does in one for all."""
+    """Tell whether an optimizer does in a call what `step_adam` does in one for all.
+
+    optimizer (Any): An optimizer.
+    RETURNS (bool): Whether it does.
+    """
     return (
         type(optimizer) in (Optimizer, LayeredAdam)
         and not optimizer.use_radam
@@ -28,8 +33,8 @@ def is_adam(optimizer: Any) -> bool:
 def step_adam(
     optimizer: Optimizer, shim_id: int, params: Params, scales: Mapping[str, float]
 ) -> None:
-    """Step as thinc's Adam does with its rates of now, and keep moments and averages where it
-    does. Doesn't clip.
+    """Step as thinc's Adam does (Kingma & Ba 2015) with its rates of now, and keep moments and
+    averages where it does. Doesn't clip.
 
     optimizer (Optimizer): Adam.
     shim_id (int): First part of the keys under which it keeps them.
@@ -78,8 +83,8 @@ def _step_group(
     )
     if optimizer.averages is not None:
         averages = _get_moments(optimizer.averages, shim_id, group)
-        rate = 1.0 - min((1.0 + n_updates) / (10.0 + n_updates), MAX_DECAY)
-        torch._foreach_lerp_(averages, tensors, rate)
+        decay = min((1.0 + n_updates) / (10.0 + n_updates), MAX_DECAY)
+        get_ema_multi_avg_fn(decay)(averages, tensors, n_updates)
 
 
 def _get_moments(moments: Dict[Any, Any], shim_id: int, group: Params) -> List[torch.Tensor]:

@@ -2,10 +2,9 @@
 
 import importlib.util
 from dataclasses import dataclass
-from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, Optional, Set
 
 import safetensors.torch
 import srsly
@@ -49,6 +48,7 @@ def find_pretrained(name: str) -> str:
     """Resolve the name of an encoder: a folder, an installed Python package that holds one (in
     itself or in its folder `model`), or else a name on the Hugging Face hub.
 
+    name (str): The name.
     RETURNS (str): A path, or the name itself.
     """
     if not Path(name).exists() and name.isidentifier():
@@ -69,6 +69,7 @@ def load_pretrained(
     tokenizer_config (Dict[str, Any]): Arguments for AutoTokenizer. Tokens that it adds get vectors,
         which have to be trained.
     transformer_config (Dict[str, Any]): Arguments for AutoConfig.
+    RETURNS (Encoder): The encoder, on the CPU.
     RAISES (ValueError): If there is no such encoder, if its config has no such settings, and for
         a tokenizer of another model.
     """
@@ -120,15 +121,21 @@ def _add_rows(model: Any, tokenizer: Any, added: Set[str]) -> None:
 
 
 def get_rows(model: Any) -> Optional[int]:
-    """RETURNS (Optional[int]): How many wordpieces an encoder has vectors for, None if it can't
-    be told."""
+    """Count the wordpieces that an encoder has vectors for.
+
+    model (PreTrainedModel): The encoder.
+    RETURNS (Optional[int]): How many there are, None if it can't be told.
+    """
     return getattr(model.get_input_embeddings(), "num_embeddings", None)
 
 
 def check_vocabulary(name: str, model: Any, tokenizer: Any) -> None:
-    """RAISES (ValueError): For a tokenizer with more wordpieces than the encoder has vectors for.
+    """Check that a tokenizer is that of an encoder, as far as the number of wordpieces tells.
 
     name (str): Of both.
+    model (PreTrainedModel): The encoder.
+    tokenizer (PreTrainedTokenizerFast): The tokenizer.
+    RAISES (ValueError): If it has more wordpieces than the encoder has vectors for.
     """
     n_rows = get_rows(model)
     n_pieces = max(tokenizer.get_vocab().values()) + 1
@@ -140,8 +147,12 @@ def check_vocabulary(name: str, model: Any, tokenizer: Any) -> None:
 
 
 def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): Config as a dict, tokenizer files and safetensors as bytes, and
-    checksums of all three."""
+    """Pack an encoder, with nothing pickled.
+
+    encoder (Encoder): The encoder.
+    RETURNS (Dict[str, Any]): Config as JSON, tokenizer files and safetensors as bytes, and
+        checksums of all three.
+    """
     config = encoder.model.config.to_diff_dict()
     config.pop("_name_or_path", None)
     data: Dict[str, Any] = {
@@ -155,8 +166,10 @@ def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
 def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any]) -> Encoder:
     """Build an encoder from what `encoder_to_bytes` gave. Asks no hub, and runs no code.
 
+    data (Dict[str, Any]): The parts.
     transformer_config (Dict[str, Any]): The settings of the architecture. They hold against those
         saved, as dropout may change; `attn_implementation` isn't saved.
+    RETURNS (Encoder): The encoder, on the CPU.
     RAISES (DamagedPipelineError): For a part that can't be read, is another than was saved, or
         doesn't fit the others.
     """
@@ -191,7 +204,11 @@ def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any])
 
 
 def get_place(part: str) -> str:
-    """RETURNS (str): What to call a part of a saved encoder."""
+    """Name a part of a saved encoder for a message.
+
+    part (str): One of PARTS, "bytes" or "parts".
+    RETURNS (str): What to call it.
+    """
     return f"the {part} of the encoder in the file 'model' of its component"
 
 
@@ -213,9 +230,13 @@ def _misfit(model: Any, details: str) -> str:
 
 
 def get_limit(encoder: Encoder) -> int:
-    """The most wordpieces that the encoder can read at once, special tokens included: what the
-    tokenizer states, what the config states, and the rows of learned position embeddings, less
-    those that RoBERTa and its kin never use (positions begin after the padding id)."""
+    """Find the most wordpieces that an encoder can read at once: what the tokenizer states, what
+    the config states, and the rows of learned position embeddings, less those that RoBERTa and its
+    kin never use (positions begin after the padding id).
+
+    encoder (Encoder): The encoder.
+    RETURNS (int): Wordpieces, special tokens included.
+    """
     limits = [encoder.tokenizer.model_max_length, _stated_positions(encoder.model.config)]
     for name, module in encoder.model.named_modules():
         if name.rsplit(".", 1)[-1] == "position_embeddings" and hasattr(module, "num_embeddings"):
@@ -224,94 +245,6 @@ def get_limit(encoder: Encoder) -> int:
     # Unknown lengths are given as -1 or as very large numbers.
     limits = [limit for limit in limits if 0 < limit < 10**9]
     return int(min(limits, default=DEFAULT_LIMIT))
-
-
-def freeze(model: Any, n_layers: int) -> None:
-    """Exclude the embeddings and the first n blocks of an encoder from training.
-
-    RAISES (ValueError): If the encoder has fewer blocks, or shares them.
-    """
-    path, blocks = _find_blocks(model, f"freeze {n_layers} layers", "freeze_layers = null")
-    if not 0 <= n_layers <= len(blocks):
-        raise UserError(
-            f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {len(blocks)}. "
-            f"Set freeze_layers to null (train all), or to 0 (embeddings) up to {len(blocks)}."
-        )
-    for name, child in model.named_children():
-        if name == path.split(".")[0]:
-            break
-        child.requires_grad_(False)
-    parent = model.get_submodule(path.rpartition(".")[0])
-    siblings = [child for child in parent.children() if child is not blocks]
-    # Relative positions, which all blocks read (DeBERTa, MPNet), and their normalisation.
-    if parent is not model and any(isinstance(child, torch.nn.Embedding) for child in siblings):
-        for child in siblings:
-            child.requires_grad_(False)
-    for block in blocks[:n_layers]:
-        block.requires_grad_(False)
-
-
-def add_noise(model: Any, size: float) -> None:
-    """Have the embeddings of wordpieces changed at random in training: by uniform noise whose norm
-    is about `size` / 3 ** 0.5 for a sequence (NEFTune, Jain et al. 2023)."""
-    # A function of the module, since pipelines are pickled.
-    model.get_input_embeddings().register_forward_hook(partial(_disturb, size=size))
-
-
-def _disturb(module: Any, inputs: Any, X: torch.Tensor, *, size: float) -> torch.Tensor:
-    if not module.training:
-        return X
-    n_pieces, width = X.shape[-2:]
-    return X + torch.empty_like(X).uniform_(-1.0, 1.0) * size / (n_pieces * width) ** 0.5
-
-
-def check_mixed_layers(model: Any, n_layers: int) -> None:
-    """RAISES (ValueError): If the encoder has fewer outputs than are to be averaged."""
-    n_blocks, name = model.config.num_hidden_layers, type(model).__name__
-    if n_layers > n_blocks:
-        raise UserError(
-            f"Can't mix the last {n_layers} layers of {name}, which has {n_blocks}. Set "
-            f"mixed_layers to 1 (the last alone), or up to {n_blocks}."
-        )
-
-
-def get_depths(model: Any) -> Dict[str, int]:
-    """How many blocks of an encoder are above each of its weights: none for the last block and
-    what follows it, all for the embeddings.
-
-    RETURNS (Dict[str, int]): By name.
-    RAISES (ValueError): If the encoder shares its blocks.
-    """
-    path, blocks = _find_blocks(model, "decay the rates of the layers", "layer_decay = 1.0")
-    embeddings = {
-        f"{name}.weight"
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Embedding)
-    }
-    depths = {}
-    depth = len(blocks)
-    for name, _ in model.named_parameters():
-        if name.startswith(f"{path}."):
-            depth = len(blocks) - 1 - int(name[len(path) + 1 :].split(".")[0])
-            depths[name] = depth
-        else:  # embeddings of relative positions may be behind the blocks
-            depths[name] = len(blocks) if name in embeddings else depth
-    return depths
-
-
-def _find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.ModuleList]:
-    """The blocks of an encoder, and where they are.
-
-    RAISES (ValueError): If there is no list of them, since they are shared.
-    """
-    n_blocks = model.config.num_hidden_layers
-    for path, module in model.named_modules():
-        if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks:
-            return path, module
-    raise UserError(
-        f"Can't {what} of {type(model).__name__}: it has no list of {n_blocks} blocks. Set "
-        f"{way_out}."
-    )
 
 
 def _pools(config: Any) -> bool:

@@ -12,7 +12,6 @@ from spacy.errors import Errors
 from spacy.tokens import Doc
 from spacy.util import logger
 from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
-from spacy_transformers.layers._util import replace_listener
 from thinc.api import Model, torch2xp
 from transformers.utils import ModelOutput
 
@@ -21,8 +20,12 @@ from ...errors import UserError
 from ...types import Bools1d
 from .batches import Batch, get_batches
 from .huggingface import load_pretrained
+from .inlining import replace_listener_cfg, split_by_doc
+from .pieces import get_pieces
+from .settings import EncoderSettings
+from .shim import BackpropT as ShimBackpropT
 from .shim import EncoderShim
-from .windows import Windows, get_pieces, get_windows
+from .windows import Windows, get_windows
 
 # In training, the activations of this many wordpieces are kept for backward; what exceeds them
 # in one call is recomputed. With 6 layers of 384, one takes 0.2 MB in windows of 32 wordpieces
@@ -34,6 +37,7 @@ DEFAULT_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}
 
 InT = List[Doc]
 OutT = FullTransformerBatch
+BackpropT = Callable[[OutT], InT]
 
 
 @dataclass
@@ -48,25 +52,16 @@ class EncoderData(TransformerData):
     has_pieces: Bools1d
 
 
-@dataclass
-class EncoderSettings:
-    """Settings that a saved pipeline takes from its config.cfg, see `TransformerModel.v1`.
-    (Thinc would save plain values in `attrs` with the weights, and let those win.)"""
-
-    name: str
-    tokenizer_config: Dict[str, Any]
-    transformer_config: Dict[str, Any]
-    window: int
-    stride: int
-    context: int
-    context_dropout: float
-    batch_pieces: Optional[int]
-
-
 class EncoderLayer(Model[InT, OutT]):
     """A layer of nothing but its shim, which is all that it reads from a file."""
 
-    def from_dict(self, msg: Dict) -> "EncoderLayer":
+    def from_dict(self, msg: Dict[str, Any]) -> "EncoderLayer":
+        """Load what `to_dict` gave.
+
+        msg (Dict[str, Any]): With the bytes of the shim.
+        RETURNS (EncoderLayer): This layer.
+        RAISES (DamagedPipelineError): If they can't be read, or the encoder can't be used.
+        """
         with reading("the file 'model' of a transformer component"):
             ((shim_bytes,),) = msg["shims"]
         shim: EncoderShim = self.shims[0]  # type: ignore[assignment]
@@ -85,6 +80,12 @@ class EncoderLayer(Model[InT, OutT]):
         )
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderLayer":
+        """Load what `to_bytes` gave.
+
+        bytes_data (bytes): The layer.
+        RETURNS (EncoderLayer): This layer.
+        RAISES (DamagedPipelineError): As `from_dict`.
+        """
         with reading("the file 'model' of a transformer component"):
             msg = srsly.msgpack_loads(bytes_data)
         return self.from_dict(msg)
@@ -95,6 +96,7 @@ def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
 
     settings (EncoderSettings): Settings.
     shim (EncoderShim): Holds the encoder, once the layer is initialized or read from bytes.
+    RETURNS (Model[List[Doc], FullTransformerBatch]): The layer.
     """
     return EncoderLayer(
         "transformer",
@@ -104,53 +106,42 @@ def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
         shims=[shim],
         attrs={
             "settings": settings,
-            "replace_listener": replace_listener,
+            "replace_listener": split_by_doc,
             "replace_listener_cfg": replace_listener_cfg,
         },
     )
 
 
-def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
+def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, BackpropT]:
+    """Cut documents into windows, and run the encoder over them.
+
+    model (Model[List[Doc], FullTransformerBatch]): The layer.
+    docs (List[Doc]): The documents.
+    is_train (bool): Whether to learn from them.
+    RETURNS (Tuple[FullTransformerBatch, Callable]): Vectors of wordpieces, float32,
+        (n_rows, width) of each document, and a callback for their gradient.
+    RAISES (ValueError): Without an encoder, and for a window that it can't read.
+    """
     start_time = time.perf_counter()
     shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
     settings: EncoderSettings = model.attrs["settings"]
-    if shim.encoder is None:
-        raise UserError(Errors.E109.format(name=model.name))
-    validate_window(settings, shim)  # a loaded pipeline may have been given another
-    filled = [doc for doc in docs if len(doc)]
-    cut = [
-        get_windows(
-            shim.pieces,
-            pieces,
-            window=settings.window,
-            stride=settings.stride,
-            limit=shim.limit,
-            context=settings.context,
-            context_dropout=settings.context_dropout if is_train else 0.0,
-        )
-        for pieces in get_pieces(shim.pieces, filled)
-    ]
+    cut = _cut(model, [doc for doc in docs if len(doc)], is_train)
     width = model.get_dim("nO")
     vectors = [torch.empty(len(windows.ids), width, device=shim.device) for windows in cut]
-    backprops: List[Tuple[Batch, Callable]] = []
-    n_pieces = 0  # padding included
     batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(shim.device.type, 1024)
-    # A GPU needs room for a whole micro-batch in any case.
-    kept = KEPT_PIECES if shim.device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
-    batches = get_batches(cut, batch_pieces=batch_pieces, pad_id=shim.pad_id)
-    # In training the shortest first: activations grow with length, and the first are kept.
-    for batch in reversed(list(batches)) if is_train else batches:
-        n_pieces += batch.ids.size
-        if is_train:
-            hidden, backprop_batch = shim.encode_for_update(batch, keep=n_pieces <= kept)
-            backprops.append((batch, backprop_batch))
-        else:
-            hidden = shim.encode(batch)
-        for row, length, (doc, start) in zip(hidden, batch.lengths.tolist(), batch.places):
-            vectors[doc][start : start + length] = row[:length]
+    batches = list(get_batches(cut, batch_pieces=batch_pieces, pad_id=shim.pad_id))
+    backprops: List[Tuple[Batch, ShimBackpropT]] = []
+    if is_train:
+        # A GPU needs room for a whole micro-batch in any case.
+        kept = KEPT_PIECES if shim.device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
+        backprops = _encode_for_update(shim, batches, vectors, kept)
+    else:
+        for batch in batches:
+            _write_rows(vectors, shim.encode(batch), batch)
     data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, vectors)])
     if logger.isEnabledFor(logging.DEBUG):
-        _log(cut, n_pieces, time.perf_counter() - start_time)
+        n_padded = sum(batch.ids.size for batch in batches)
+        _log(cut, n_padded, time.perf_counter() - start_time)
     output = FullTransformerBatch.empty(len(docs))
     output.cached_doc_data = [next(data) if len(doc) else TransformerData.empty() for doc in docs]
 
@@ -171,7 +162,62 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     return output, backprop
 
 
+def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
+    """RETURNS (List[Windows]): Documents that have tokens, in windows."""
+    shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
+    settings: EncoderSettings = model.attrs["settings"]
+    if shim.encoder is None:
+        raise UserError(Errors.E109.format(name=model.name))
+    validate_window(settings, shim)  # a loaded pipeline may have been given another
+    return [
+        get_windows(
+            shim.pieces,
+            pieces,
+            window=settings.window,
+            stride=settings.stride,
+            limit=shim.limit,
+            context=settings.context,
+            context_dropout=settings.context_dropout if is_train else 0.0,
+        )
+        for pieces in get_pieces(shim.pieces, docs)
+    ]
+
+
+def _encode_for_update(
+    shim: EncoderShim, batches: List[Batch], vectors: List[torch.Tensor], kept: int
+) -> List[Tuple[Batch, ShimBackpropT]]:
+    """Run the encoder to learn, the shortest windows first: activations grow with length, and the
+    first are kept.
+
+    vectors (List[torch.Tensor]): Written to, float32, (n_rows, width) of each document.
+    kept (int): Wordpieces, padding included, whose activations are kept for backward.
+    RETURNS (List[Tuple[Batch, Callable]]): The batches in the order in which they were run, and
+        callbacks that take the gradients of their outputs.
+    """
+    backprops = []
+    n_pieces = 0
+    for batch in reversed(batches):
+        n_pieces += batch.ids.size
+        hidden, backprop_batch = shim.encode_for_update(batch, keep=n_pieces <= kept)
+        backprops.append((batch, backprop_batch))
+        _write_rows(vectors, hidden, batch)
+    return backprops
+
+
+def _write_rows(vectors: List[torch.Tensor], hidden: torch.Tensor, batch: Batch) -> None:
+    """Write the output of a batch, (n_windows, longest, width), to the rows of its documents."""
+    for row, length, (doc, start) in zip(hidden, batch.lengths.tolist(), batch.places):
+        vectors[doc][start : start + length] = row[:length]
+
+
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+    """Load the encoder, unless there is one.
+
+    model (Model[List[Doc], FullTransformerBatch]): The layer.
+    X (Optional[List[Doc]]): Not needed.
+    Y (Optional[FullTransformerBatch]): Not needed.
+    RAISES (ValueError): If it can't be loaded, or can't read the windows of the settings.
+    """
     shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
     settings: EncoderSettings = model.attrs["settings"]
     if shim.encoder is None:
@@ -185,7 +231,12 @@ def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = N
 
 
 def validate_window(settings: EncoderSettings, shim: EncoderShim) -> None:
-    """RAISES (ValueError): For a window that the encoder can't read, or that holds no text."""
+    """Check the length of windows.
+
+    settings (EncoderSettings): With the length.
+    shim (EncoderShim): With the encoder.
+    RAISES (ValueError): If the encoder can't read such windows, or if they hold no text.
+    """
     least = len(shim.pieces.prefix) + len(shim.pieces.suffix) + 1
     if settings.window and not least <= settings.window <= shim.limit:
         raise UserError(
@@ -193,29 +244,6 @@ def validate_window(settings: EncoderSettings, shim: EncoderShim) -> None:
             f"{least} to {shim.limit}, special tokens included. Set window in "
             "[components.transformer.model] to a number between, or to 0 for one sentence each."
         )
-
-
-def replace_listener_cfg(
-    tok2vec_model_cfg: Dict[str, Any], listener_model_cfg: Dict[str, Any]
-) -> Dict[str, Any]:
-    """The config of a component after `nlp.replace_listeners` has given it a copy of the encoder:
-    `Tok2VecTransformer.v1` with the settings of both.
-
-    listener_model_cfg (Dict[str, Any]): What spaCy takes for the listener's: the component's
-        [model.tok2vec], in which it may be one of several.
-    """
-    result = {**tok2vec_model_cfg, "@architectures": "spacy-bert-ner.Tok2VecTransformer.v1"}
-    listener = _find_listener(listener_model_cfg) or {}
-    result.update({key: listener[key] for key in ("pooling", "grad_factor") if key in listener})
-    return result
-
-
-def _find_listener(cfg: Dict[str, Any]) -> Optional[Dict[str, Any]]:
-    """The block with a pooling layer."""
-    if "pooling" in cfg:
-        return cfg
-    blocks = (_find_listener(value) for value in cfg.values() if isinstance(value, dict))
-    return next((block for block in blocks if block is not None), None)
 
 
 def _log(cut: List[Windows], n_padded: int, seconds: float) -> None:

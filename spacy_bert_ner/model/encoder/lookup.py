@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import List
 
+from spacy.util import logger
+
 from ...errors import UserError
 
 # How long the hub may take to answer, in seconds.
@@ -56,8 +58,8 @@ def _ask_hub(name: str) -> None:
         HfApi().model_info(name, timeout=PATIENCE)
     except RepositoryNotFoundError as error:
         raise OSError("it has no such model, or it is private") from error
-    except HfHubHTTPError:
-        pass  # the hub has another problem, which transformers reports
+    except HfHubHTTPError as error:  # another problem of the hub, which transformers reports
+        logger.debug("The hub was asked for '%s': %s", name, error)
     except RequestException as error:
         raise OSError("the hub can't be reached") from error
 

@@ -1,3 +1,5 @@
+"""Memory of the C library."""
+
 import ctypes
 import sys
 

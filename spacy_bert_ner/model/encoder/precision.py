@@ -19,7 +19,11 @@ SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 
 def check_precision(precision: str) -> None:
-    """RAISES (ValueError): For a name that isn't one of PRECISIONS."""
+    """Check a setting.
+
+    precision (str): A name, see `TransformerModel.v1`.
+    RAISES (ValueError): If it isn't one of PRECISIONS.
+    """
     if precision not in PRECISIONS:
         raise UserError(
             f"Can't compute with precision = '{precision}': set it to one of "
@@ -28,10 +32,11 @@ def check_precision(precision: str) -> None:
 
 
 def computing(precision: str, device: torch.device) -> ContextManager[Any]:
-    """The context to run an encoder in.
+    """Make the context to run an encoder in.
 
     precision (str): A name in PRECISIONS, see `TransformerModel.v1`.
     device (torch.device): Where the encoder is.
+    RETURNS (ContextManager[Any]): The context.
     """
     dtype = get_dtype(precision, device)
     if device.type == "cpu":
@@ -44,7 +49,12 @@ def computing(precision: str, device: torch.device) -> ContextManager[Any]:
 
 
 def get_dtype(precision: str, device: torch.device) -> Optional[torch.dtype]:
-    """RETURNS (Optional[torch.dtype]): The type for torch.autocast, None for full precision."""
+    """Find the type for torch.autocast.
+
+    precision (str): A name in PRECISIONS.
+    device (torch.device): Where the encoder is.
+    RETURNS (Optional[torch.dtype]): The type, None for full precision.
+    """
     if precision == "bf16" or (precision == "auto" and has_bf16(device.type)):
         return torch.bfloat16
     if precision == "fp16" and device.type == "cuda":  # it takes scaled gradients, and a GPU
@@ -61,8 +71,12 @@ def bound_shape_caches() -> None:
 
 @cache
 def has_bf16(device_type: str) -> bool:
-    """RETURNS (bool): Whether the hardware multiplies bf16 itself. Where it doesn't, torch does it
-    by way of float32, which is slower and no more exact."""
+    """Tell whether the hardware multiplies bf16 itself. Where it doesn't, torch does it by way of
+    float32, which is slower and no more exact.
+
+    device_type (str): "cpu" or "cuda".
+    RETURNS (bool): Whether it does.
+    """
     if device_type == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)
     _, flags = get_cpu()
@@ -79,14 +93,27 @@ def prefers_onednn() -> bool:
         vendor == "AuthenticAMD"
         and torch.backends.mkl.is_available()
         and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and find_onednn_linear() is not None
     )
+
+
+def find_onednn_linear() -> Optional[Callable[..., Any]]:
+    """Find the kernel that torch compiles linear layers to. It has no public name: without it,
+    layers multiply as torch has it.
+
+    RETURNS (Optional[Callable[..., Any]]): Of inputs, weights, biases, and the name, the arguments
+        and the algorithm of an activation; None if torch has it no more.
+    """
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 @cache
 def get_cpu(path: str = "/proc/cpuinfo") -> Tuple[str, List[str]]:
-    """RETURNS (Tuple[str, List[str]]): The vendor and the flags of the processor, as Linux tells
-    them; nothing on other systems."""
+    """Read what Linux tells of the processor.
+
+    path (str): The file where it does.
+    RETURNS (Tuple[str, List[str]]): Vendor and flags; nothing on other systems.
+    """
     if not Path(path).exists():
         return "", []
     lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -102,7 +129,11 @@ class OneDNN(TorchFunctionMode):
     torch gives by rounding."""
 
     def __torch_function__(
-        self, func: Callable, types: Any, args: Tuple = (), kwargs: Optional[Dict] = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Tuple[Any, ...] = (),
+        kwargs: Optional[Dict[str, Any]] = None,
     ) -> Any:
         if func is torch.nn.functional.linear and not kwargs and _fits(*args):
             return _multiply(*args) if torch.is_grad_enabled() else _linear(*args)
@@ -116,7 +147,12 @@ def _multiply(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None
 
 
 class _Linear(torch.autograd.Function):
-    """(n, n_inputs), (n_outputs, n_inputs), (n_outputs,) to (n, n_outputs)."""
+    """A linear layer, float32.
+
+    X (torch.Tensor): Inputs, (n, n_inputs).
+    W (torch.Tensor): Weights, (n_outputs, n_inputs).
+    b (Optional[torch.Tensor]): Biases, (n_outputs,).
+    """
 
     @staticmethod
     def forward(
@@ -137,7 +173,10 @@ class _Linear(torch.autograd.Function):
 
 
 def _linear(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(X, W, b, "none", [], "")
+    kernel = find_onednn_linear()
+    if kernel is None:
+        return torch.nn.functional.linear(X, W, b)
+    return cast(torch.Tensor, kernel(X, W, b, "none", [], ""))
 
 
 def _fits(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> bool:

@@ -5,8 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, Mapping, Optional
 
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils.hub import cached_file
+from transformers.utils import TRANSFORMERS_CACHE
 
 from ...damage import DamagedPipelineError
 from ...errors import UserError
@@ -37,7 +39,10 @@ TOKENIZER_FILES = (
 def read_config(source: str, **settings: Any) -> Any:
     """Read the config of a folder, or of a name on the Hugging Face hub.
 
-    settings: Of the config. With `return_unused_kwargs=True`, those it hasn't are returned too.
+    source (str): The folder or the name.
+    settings (Any): Of the config. With `return_unused_kwargs=True`, those it hasn't are returned
+        too.
+    RETURNS (PretrainedConfig): The config.
     RAISES (ValueError): For a config that needs code of its own, or is of an unknown kind.
         OSError: If there is none.
     """
@@ -47,13 +52,27 @@ def read_config(source: str, **settings: Any) -> Any:
     with _refusing_code(source):
         result = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
     config = result[0] if isinstance(result, tuple) else result
-    attention = {ATTENTION: getattr(config, f"_{ATTENTION}", None)}
-    _without_code(f"the config.json of '{source}'", attention)
+    _without_code(f"the config.json of '{source}'", {ATTENTION: get_attention(config)})
     return result
 
 
+def get_attention(config: Any) -> Optional[str]:
+    """Tell how a config has attention computed. transformers 4 keeps it under a private name.
+
+    config (PretrainedConfig): The config.
+    RETURNS (Optional[str]): A name, or a repository with code for it; None if it says nothing.
+    """
+    return getattr(config, f"_{ATTENTION}", getattr(config, ATTENTION, None))
+
+
 def read_tokenizer(source: str, **settings: Any) -> Any:
-    """Read the tokenizer of a folder, or of a name on the hub, see `read_config`."""
+    """Read the tokenizer of a folder, or of a name on the hub.
+
+    source (str): The folder or the name.
+    settings (Any): Arguments for AutoTokenizer.
+    RETURNS (PreTrainedTokenizerBase): The tokenizer.
+    RAISES (ValueError): For settings that would run code, or can't be. OSError: If there is none.
+    """
     settings = _without_code("tokenizer_config", settings)
     if isinstance(settings.get("extra_special_tokens"), (list, tuple)):
         # transformers would ask for protobuf.
@@ -73,7 +92,11 @@ def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> An
     """Read the model of a folder, or of a name on the hub, see `read_config`: from safetensors, or
     from a file of tensors, in which nothing else is unpickled.
 
+    source (str): The folder or the name.
     model_class (type): An Auto class, or one of a kind of model.
+    settings (Any): Arguments for `from_pretrained`.
+    RETURNS (PreTrainedModel): The model, and with `output_loading_info=True` what wasn't loaded.
+    RAISES (ValueError): For a model that needs code of its own. OSError: If there is none.
     """
     with _refusing_code(source):
         return model_class.from_pretrained(
@@ -84,34 +107,49 @@ def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> An
 def find_file(source: str, name: str, *, local_files_only: bool = False) -> Optional[Path]:
     """Find a file of a name on the hub.
 
+    source (str): A name on the hub.
+    name (str): Of the file.
     local_files_only (bool): Look in the cache alone.
-    RETURNS (Optional[Path]): The file, None without one.
-    RAISES (OSError): If there is nothing of that name.
+    RETURNS (Optional[Path]): The file; None if there is none, or none in the cache where the hub
+        can't be reached.
+    RAISES (OSError): If there is nothing of that name, and for other answers of the hub.
     """
-    found = cached_file(
-        source,
-        name,
-        local_files_only=local_files_only,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return Path(found) if found else None
+    try:
+        found = hf_hub_download(
+            source, name, cache_dir=TRANSFORMERS_CACHE, local_files_only=local_files_only
+        )
+    except EntryNotFoundError:
+        return None
+    return Path(found)
 
 
 def make_config(settings: Dict[str, Any]) -> Any:
-    """RETURNS (PretrainedConfig): A config with all settings of a saved one."""
+    """Make the config of a saved encoder.
+
+    settings (Dict[str, Any]): All its settings, with its "model_type".
+    RETURNS (PretrainedConfig): The config.
+    """
     return CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
 
 
 def make_model(config: Any, **settings: Any) -> Any:
-    """RETURNS (PreTrainedModel): An encoder with random weights."""
+    """Make an encoder with random weights.
+
+    config (PretrainedConfig): Its config.
+    settings (Any): Arguments for `from_config`.
+    RETURNS (PreTrainedModel): The encoder, on the CPU.
+    """
     # Over what the config may name.
     settings = {ATTENTION: None, **_without_code("transformer_config", settings)}
     return AutoModel.from_config(config, trust_remote_code=False, **settings)
 
 
 def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
-    """RETURNS (Dict[str, bytes]): What Hugging Face saves of a fast tokenizer, by file name."""
+    """Save a tokenizer to memory.
+
+    tokenizer (PreTrainedTokenizerFast): The tokenizer.
+    RETURNS (Dict[str, bytes]): What Hugging Face saves of it, by file name.
+    """
     with TemporaryDirectory() as folder:
         # Without the files of the slow twin, which are there only at the first time.
         tokenizer.save_pretrained(folder, legacy_format=False)
@@ -125,6 +163,7 @@ def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
 def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
     """Make a tokenizer of files that were saved. Nothing else is written, read or downloaded.
 
+    files (Dict[str, bytes]): Their contents, by file name.
     RETURNS (PreTrainedTokenizerFast): The tokenizer of these files.
     RAISES (DamagedPipelineError): For files that no tokenizer has.
     """

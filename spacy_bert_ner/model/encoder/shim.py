@@ -4,7 +4,7 @@ import copy
 import os
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple, cast
 
 import srsly
 import torch
@@ -14,15 +14,12 @@ from thinc.shims import PyTorchShim, Shim
 from ...damage import reading
 from ..optimizers import LayeredAdam
 from .batches import Batch
+from .blocks import add_noise, check_mixed_layers, freeze, get_depths
 from .fused_adam import Params, is_adam, step_adam
 from .huggingface import (
     Encoder,
-    add_noise,
-    check_mixed_layers,
     encoder_from_bytes,
     encoder_to_bytes,
-    freeze,
-    get_depths,
     get_limit,
     get_place,
     get_rows,
@@ -35,6 +32,10 @@ from .tokenizer import PieceTokenizer
 # for them forever. One thread a process is also what doesn't take cores from the others.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
+
+# Takes the gradient of an output.
+BackpropT = Callable[[torch.Tensor], None]
 
 
 class EncoderShim(PyTorchShim):
@@ -65,6 +66,7 @@ class EncoderShim(PyTorchShim):
         scales = precision == "fp16" and get_torch_default_device().type == "cuda"
         scaler = PyTorchGradScaler(**{"enabled": scales, **grad_scaler_config})
         super().__init__(None, grad_scaler=scaler)
+        self.grad_scaler = scaler
         self.precision = precision
         self.transformer_config = transformer_config
         self.freeze_layers = freeze_layers
@@ -76,6 +78,7 @@ class EncoderShim(PyTorchShim):
     def set_encoder(self, encoder: Encoder, *, is_saved: bool = False) -> None:
         """Take an encoder that was loaded, to the device of the current ops.
 
+        encoder (Encoder): The encoder.
         is_saved (bool): Whether it comes from a saved pipeline.
         RAISES (ValueError): For settings that it doesn't fit. DamagedPipelineError: For a saved
             tokenizer that can't be used.
@@ -94,17 +97,22 @@ class EncoderShim(PyTorchShim):
         self._model = encoder.model.to(get_torch_default_device()).eval()
 
     def encode(self, batch: Batch) -> torch.Tensor:
-        """RETURNS (torch.Tensor): float32, (n_windows, longest, width)."""
+        """Run the encoder to predict.
+
+        batch (Batch): Windows.
+        RETURNS (torch.Tensor): Vectors of wordpieces, float32, (n_windows, longest, width).
+        """
         self._model.eval()
         with torch.inference_mode():
             return self._forward(*self._inputs(batch))
 
-    def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, Callable]:
+    def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, BackpropT]:
         """As `encode`, in training mode.
 
+        batch (Batch): Windows.
         keep (bool): Keep the activations for backward; if not, the batch is run again there, with
             the same dropout (Chen et al. 2016).
-        RETURNS (Tuple[torch.Tensor, Callable]): float32, (n_windows, longest, width), and a
+        RETURNS (Tuple[torch.Tensor, BackpropT]): float32, (n_windows, longest, width), and a
             callback that takes its gradient and adds to those of the weights.
         """
         self._model.train()
@@ -122,7 +130,7 @@ class EncoderShim(PyTorchShim):
                     self._model.train()
                     output = self._forward(*inputs)
             if output.requires_grad:  # not if all layers are frozen
-                (scaled,) = self._grad_scaler.scale([gradient], inplace=True)
+                (scaled,) = self.grad_scaler.scale([gradient], inplace=True)
                 torch.autograd.backward(output, scaled)
             if not keep:
                 return_free_memory()
@@ -131,14 +139,17 @@ class EncoderShim(PyTorchShim):
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Step with the gradients gathered since the last step, clipped by one norm over all of
-        them (torch.nn.utils.clip_grad_norm_), and set them to zero."""
+        them (torch.nn.utils.clip_grad_norm_), and set them to zero.
+
+        optimizer (Optimizer): Steps the weights.
+        """
         trained = [
             (name, param)
             for name, param in self._model.named_parameters()
             if param.grad is not None
         ]
         gradients = [param.grad for _, param in trained]
-        if gradients and not self._grad_scaler.unscale(gradients):
+        if gradients and not self.grad_scaler.unscale(gradients):
             clip = getattr(optimizer, "grad_clip", 0.0)
             if clip:
                 torch.nn.utils.clip_grad_norm_([param for _, param in trained], clip)
@@ -148,7 +159,7 @@ class EncoderShim(PyTorchShim):
                 self._step_each(optimizer, trained)
         for _, param in trained:
             param.grad = None
-        self._grad_scaler.update()
+        self.grad_scaler.update()
 
     def _get_scales(self, optimizer: Optimizer) -> Dict[str, float]:
         """Factors on the learning rate, by the blocks that are above a tensor."""
@@ -176,6 +187,7 @@ class EncoderShim(PyTorchShim):
         them under other keys than its own steps keep them, and finds none.
 
         params (Dict[Any, Any]): Arrays by the keys of the optimizer.
+        YIELDS (None): While the averages are in place.
         """
         backup = {}
         for name, param in self._model.named_parameters():
@@ -198,9 +210,18 @@ class EncoderShim(PyTorchShim):
         return copied
 
     def to_bytes(self) -> bytes:
-        return srsly.msgpack_dumps(encoder_to_bytes(self.encoder) if self.encoder else {})
+        """RETURNS (bytes): The encoder, see `encoder_to_bytes`; of nothing, if it has none."""
+        data = encoder_to_bytes(self.encoder) if self.encoder else {}
+        return cast(bytes, srsly.msgpack_dumps(data))
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
+        """Load what `to_bytes` gave.
+
+        bytes_data (bytes): The encoder.
+        RETURNS (EncoderShim): This object.
+        RAISES (DamagedPipelineError): For bytes that can't be read, and for an encoder that can't
+            be used.
+        """
         with reading(get_place("bytes")):
             data = srsly.msgpack_loads(bytes_data)
         if data != {}:
@@ -225,7 +246,7 @@ class EncoderShim(PyTorchShim):
             )
         if self.mixed_layers > 1:
             return torch.stack(output.hidden_states[-self.mixed_layers :]).float().mean(dim=0)
-        return output.last_hidden_state.float()
+        return cast(torch.Tensor, output.last_hidden_state.float())
 
 
 def _get_random_state(device: torch.device) -> Tuple[torch.Tensor, ...]:

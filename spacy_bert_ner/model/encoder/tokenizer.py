@@ -1,7 +1,7 @@
 """The part of a Hugging Face tokenizer that windows are made with."""
 
 import json
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple, cast
 
 import numpy
 from tokenizers import Tokenizer
@@ -70,6 +70,7 @@ class PieceTokenizer:
     def __call__(self, texts: List[str]) -> Tuple[Ints1d, Ints2d, Ints1d]:
         """Cut texts into wordpieces.
 
+        texts (List[str]): The texts.
         RETURNS (Tuple[Ints1d, Ints2d, Ints1d]): Ids of all pieces, int32, (n_pieces,);
             first and end character of each in its text, int64, (n_pieces, 2); the number of
             pieces of each text, int64, (n_texts,).
@@ -93,8 +94,12 @@ class PieceTokenizer:
         )
 
     def strings(self, ids: Ints1d) -> List[str]:
-        """RETURNS (List[str]): The wordpieces with these ids."""
-        return self._strings[ids].tolist()
+        """Look up wordpieces.
+
+        ids (Ints1d): Vocabulary ids, int, (n_pieces,).
+        RETURNS (List[str]): The wordpieces.
+        """
+        return cast(List[str], self._strings[ids].tolist())
 
 
 def _with_words(backend: Any, controls: Set[str], n_rows: Optional[int]) -> Any:

@@ -13,40 +13,11 @@ from dataclasses import dataclass
 from typing import Any, List, Tuple, cast
 
 import numpy
-from spacy.tokens import Doc
 from thinc.types import Ragged
 
-from ...characters import count_before, nonspace_table, token_chars
 from ...types import Bools1d, Ints1d, Ints2d
+from .pieces import Pieces, get_ranks, get_starts
 from .tokenizer import PieceTokenizer
-
-
-@dataclass
-class Pieces:
-    """The wordpieces of one document.
-
-    Attributes
-    ----------
-    ids (Ints1d): Vocabulary ids in text order, int32, (n_pieces,).
-    sents (Ints1d): First piece of every sentence, and n_pieces, int64, (n_sents + 1,).
-    sent_tokens (Ints1d): First token of every sentence, and n_tokens, int64, (n_sents + 1,).
-    pairs (Tuple[Ints1d, Ints1d]): A token and a piece that holds a part of it, in this order,
-        int64, (n_pairs,) each.
-    n_tokens (int): Number of tokens.
-    has_sents (bool): Whether the document has sentence marks; if not, it is one sentence here.
-    """
-
-    ids: Ints1d
-    sents: Ints1d
-    sent_tokens: Ints1d
-    pairs: Tuple[Ints1d, Ints1d]
-    n_tokens: int
-    has_sents: bool
-
-    @property
-    def has_pieces(self) -> Bools1d:
-        """RETURNS (Bools1d): Whether a token has pieces of its own, bool, (n_tokens,)."""
-        return numpy.bincount(self.pairs[0], minlength=self.n_tokens) > 0
 
 
 @dataclass
@@ -72,73 +43,6 @@ class Windows:
         return numpy.diff(self.starts)
 
 
-def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
-    """Tokenize documents sentence by sentence, in one call. The text of a sentence begins where
-    the one before it ends, white space included, so that the pieces of a word don't depend on
-    what stands before it. A document without sentence marks is one sentence.
-
-    RETURNS (List[Pieces]): One for each document.
-    """
-    bounds = [_sentence_starts(doc) for doc in docs]
-    chars = [token_chars(doc) for doc in docs]
-    cuts = []
-    texts: List[str] = []
-    doc_texts = [doc.text for doc in docs]
-    for text, starts, (_, token_ends) in zip(doc_texts, bounds, chars):
-        cut = numpy.zeros(len(starts), dtype="int64")
-        cut[1:] = token_ends[starts[1:] - 1]
-        cuts.append(cut)
-        texts.extend(text[i:j] for i, j in zip(cut[:-1], cut[1:]))
-    ids, offsets, lengths = tokenizer(texts)
-    output = []
-    sent, piece = 0, 0
-    for doc, text, starts, cut, (token_starts, token_ends) in zip(
-        docs, doc_texts, bounds, cuts, chars
-    ):
-        sent_lengths = lengths[sent : sent + len(starts) - 1]
-        n_pieces = int(sent_lengths.sum())
-        doc_offsets = offsets[piece : piece + n_pieces]
-        doc_offsets += numpy.repeat(cut[:-1], sent_lengths)[:, None]
-        output.append(
-            Pieces(
-                ids=ids[piece : piece + n_pieces],
-                sents=_starts(sent_lengths),
-                sent_tokens=starts,
-                pairs=align_tokens(text, token_starts, token_ends, doc_offsets),
-                n_tokens=len(doc),
-                has_sents=doc.has_annotation("SENT_START"),
-            )
-        )
-        sent += len(starts) - 1
-        piece += n_pieces
-    return output
-
-
-def align_tokens(
-    text: str, token_starts: Ints1d, token_ends: Ints1d, offsets: Ints2d
-) -> Tuple[Ints1d, Ints1d]:
-    """Pair tokens with pieces: a piece belongs to every token that its characters lie in, white
-    space apart, which some tokenizers count to the word after it and some to none.
-
-    token_starts, token_ends (Ints1d): Characters of the tokens in the text, (n_tokens,).
-    offsets (Ints2d): Characters of the pieces in the text, int, (n_pieces, 2).
-    RETURNS (Tuple[Ints1d, Ints1d]): Tokens and pieces, int64, (n_pairs,) each, by token, then
-        by piece.
-    """
-    # Counted in characters that are not white space, tokens follow each other without a gap.
-    position = count_before(text, nonspace_table())
-    token_starts, token_ends = position[token_starts], position[token_ends]
-    tokens = numpy.nonzero(token_ends > token_starts)[0]
-    piece_starts, piece_ends = position[offsets[:, 0]], position[offsets[:, 1]]
-    first = numpy.searchsorted(token_ends[tokens], piece_starts, side="right")
-    last = numpy.searchsorted(token_starts[tokens], piece_ends, side="left")
-    counts = numpy.where(piece_ends > piece_starts, last - first, 0)
-    pieces = numpy.repeat(numpy.arange(len(offsets)), counts)
-    pair_tokens = tokens[numpy.repeat(first, counts) + _ranks(counts)]
-    order = numpy.argsort(pair_tokens, kind="stable")
-    return pair_tokens[order], pieces[order]
-
-
 def get_windows(
     tokenizer: PieceTokenizer,
     pieces: Pieces,
@@ -156,16 +60,37 @@ def get_windows(
     which is read, and which no token takes its vector from (Devlin et al. 2019, section 5.3;
     Schweter & Akbik 2020).
 
+    tokenizer (PieceTokenizer): The tokenizer that cut the pieces.
+    pieces (Pieces): The wordpieces of the document.
     window (int): Length of a window in wordpieces, special tokens included; 0 for one sentence
         each.
     stride (int): Wordpieces between the starts of overlapping windows; 0 for three quarters.
     limit (int): The most wordpieces that the encoder can read at once.
     context (int): Wordpieces to read on either side of a window, as far as `limit` has room.
-    context_dropout (float): Share of windows that are left without them.
+    context_dropout (float): Share of windows that are left without them, 0 to 1.
+    RETURNS (Windows): The document, cut.
     """
     n_special = len(tokenizer.prefix) + len(tokenizer.suffix)
     longest = (limit if pieces.has_sents or window == 0 else window) - n_special
     pieces = _drop_beyond(pieces, longest)
+    most = window - n_special if window else -1
+    bounds, owner = _pack(pieces, longest=longest, most=most, stride=stride)
+    if context:
+        kept = numpy.random.random(len(bounds)) >= context_dropout if context_dropout else True
+        wanted = numpy.where(kept, context, 0)
+        bounds = _widen(bounds, len(pieces.ids), wanted, limit - n_special)
+    return _lay_out(tokenizer, pieces, bounds, owner)
+
+
+def _pack(pieces: Pieces, *, longest: int, most: int, stride: int) -> Tuple[Ints2d, Ints1d]:
+    """Pack whole consecutive sentences into windows, and cut those that no window can hold.
+
+    longest (int): Wordpieces of the longest sentence that stays whole.
+    most (int): Wordpieces up to which sentences are packed; -1 for one sentence each.
+    stride (int): See `get_windows`.
+    RETURNS (Tuple[Ints2d, Ints1d]): Ranges of pieces, int64, (n_windows, 2), and which of them each
+        token belongs to, int64, (n_tokens,).
+    """
     first, end = _token_ranges(pieces)
     owner = numpy.zeros(pieces.n_tokens, dtype="int64")
     bounds: List[Tuple[int, int]] = []
@@ -185,13 +110,9 @@ def get_windows(
             room -= n_pieces
         else:
             bounds.append((sents[i], sents[i + 1]))
-            room = window - n_special - n_pieces if window else -1
+            room = max(most - n_pieces, -1)
         owner[tokens] = len(bounds) - 1
-    cut = numpy.asarray(bounds, dtype="int64")
-    if context:
-        kept = numpy.random.random(len(cut)) >= context_dropout if context_dropout else True
-        cut = _widen(cut, len(pieces.ids), numpy.where(kept, context, 0), limit - n_special)
-    return _lay_out(tokenizer, pieces, cut, owner)
+    return numpy.asarray(bounds, dtype="int64"), owner
 
 
 def _widen(bounds: Ints2d, n_pieces: int, context: Ints1d, longest: int) -> Ints2d:
@@ -242,14 +163,14 @@ def _lay_out(tokenizer: PieceTokenizer, pieces: Pieces, bounds: Ints2d, owner: I
     n_prefix, n_suffix = len(tokenizer.prefix), len(tokenizer.suffix)
     n_rows = n_prefix + ends - starts + n_suffix
     empty = n_rows == 0  # nothing but tokens without pieces, and no special tokens
-    window_rows = _starts(n_rows + empty)
+    window_rows = get_starts(n_rows + empty)
     first_rows = window_rows[:-1]
     ids = numpy.full(window_rows[-1], tokenizer.filler, dtype="int32")
     for i, special in enumerate(tokenizer.prefix):
         ids[first_rows + i] = special
     for i, special in enumerate(tokenizer.suffix):
         ids[first_rows + n_prefix + ends - starts + i] = special
-    ranks = _ranks(ends - starts)
+    ranks = get_ranks(ends - starts)
     ids[numpy.repeat(first_rows + n_prefix, ends - starts) + ranks] = pieces.ids[
         numpy.repeat(starts, ends - starts) + ranks
     ]
@@ -292,7 +213,7 @@ def _drop_beyond(pieces: Pieces, longest: int) -> Pieces:
     numpy.add.at(edges, end[over], -1)
     dropped = numpy.cumsum(edges)[:-1] > 0
     dropped[pair_pieces[kept_pairs]] = False
-    position = _starts(~dropped)
+    position = get_starts(~dropped)
     return Pieces(
         ids=pieces.ids[~dropped],
         sents=position[pieces.sents],
@@ -311,25 +232,3 @@ def _token_ranges(pieces: Pieces) -> Tuple[Ints1d, Ints1d]:
     first[pair_tokens[::-1]] = pair_pieces[::-1]
     end[pair_tokens] = pair_pieces + 1
     return first, end
-
-
-def _sentence_starts(doc: Doc) -> Ints1d:
-    """First token of every sentence, and the number of tokens, int64, (n_sents + 1,)."""
-    marks = numpy.zeros(len(doc) + 1, dtype=bool)
-    if doc.has_annotation("SENT_START"):
-        marks[:-1] = doc.to_array("SENT_START") == 1
-    marks[[0, -1]] = True
-    return numpy.nonzero(marks)[0]
-
-
-def _starts(lengths: Ints1d) -> Ints1d:
-    """Running sum that begins with 0: (n,) to (n + 1,), int64."""
-    starts = numpy.zeros(len(lengths) + 1, dtype="int64")
-    numpy.cumsum(lengths, out=starts[1:])
-    return starts
-
-
-def _ranks(counts: Ints1d) -> Ints1d:
-    """0, 1, … for each count, one after the other, int64, (sum(counts),)."""
-    starts = _starts(counts)
-    return numpy.arange(starts[-1]) - numpy.repeat(starts[:-1], counts)

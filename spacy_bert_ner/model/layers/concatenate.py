@@ -5,17 +5,19 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ...errors import UserError
+from ..types import Tok2VecT
 
 InT = List[Doc]
 OutT = List[Floats2d]
 
 
-def concatenate(*layers: Model[InT, OutT]) -> Model[InT, OutT]:
+def concatenate(*layers: Tok2VecT) -> Tok2VecT:
     """Token vectors of several layers side by side: (n_tokens, width) of each layer and document to
     (n_tokens, sum of the widths). Differs from thinc's `concatenate.v1` for documents without
     tokens, for which a TransformerListener gives an array of no width.
 
-    layers (Model[List[Doc], List[Floats2d]]): Layers of token vectors.
+    layers (Tok2VecT): Layers of token vectors.
+    RETURNS (Tok2VecT): The layer.
     RAISES (ValueError): If there are none.
     """
     if not layers:
@@ -26,7 +28,15 @@ def concatenate(*layers: Model[InT, OutT]) -> Model[InT, OutT]:
     return Model("concatenate", forward, init=init, layers=layers, dims={"nO": None})
 
 
-def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
+def forward(model: Tok2VecT, docs: InT, is_train: bool) -> Tuple[OutT, Callable[[OutT], InT]]:
+    """Run the layers.
+
+    model (Tok2VecT): The layer.
+    docs (List[Doc]): The documents.
+    is_train (bool): Whether to learn from them.
+    RETURNS (Tuple[List[Floats2d], Callable]): Vectors, (n_tokens, sum of the widths), and a
+        callback for their gradient.
+    """
     outputs, backprops = zip(*(layer(docs, is_train) for layer in model.layers))
     xp = model.ops.xp
     widths = [layer.get_dim("nO") for layer in model.layers]
@@ -46,7 +56,13 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     return Y, backprop
 
 
-def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+def init(model: Tok2VecT, X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+    """Initialize the layers, and take over their width.
+
+    model (Tok2VecT): The layer.
+    X (Optional[List[Doc]]): A sample of documents.
+    Y (Optional[List[Floats2d]]): Not needed.
+    """
     for layer in model.layers:
         layer.initialize(X=X)
     model.set_dim("nO", sum(cast(int, layer.get_dim("nO")) for layer in model.layers))

@@ -6,13 +6,14 @@ from thinc.types import Floats1d, Floats2d, Shape
 from thinc.util import ArrayInfo, get_width
 
 from ...errors import UserError
+from ..types import TokenLayerT
 
 InT = Floats2d
 OutT = Floats2d
 
 # By their names in transformers: the function, and the gradient of its input, given that of its
 # output, the input and the output.
-ACTIVATIONS: Dict[str, Tuple[Callable, Callable]] = {
+ACTIVATIONS: Dict[str, Tuple[Callable[..., Any], Callable[..., Any]]] = {
     "gelu": (lambda ops, X: ops.gelu(X), lambda ops, dY, X, Y: ops.backprop_gelu(dY, X)),
     "relu": (lambda ops, X: ops.relu(X), lambda ops, dY, X, Y: ops.backprop_relu(dY, Y)),
     "silu": (lambda ops, X: ops.swish(X), lambda ops, dY, X, Y: ops.backprop_swish(dY, X, Y)),
@@ -28,7 +29,7 @@ def dense_norm(
     bias: bool = False,
     norm_bias: bool = False,
     eps: float = 1e-5,
-) -> Model[InT, OutT]:
+) -> TokenLayerT:
     """The layers before the classifier in ModernBERT's head: linear, activation and normalization
     (Ba et al. 2016), (n_tokens, width) to (n_tokens, width). Differs from thinc's own layers in
     having no biases unless asked, and in `eps`.
@@ -38,6 +39,7 @@ def dense_norm(
     activation (str): A name in ACTIVATIONS.
     bias, norm_bias (bool): Whether the linear layer and the normalization have biases.
     eps (float): Added to variances.
+    RETURNS (TokenLayerT): The layer.
     RAISES (ValueError): For an unknown activation.
     """
     if activation not in ACTIVATIONS:
@@ -58,8 +60,18 @@ def dense_norm(
 
 
 def forward(
-    model: Model[InT, OutT], X: InT, is_train: bool, activation: str, eps: float
+    model: TokenLayerT, X: InT, is_train: bool, activation: str, eps: float
 ) -> Tuple[OutT, Callable[[OutT], InT]]:
+    """Run the layer.
+
+    model (TokenLayerT): The layer.
+    X (Floats2d): Vectors of tokens, (n_tokens, width).
+    is_train (bool): Whether to learn from them.
+    activation (str): A name in ACTIVATIONS.
+    eps (float): Added to variances.
+    RETURNS (Tuple[Floats2d, Callable]): Vectors, (n_tokens, width), and a callback for their
+        gradient.
+    """
     ops, xp = model.ops, model.ops.xp
     activate, backprop_activation = ACTIVATIONS[activation]
     W, G = cast(Floats2d, model.get_param("W")), cast(Floats1d, model.get_param("G"))
@@ -94,10 +106,17 @@ def forward(
 
 def init(
     init_W: Callable[[Ops, Shape], Floats2d],
-    model: Model[InT, OutT],
+    model: TokenLayerT,
     X: Optional[InT] = None,
     Y: Optional[OutT] = None,
 ) -> None:
+    """Make the weights.
+
+    init_W (Callable[[Ops, Shape], Floats2d]): Makes those of the linear layer.
+    model (TokenLayerT): The layer.
+    X (Optional[Floats2d]): A sample of vectors, which tells the width.
+    Y (Optional[Floats2d]): Not needed.
+    """
     if X is not None and model.has_dim("nI") is None:
         model.set_dim("nI", get_width(X))
     width = model.get_dim("nI")

@@ -10,38 +10,61 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import ArrayInfo
 
+from ..types import PoolingT
+
 InT = Ragged
 OutT = Floats2d
 
 
-def reduce_first() -> Model[InT, OutT]:
-    """The first wordpiece of each token (Devlin et al. 2019, section 5.3)."""
+def reduce_first() -> PoolingT:
+    """The first wordpiece of each token (Devlin et al. 2019, section 5.3).
+
+    RETURNS (PoolingT): The layer.
+    """
     return _stand_empty(layers.reduce_first())
 
 
-def reduce_last() -> Model[InT, OutT]:
-    """The last wordpiece of each token."""
+def reduce_last() -> PoolingT:
+    """The last wordpiece of each token.
+
+    RETURNS (PoolingT): The layer.
+    """
     return _stand_empty(layers.reduce_last())
 
 
-def reduce_mean() -> Model[InT, OutT]:
-    """The mean of each token's wordpieces."""
+def reduce_mean() -> PoolingT:
+    """The mean of each token's wordpieces.
+
+    RETURNS (PoolingT): The layer.
+    """
     return _stand_empty(layers.reduce_mean())
 
 
-def reduce_max() -> Model[InT, OutT]:
-    """The largest value of each token's wordpieces, by dimension."""
+def reduce_max() -> PoolingT:
+    """The largest value of each token's wordpieces, by dimension.
+
+    RETURNS (PoolingT): The layer.
+    """
     return _stand_empty(layers.reduce_max())
 
 
-def _stand_empty(layer: Model[InT, OutT]) -> Model[InT, OutT]:
+def _stand_empty(layer: PoolingT) -> PoolingT:
     # Not nested: the name of a pooling layer tells what it does.
     return Model(layer.name, partial(forward, reduce=layer))
 
 
 def forward(
-    model: Model[InT, OutT], Xr: InT, is_train: bool, reduce: Model[InT, OutT]
+    model: PoolingT, Xr: InT, is_train: bool, reduce: PoolingT
 ) -> Tuple[OutT, Callable[[OutT], InT]]:
+    """Run the layer.
+
+    model (PoolingT): The layer.
+    Xr (Ragged): Vectors of wordpieces, (n_pieces, width), and how many each token has.
+    is_train (bool): Whether to learn from them.
+    reduce (PoolingT): Thinc's layer.
+    RETURNS (Tuple[Floats2d, Callable]): Vectors of tokens, (n_tokens, width), and a callback for
+        their gradient.
+    """
     X, lengths = cast(Floats2d, Xr.dataXd), cast(Ints1d, Xr.lengths)
     tokens = model.ops.xp.nonzero(lengths)[0]
     width = X.shape[1]

@@ -13,11 +13,11 @@ from transformers import XLMRobertaTokenizerFast as XLMRTokenizer
 
 from spacy_bert_ner.damage import CHECKSUMS
 from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.model.encoder.blocks import freeze
 from spacy_bert_ner.model.encoder.huggingface import (
     encoder_from_bytes,
     encoder_to_bytes,
     find_pretrained,
-    freeze,
     get_limit,
     load_pretrained,
 )

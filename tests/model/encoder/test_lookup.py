@@ -1,12 +1,20 @@
 """Names of encoders that aren't there."""
 
+from functools import partial
+
 import huggingface_hub
 import pytest
 import requests
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.model.encoder.lookup import check_pretrained, find_packages
+from spacy_bert_ner.model.encoder.pretrained import find_file
 
 from ...toy import save_encoder
 
@@ -82,11 +90,54 @@ def test_trouble_of_the_hub_is_for_transformers_to_tell(monkeypatch):
 
 def test_what_is_in_the_cache_needs_no_hub(tmp_path, monkeypatch):
     asked = answer(monkeypatch, requests.ConnectionError())
-    monkeypatch.setattr(
-        "spacy_bert_ner.model.encoder.pretrained.cached_file", lambda *args, **kwargs: "config.json"
-    )
+
+    def download(source, name, *, local_files_only, **settings):
+        assert local_files_only
+        return name
+
+    monkeypatch.setattr("spacy_bert_ner.model.encoder.pretrained.hf_hub_download", download)
     check_pretrained("someone/something", "someone/something")
     assert asked == []
+
+
+def not_found(kind):
+    response = requests.Response()
+    response.status_code = 404
+    return kind("404", response=response)
+
+
+@pytest.mark.parametrize("kind", [EntryNotFoundError, LocalEntryNotFoundError])
+def test_a_file_that_is_not_there(kind, monkeypatch):
+    """Neither on the hub, nor, where that can't be reached, in the cache."""
+
+    def download(*args, **settings):
+        raise kind("no such file") if kind is LocalEntryNotFoundError else not_found(kind)
+
+    monkeypatch.setattr("spacy_bert_ner.model.encoder.pretrained.hf_hub_download", download)
+    assert find_file("someone/something", "README.md") is None
+
+
+def test_a_cache_with_the_file(tmp_path, monkeypatch):
+    """As huggingface_hub and transformers have it on the disk, and nothing is asked for."""
+    folder = tmp_path / "models--someone--something"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("a" * 40)
+    (folder / "snapshots" / ("a" * 40)).mkdir(parents=True)
+    (folder / "snapshots" / ("a" * 40) / "config.json").write_text("{}")
+    monkeypatch.setattr("spacy_bert_ner.model.encoder.pretrained.TRANSFORMERS_CACHE", tmp_path)
+    find = partial(find_file, "someone/something", local_files_only=True)
+    assert find("config.json").read_text() == "{}"
+    assert find("README.md") is None
+
+
+@pytest.mark.parametrize("error", [TypeError("arguments"), not_found(RepositoryNotFoundError)])
+def test_other_errors_are_not_swallowed(error, monkeypatch):
+    def download(*args, **settings):
+        raise error
+
+    monkeypatch.setattr("spacy_bert_ner.model.encoder.pretrained.hf_hub_download", download)
+    with pytest.raises(type(error)):
+        find_file("someone/something", "README.md")
 
 
 def test_offline_mode(monkeypatch):

@@ -122,7 +122,7 @@ def test_file_names_of_templates(tmp_path, monkeypatch):
 
 def test_one_place():
     """No other module asks transformers to load something."""
-    names = {"AutoConfig", "AutoModel", "AutoTokenizer", "from_pretrained", "cached_file"}
+    names = {"AutoConfig", "AutoModel", "AutoTokenizer", "from_pretrained", "hf_hub_download"}
     package = Path(spacy_bert_ner.__file__).parent
     for path in package.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -278,7 +278,7 @@ def test_saved_code_isnt_asked_for(tmp_path):
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=900) == 0
         output = process.stdout.read()
     lines = [line for line in output.splitlines() if "needs Python code" in line]
     assert [line.split()[0] for line in lines] == ["open", "closed"]

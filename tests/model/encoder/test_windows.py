@@ -8,8 +8,9 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from transformers import AutoTokenizer
 
+from spacy_bert_ner.model.encoder.pieces import Pieces, align_tokens, get_pieces
 from spacy_bert_ner.model.encoder.tokenizer import PieceTokenizer
-from spacy_bert_ner.model.encoder.windows import Pieces, align_tokens, get_pieces, get_windows
+from spacy_bert_ner.model.encoder.windows import get_windows
 
 from ... import toy
 from ...util import ENCODER

@@ -1,0 +1,110 @@
+"""The blocks of a Hugging Face encoder: frozen, averaged, or trained at rates of their own."""
+
+import math
+from functools import partial
+from typing import Any, Dict, Tuple
+
+import torch
+
+from ...errors import UserError
+
+
+def freeze(model: Any, n_layers: int) -> None:
+    """Exclude the embeddings and the first n blocks of an encoder from training (Wu & Dredze 2019).
+
+    model (PreTrainedModel): The encoder, changed in place.
+    n_layers (int): Blocks, from the first; 0 for the embeddings alone.
+    RAISES (ValueError): If the encoder has fewer blocks, or shares them.
+    """
+    path, blocks = _find_blocks(model, f"freeze {n_layers} layers", "freeze_layers = null")
+    if not 0 <= n_layers <= len(blocks):
+        raise UserError(
+            f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {len(blocks)}. "
+            f"Set freeze_layers to null (train all), or to 0 (embeddings) up to {len(blocks)}."
+        )
+    for name, child in model.named_children():
+        if name == path.split(".")[0]:
+            break
+        child.requires_grad_(False)
+    parent = model.get_submodule(path.rpartition(".")[0])
+    siblings = [child for child in parent.children() if child is not blocks]
+    # Relative positions, which all blocks read (DeBERTa, MPNet), and their normalisation.
+    if parent is not model and any(isinstance(child, torch.nn.Embedding) for child in siblings):
+        for child in siblings:
+            child.requires_grad_(False)
+    for block in blocks[:n_layers]:
+        block.requires_grad_(False)
+
+
+def add_noise(model: Any, size: float) -> None:
+    """Have the embeddings of wordpieces changed at random in training: by uniform noise whose norm
+    is about `size` / 3 ** 0.5 for a sequence (NEFTune, Jain et al. 2023).
+
+    model (PreTrainedModel): The encoder, changed in place.
+    size (float): Size of the noise, 0 or more.
+    """
+    # A function of the module, since pipelines are pickled.
+    model.get_input_embeddings().register_forward_hook(partial(_disturb, size=size))
+
+
+def _disturb(module: Any, inputs: Any, X: torch.Tensor, *, size: float) -> torch.Tensor:
+    if not module.training:
+        return X
+    n_pieces, width = X.shape[-2:]
+    noise = torch.empty_like(X).uniform_(-1.0, 1.0)
+    return X + noise * size / math.sqrt(n_pieces * width)
+
+
+def check_mixed_layers(model: Any, n_layers: int) -> None:
+    """Check that an encoder has as many outputs as are to be averaged.
+
+    model (PreTrainedModel): The encoder.
+    n_layers (int): Blocks, from the last.
+    RAISES (ValueError): If it has fewer.
+    """
+    n_blocks, name = model.config.num_hidden_layers, type(model).__name__
+    if n_layers > n_blocks:
+        raise UserError(
+            f"Can't mix the last {n_layers} layers of {name}, which has {n_blocks}. Set "
+            f"mixed_layers to 1 (the last alone), or up to {n_blocks}."
+        )
+
+
+def get_depths(model: Any) -> Dict[str, int]:
+    """How many blocks of an encoder are above each of its weights: none for the last block and
+    what follows it, all for the embeddings.
+
+    model (PreTrainedModel): The encoder.
+    RETURNS (Dict[str, int]): By name.
+    RAISES (ValueError): If the encoder shares its blocks.
+    """
+    path, blocks = _find_blocks(model, "decay the rates of the layers", "layer_decay = 1.0")
+    embeddings = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Embedding)
+    }
+    depths = {}
+    depth = len(blocks)
+    for name, _ in model.named_parameters():
+        if name.startswith(f"{path}."):
+            depth = len(blocks) - 1 - int(name[len(path) + 1 :].split(".")[0])
+            depths[name] = depth
+        else:  # embeddings of relative positions may be behind the blocks
+            depths[name] = len(blocks) if name in embeddings else depth
+    return depths
+
+
+def _find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.ModuleList]:
+    """The blocks of an encoder, and where they are.
+
+    RAISES (ValueError): If there is no list of them, since they are shared.
+    """
+    n_blocks = model.config.num_hidden_layers
+    for path, module in model.named_modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks:
+            return path, module
+    raise UserError(
+        f"Can't {what} of {type(model).__name__}: it has no list of {n_blocks} blocks. Set "
+        f"{way_out}."
+    )

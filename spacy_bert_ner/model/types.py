@@ -1,0 +1,14 @@
+"""Layers by what goes in and comes out. Arrays are on the device of the layer: thinc's types."""
+
+from typing import List
+
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Floats2d, Ragged
+
+# Documents to a vector for each token, (n_tokens, width).
+Tok2VecT = Model[List[Doc], List[Floats2d]]
+# The wordpieces of tokens, (n_pieces, width), to a vector for each token, (n_tokens, width).
+PoolingT = Model[Ragged, Floats2d]
+# Vectors of tokens to others, (n_tokens, nI) to (n_tokens, nO).
+TokenLayerT = Model[Floats2d, Floats2d]
