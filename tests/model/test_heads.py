@@ -26,8 +26,7 @@ from spacy_bert_ner.model.heads import (
 from spacy_bert_ner.model.layers.linear_crf import linear_crf
 from spacy_bert_ner.tagging.gold import MISSING
 
-from ..conftest import EXPECTED, TEXT, get_ents, make_example
-from ..util import make_nlp
+from ..util import EXPECTED, TEXT, get_ents, make_example, make_nlp
 
 LISTENER = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
