@@ -1,7 +1,7 @@
 """NumPy arrays by kind and number of dimensions, for code that runs on the CPU alone. Thinc's types
 of the same names stand for arrays on any device."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 from numpy.typing import NDArray
@@ -13,3 +13,7 @@ Ints2d = NDArray[Any]
 Floats1d = NDArray[Any]
 Floats2d = NDArray[Any]
 Floats3d = NDArray[Any]
+FloatsXd = NDArray[Any]  # of any number of dimensions
+
+# What a model gives for each tag of a token, see `model.heads.Head`.
+Output = Literal["probabilities", "logits", "emissions"]

@@ -14,8 +14,8 @@ from ..findings import Finding, show
 from ..formats.report import Report
 from ..formats.spans import INCORRECT_KEY
 from ..pipeline.encoders import Found
-from ..tagging.gold import GoldReport
 from ..tagging.spelling import find_misspelled
+from ..training.gold_report import GoldReport
 from .distribution import Distribution
 
 UNREAD = (

@@ -23,8 +23,9 @@ from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, iter_encoders
 from ..pipeline.listeners import check_upstream
 from ..pipeline.reading import make_reader
-from ..tagging.gold import get_sentence_setters, make_gold_report
 from ..training.corpus import Corpus
+from ..training.gold_report import make_gold_report
+from ..training.sentences import get_sentence_setters
 from .checks import load_blank
 from .data_report import DataReport, EncoderReport, SplitReport
 
@@ -86,7 +87,7 @@ def _make_report(nlp: Language, limit: Optional[int]) -> DataReport:
             known = labels[name]
             if known is None and train:
                 known = [*pipe.labels, *train.labels] or None
-            gold[name] = make_gold_report(known, pipe.cfg, read_by[name])
+            gold[name] = make_gold_report(known, pipe.settings, read_by[name])
         encoders = {name: EncoderReport(encoder) for name, encoder in found.items()}
         splits[split] = SplitReport(gold, encoders, train)
         n_most = _get_limit(nlp, split) if limit is None else limit

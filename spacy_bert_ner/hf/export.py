@@ -10,10 +10,10 @@ from spacy.language import Language
 from ..errors import UserError
 from ..model.encoder.huggingface import get_limit
 from ..model.encoder.pretrained import tokenizer_from_files, tokenizer_to_files
-from ..model.layers.linear_crf import has_transitions
+from ..model.heads import get_head, is_initialized
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, find_encoder
-from ..tagging.gold import marks_sentences
+from ..training.sentences import marks_sentences
 from .card import make_card
 from .checkpoint import SETTINGS_KEY, quiet
 from .folders import check_folder, write_folder
@@ -109,11 +109,12 @@ def make_model(
     RAISES (ValueError): If Hugging Face has no such model.
     """
     encoder = found.shim.encoder
-    if encoder is None or not ner.model.get_ref("output_layer").has_param("W"):
+    if encoder is None or not is_initialized(ner.model.get_ref("output_layer")):
         raise UserError(f"'{name}' is not trained, and has no weights: initialize it first.")
-    if has_transitions(ner.model):
+    our_head = get_head(ner.model)
+    if our_head.no_export is not None:
         raise UserError(
-            f"'{name}' is a CRF, and Hugging Face has no place for its transitions: train it with "
+            f"'{name}' is {our_head.name}, and {our_head.no_export}: train it with "
             f"spacy-bert-ner.LinearSoftmax.v1 in [components.{name}.model] and "
             f"spacy-bert-ner.CrossEntropy.v1 in [components.{name}.loss]."
         )

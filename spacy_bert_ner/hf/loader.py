@@ -80,7 +80,11 @@ def prepare(
             f'of {checkpoint.scheme}: set scheme = "{checkpoint.scheme}" in [components.{name}].'
         )
     is_dense = any(ref == "dense_norm" for ref, _ in checkpoint.head.weights.values())
-    if not model.has_ref("output_layer") or bool(model.has_ref("dense_norm")) != is_dense:
+    if (
+        not model.has_ref("output_layer")
+        or bool(model.has_ref("dense_norm")) != is_dense
+        or not _has_params(model, checkpoint)
+    ):
         raise UserError(
             f"'{name}' has another classifier than '{checkpoint.name}': in {block}, set "
             f'@architectures = "{checkpoint.head.architecture}".'
@@ -103,6 +107,12 @@ def prepare(
     for label in checkpoint.labels:
         component.add_label(label)
     return lambda: _write_head(checkpoint, component)
+
+
+def _has_params(model: Any, checkpoint: Checkpoint) -> bool:
+    """Whether a model has a parameter for each weight of a classifier."""
+    ours = [checkpoint.head.weights[theirs] for theirs in checkpoint.params]
+    return all(param in model.get_ref(ref).param_names for ref, param in ours)
 
 
 def _write_head(checkpoint: Checkpoint, component: BertNER) -> None:

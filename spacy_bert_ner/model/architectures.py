@@ -1,22 +1,18 @@
 """Architectures, wired from the layers. What needs torch is imported when it is built."""
 
 from inspect import Parameter, Signature, signature
-from typing import Any, Callable, Dict, List, Optional, cast
+from typing import Any, Callable, Dict, List, Optional
 
-import numpy
 from spacy.tokens import Doc
 from spacy.util import SimpleFrozenDict
-from thinc.api import Dropout, Model, Ops, Softmax_v2, chain, with_array
-from thinc.types import Floats2d, Shape
+from thinc.api import Model, chain
+from thinc.types import Floats2d
 
 from ..errors import UserError
+from .heads import init_normal, make_head, softmax
 from .layers.dense_norm import dense_norm
-from .layers.fixed_dropout import fixed_dropout
 from .layers.linear_crf import linear_crf
 from .types import PoolingT, Tok2VecT
-
-# Standard deviation of new weights in the head, as in BERT's classification heads.
-INIT_STD = 0.02
 
 
 def build_linear_softmax_v1(
@@ -32,8 +28,7 @@ def build_linear_softmax_v1(
     nO (Optional[int]): Number of tags, which can't grow; null takes it from the component's labels.
     RETURNS (Model[List[Doc], List[Floats2d]]): Probabilities, (n_tokens, nO).
     """
-    output_layer = Softmax_v2(nO, tok2vec.maybe_get_dim("nO"), init_W=_init_normal)
-    return _make_head(tok2vec, nO, _make_dropout(dropout), output_layer)
+    return make_head(tok2vec, nO, dropout, softmax(nO, tok2vec.maybe_get_dim("nO")))
 
 
 def build_dense_softmax_v1(
@@ -60,14 +55,13 @@ def build_dense_softmax_v1(
     width = tok2vec.maybe_get_dim("nO")
     dense = dense_norm(
         width,
-        init_W=_init_normal,
+        init_W=init_normal,
         activation=activation,
         bias=bias,
         norm_bias=norm_bias,
         eps=eps,
     )
-    output_layer = Softmax_v2(nO, width, init_W=_init_normal)
-    model = _make_head(tok2vec, nO, dense, _make_dropout(dropout), output_layer)
+    model = make_head(tok2vec, nO, dropout, dense, softmax(nO, width))
     model.set_ref("dense_norm", dense)
     return model
 
@@ -93,56 +87,9 @@ def build_linear_crf_v1(
             f"Can't train transitions with learn_rate_factor = {learn_rate_factor}: set it to a "
             "number above 0, such as 50."
         )
-    output_layer = linear_crf(
-        nO,
-        tok2vec.maybe_get_dim("nO"),
-        init_W=_init_normal,
-        learn_rate_factor=learn_rate_factor,
-    )
-    return _make_head(tok2vec, nO, _make_dropout(dropout), output_layer)
-
-
-def _make_dropout(dropout: Optional[float]) -> Model[Floats2d, Floats2d]:
-    return Dropout() if dropout is None else fixed_dropout(dropout)
-
-
-def _make_head(
-    tok2vec: Model[List[Doc], List[Floats2d]], nO: Optional[int], *layers: Model
-) -> Model[List[Doc], List[Floats2d]]:
-    """The last of the layers gives the tags."""
-    model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(chain(*layers)))
-    model.set_ref("tok2vec", tok2vec)
-    model.set_ref("output_layer", layers[-1])
-    if nO is None:  # a number in the config has to hold when it is loaded
-        model.attrs["resize_output"] = resize_output
-    return model
-
-
-def resize_output(model: Model, new_nO: int) -> Model:
-    """Give the head more tags, behind those it has. Their rows keep what they have learned."""
-    old = model.get_ref("output_layer")
-    new = _make_output_like(old, new_nO)
-    if old.has_param("W"):
-        new.initialize()
-        for name in old.param_names:
-            param, learned = cast(Any, new.get_param(name)), cast(Any, old.get_param(name))
-            param[tuple(slice(n) for n in learned.shape)] = learned
-            new.set_param(name, param)
-    model.replace_node(old, new)
-    for node in (model, *model.layers[-1].walk()):
-        # Those around it: layers before it have widths of their own.
-        if node is not new and node.has_dim("nO") and any(inner is new for inner in node.walk()):
-            node.set_dim("nO", new_nO, force=True)
-    return model
-
-
-def _make_output_like(old: Model, nO: int) -> Model:
-    if "T" in old.param_names:
-        factor = old.attrs["learn_rate_factor"]
-        return linear_crf(
-            nO, old.maybe_get_dim("nI"), init_W=_init_normal, learn_rate_factor=factor
-        )
-    return Softmax_v2(nO, old.maybe_get_dim("nI"), init_W=_init_normal)
+    width = tok2vec.maybe_get_dim("nO")
+    output_layer = linear_crf(nO, width, learn_rate_factor=learn_rate_factor)
+    return make_head(tok2vec, nO, dropout, output_layer)
 
 
 def build_transformer_model_v1(
@@ -292,7 +239,3 @@ build_tok2vec_transformer_v1.__signature__ = Signature(  # type: ignore[attr-def
         if parameter.kind != Parameter.VAR_KEYWORD
     ]
 )
-
-
-def _init_normal(ops: Ops, shape: Shape) -> Floats2d:
-    return ops.asarray2f(numpy.random.normal(scale=INIT_STD, size=shape))  # type: ignore[arg-type]

@@ -86,7 +86,7 @@ class GradientBalance:
         settings (Any): `drop`, `sgd` and `losses`.
         RETURNS (Dict[str, float]): The losses.
         """
-        losses = type(self.upstream).update(self.upstream, examples, **settings)
+        losses: Dict[str, float] = type(self.upstream).update(self.upstream, examples, **settings)
         self.waiting.clear()
         names = self.upstream.listening_components
         standards = [name for name in names if isinstance(self.components[name], self.standard)]
@@ -126,7 +126,7 @@ class GradientBalance:
         self,
         gradient: Any,
         *,
-        callback: Callable,
+        callback: Callable[..., Any],
         name: str,
         factor: float,
         standard: str,
@@ -205,15 +205,20 @@ def balance_gradients(nlp: Language, standard: type) -> None:
         balance.components.update(nlp.components)
 
 
-def get_grad_factor(model: Model, listener: Model) -> float:
-    """RETURNS (float): The `grad_factor` of a listener of a model, 1 if it has none."""
+def get_grad_factor(model: Model[Any, Any], listener: Model[Any, Any]) -> float:
+    """Find the weight of a listener.
+
+    model (Model): A component's model.
+    listener (Model): A layer of it.
+    RETURNS (float): The `grad_factor` of the listener, 1 if it has none.
+    """
     if "grad_factor" in listener.attrs:
-        return listener.attrs["grad_factor"]
+        return float(listener.attrs["grad_factor"])
     for node in model.walk():
         if listener in node.layers:
             for layer in node.layers:
                 if "grad_factor" in layer.attrs:
-                    return layer.attrs["grad_factor"]
+                    return float(layer.attrs["grad_factor"])
     return 1.0
 
 

@@ -1,111 +1,42 @@
 """The component `bert_ner`: a softmax tag classifier over token vectors."""
 
+from dataclasses import asdict
+from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy
-import srsly
-from spacy import util
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.api import Optimizer, set_dropout_rate
+from thinc.types import Floats2d
 
-from ..damage import reading
 from ..errors import UserError, warn
-from ..model.layers.linear_crf import get_transitions, has_transitions
-from ..tagging.entities import write_entities
+from ..model.heads import ModelT, get_head, get_transitions
+from ..tagging.entities import check_scores, decode_units, get_units, write_entities
 from ..tagging.entity_scores import install_extensions
-from ..tagging.gold import get_gold, get_labels, report_gold
-from ..tagging.schemes import TagSet, get_tag_set
+from ..tagging.gold import get_gold, get_labels
+from ..tagging.presets import check_sentences
+from ..tagging.settings import Settings
+from ..training.gold_report import report_gold
 from ..training.losses import CrossEntropy, Loss, rehearsal_loss
-from ..types import Floats2d
+from ..types import Floats2d as HostFloats2d
 from .balance import balance_gradients
 from .checkpoint import CheckpointLoader
+from .labels import LabeledPipe
 from .listeners import check_output, check_received, check_rehearsal, check_upstream
-from .loading import add_checksums, check_fit, read_cfg, read_file, remember_pipeline
 from .reading import get_read_tokens, make_reader
-from .scorer import bert_ner_score
-from .settings import CONFIGURED, check_outputs, check_settings, settle_settings
+from .scorer import ScorerT, bert_ner_score
+from .settings import CONFIGURED, check_outputs, check_settings
 
-DEFAULT_MODEL = """
-[model]
-@architectures = "spacy-bert-ner.LinearSoftmax.v1"
-dropout = null
-nO = null
-
-[model.tok2vec]
-@architectures = "spacy-transformers.TransformerListener.v1"
-grad_factor = 1.0
-upstream = "*"
-
-[model.tok2vec.pooling]
-@layers = "spacy-bert-ner.reduce_first.v1"
-"""
+# A loss of scores, and its gradient.
+LossT = Callable[[List[Floats2d]], Tuple[float, List[Floats2d]]]
 
 
-@Language.factory(
-    "bert_ner",
-    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans", "span._.score"],
-    default_config={
-        "model": Config().from_str(DEFAULT_MODEL)["model"],
-        "scheme": "BIO",
-        "align": "token",
-        "decoder": "constrained",
-        "decode_scope": "doc",
-        "threshold": 0.0,
-        "annotate_ents": True,
-        "overwrite_ents": False,
-        "spans_key": "bert_ner",
-        "loss": {"@losses": "spacy-bert-ner.CrossEntropy.v1"},
-        "incorrect_spans_key": None,
-        "scorer": {"@scorers": "spacy-bert-ner.bert_ner_scorer.v1"},
-    },
-    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
-)
-def make_bert_ner(
-    nlp: Language,
-    name: str,
-    model: Model[List[Doc], List[Floats2d]],
-    scheme: Literal["BIO", "BILUO", "IOB1", "IO"],
-    align: Literal["token", "word"],
-    decoder: Literal["constrained", "greedy"],
-    decode_scope: Literal["doc", "sentence"],
-    threshold: float,
-    annotate_ents: bool,
-    overwrite_ents: bool,
-    spans_key: str,
-    loss: Loss,
-    incorrect_spans_key: Optional[str],
-    scorer: Optional[Callable],
-) -> "BertNER":
-    """Construct a BertNER component, see its `__init__` for the settings."""
-    balance_gradients(nlp, BertNER)
-    component = BertNER(
-        nlp.vocab,
-        model,
-        name,
-        scheme=scheme,
-        align=align,
-        decoder=decoder,
-        decode_scope=decode_scope,
-        threshold=threshold,
-        annotate_ents=annotate_ents,
-        overwrite_ents=overwrite_ents,
-        spans_key=spans_key,
-        loss=loss,
-        incorrect_spans_key=incorrect_spans_key,
-        scorer=scorer,
-    )
-    remember_pipeline(component, nlp)
-    return component
-
-
-class BertNER(TrainablePipe):
+class BertNER(LabeledPipe):
     """Recognize named entities by a tag for each token: the token classifier that is fine-tuned
     on BERT (Devlin et al. 2019, section 5.3), on any token vectors.
     """
@@ -113,7 +44,7 @@ class BertNER(TrainablePipe):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model[List[Doc], List[Floats2d]],
+        model: ModelT,
         name: str = "bert_ner",
         *,
         scheme: str = "BIO",
@@ -126,12 +57,12 @@ class BertNER(TrainablePipe):
         spans_key: str = "bert_ner",
         loss: Optional[Loss] = None,
         incorrect_spans_key: Optional[str] = None,
-        scorer: Optional[Callable] = bert_ner_score,
+        scorer: Optional[ScorerT] = bert_ner_score,
     ):
         """Initialize an entity recognizer.
 
         vocab (Vocab): The shared vocabulary.
-        model (Model[List[Doc], List[Floats2d]]): Gives tag probabilities, (n_tokens, n_tags).
+        model (ModelT): Gives tag probabilities, or what else its head says, (n_tokens, n_tags).
         name (str): The component instance name, under which losses are recorded.
         scheme (str): Tag scheme, "BIO", "BILUO" (the same as IOBES), "IOB1" or "IO".
         align (str): "token" for a tag for each token; "word" for one for all tokens between two
@@ -151,7 +82,7 @@ class BertNER(TrainablePipe):
         loss (Optional[Loss]): What training minimizes; None for plain cross-entropy.
         incorrect_spans_key (Optional[str]): Key of `doc.spans` of gold documents, with entities
             that are known to be wrong.
-        scorer (Optional[Callable]): The scoring method.
+        scorer (Optional[ScorerT]): The scoring method.
         RAISES (ValueError): For settings that can't be.
         """
         self.vocab = vocab
@@ -159,91 +90,62 @@ class BertNER(TrainablePipe):
         self.name = name
         self.scorer = scorer
         self.loss = CrossEntropy() if loss is None else loss
-        self._rehearsal_model: Optional[Model] = None  # set by nlp.resume_training
-        self._reported: set = set()  # labels that were told of
-        settings = {
-            "scheme": scheme,
-            "align": align,
-            "decoder": decoder,
-            "decode_scope": decode_scope,
-            "threshold": threshold,
-            "annotate_ents": annotate_ents,
-            "overwrite_ents": overwrite_ents,
-            "spans_key": spans_key,
-            "incorrect_spans_key": incorrect_spans_key,
-        }
+        self._rehearsal_model: Optional[ModelT] = None  # set by nlp.resume_training
+        self._reported = set()
+        settings = Settings(
+            scheme=scheme,
+            align=align,
+            decoder=decoder,
+            decode_scope=decode_scope,
+            threshold=threshold,
+            annotate_ents=annotate_ents,
+            overwrite_ents=overwrite_ents,
+            spans_key=spans_key,
+            incorrect_spans_key=incorrect_spans_key,
+        )
         check_settings(name, settings)
-        self.cfg: Dict[str, Any] = {"labels": [], **settings, CONFIGURED: settings}
+        configured = asdict(settings)
+        self.cfg = {"labels": [], **configured, CONFIGURED: configured}
         install_extensions()
 
-    @property
-    def labels(self) -> Tuple[str, ...]:
-        """RETURNS (Tuple[str, ...]): The labels, in the order of their tags."""
-        return tuple(self.cfg["labels"])
-
-    @property
-    def label_data(self) -> List[str]:
-        """RETURNS (List[str]): The labels, for `spacy init labels` and `initialize`."""
-        return list(self.cfg["labels"])
-
-    @property
-    def tag_set(self) -> TagSet:
-        """RETURNS (TagSet): The tags that the model predicts, in its order."""
-        return get_tag_set(self.cfg["scheme"], self.labels)
-
-    def add_label(self, label: str) -> int:
-        """Add a label. A model that is initialized gets its tags behind the others; these keep
-        what they have learned.
-
-        RETURNS (int): 0 if the label is already there, otherwise 1.
-        RAISES (ValueError): If the model can't take more tags.
-        """
-        if not isinstance(label, str):
-            raise ValueError(Errors.E187)
-        if label in self.labels:
-            return 0
-        n_tags = self._n_outputs()
-        n_needed = len(get_tag_set(self.cfg["scheme"], (*self.labels, label)))
-        if n_tags is not None and n_tags < n_needed:
-            if not self.is_resizable:
-                raise UserError(Errors.E922.format(name=self.name, nO=n_tags))
-            self.set_output(n_needed)
-        self.cfg["labels"].append(label)
-        self.vocab.strings.add(label)
-        return 1
-
-    def predict(self, docs: Iterable[Doc]) -> List[Floats2d]:
+    def predict(self, docs: Iterable[Doc]) -> List[HostFloats2d]:
         """Apply the model to documents, without changing them.
 
-        RETURNS (List[Floats2d]): Tag probabilities, or log-scores of a CRF, float32,
-            (n_tokens, n_tags).
+        docs (Iterable[Doc]): The documents.
+        RETURNS (List[HostFloats2d]): Tag probabilities, or what else the head gives (see
+            `model.heads.Head`), on the CPU, float32, (n_tokens, n_tags).
         RAISES (ValueError): If the model is not initialized, or has no transformer output.
         """
         docs = list(docs)
-        n_tags = self._n_outputs()
-        if n_tags is None or n_tags != len(self.tag_set):
+        if self.n_outputs is None or self.n_outputs != len(self.tag_set):
             raise UserError(Errors.E109.format(name=self.name))
         if not any(len(doc) for doc in docs):
-            return [numpy.zeros((0, n_tags), dtype="float32") for _ in docs]
+            return [numpy.zeros((0, self.n_outputs), dtype="float32") for _ in docs]
         check_output(docs, self.name, self.model)
-        return [self.model.ops.to_numpy(probs) for probs in self.model.predict(docs)]
+        return [self.model.ops.to_numpy(scores) for scores in self.model.predict(docs)]
 
-    def set_annotations(self, docs: Iterable[Doc], scores: List[Floats2d]) -> None:
-        """Decode tag probabilities and write entities: with their scores to `doc.spans`, and, if
+    def set_annotations(self, docs: Iterable[Doc], scores: List[HostFloats2d]) -> None:
+        """Decode tag scores and write entities: with their scores to `doc.spans`, and, if
         `annotate_ents`, to `doc.ents`, beside those that are there unless `overwrite_ents`.
 
-        scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
+        docs (Iterable[Doc]): The documents. Changed.
+        scores (List[HostFloats2d]): What `predict` gave, (n_tokens, n_tags).
         RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences; for
             settings that can't be, and for scores that are no numbers.
         """
-        check_settings(self.name, self.cfg)
-        transitions = None
-        if has_transitions(self.model):
-            layer = self.model.get_ref("output_layer")
-            transitions = self.model.ops.to_numpy(get_transitions(layer))
-        docs = list(docs)
+        docs, settings = list(docs), self.settings
+        check_settings(self.name, settings)
+        if not docs:
+            return
+        check_scores(scores, self.name)
+        if settings.by_sentence:
+            check_sentences(docs, self.name)
         read = get_read_tokens(docs, self.model, is_train=False)
-        write_entities(docs, scores, read, self.name, self.cfg, self.tag_set, transitions)
+        units = [get_units(doc, marks, settings) for doc, marks in zip(docs, read)]
+        scores = get_head(self.model).to_scores(scores)
+        found = decode_units(units, scores, self.tag_set, settings, get_transitions(self.model))
+        for doc, its_units, entities in zip(docs, units, found):
+            write_entities(doc, entities, its_units.blocked, self.labels, settings)
 
     def update(
         self,
@@ -255,6 +157,7 @@ class BertNER(TrainablePipe):
     ) -> Dict[str, float]:
         """Learn from a batch of examples.
 
+        examples (Iterable[Example]): The batch.
         drop (float): Rate of dropout before the linear layer, where its own is null.
         sgd (Optional[Optimizer]): Steps the model's weights, if given.
         losses (Optional[Dict[str, float]]): Losses by component name, added to.
@@ -269,15 +172,8 @@ class BertNER(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return losses
         check_received(docs, self.name, self.model)
-        self._report_labels(examples)
-        set_dropout_rate(self.model, drop)
-        scores, backprop = self.model.begin_update(docs)
-        loss, d_scores = self.get_loss(examples, scores)
-        # A batch without annotation goes back too: other listeners' gradients wait for ours.
-        backprop(d_scores)
-        if sgd not in (None, False):
-            self.finish_update(sgd)
-        losses[self.name] += loss
+        self.report_labels(examples)
+        losses[self.name] += self._learn(docs, partial(self.get_loss, examples), drop, sgd)
         return losses
 
     def get_loss(
@@ -285,18 +181,21 @@ class BertNER(TrainablePipe):
     ) -> Tuple[float, List[Floats2d]]:
         """The loss that the component minimizes, and its gradient.
 
-        scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
+        examples (Iterable[Example]): A batch, on which the model was called to learn.
+        scores (List[Floats2d]): What it gave, (n_tokens, n_tags).
         RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-            inputs of the softmax: zero for tokens of which nothing is known.
+            scores, of probabilities to the inputs of the softmax: zero for tokens of which nothing
+            is known.
         RAISES (ValueError): If the loss is not a finite number.
         """
         examples = list(examples)
         validate_examples(examples, "BertNER.get_loss")
-        tag_set = self.tag_set
-        key, align = self.cfg["incorrect_spans_key"], self.cfg["align"]
+        tag_set, settings = self.tag_set, self.settings
         docs = [example.predicted for example in examples]
         gold = [
-            get_gold(example, tag_set, key, align=align, read=read)
+            get_gold(
+                example, tag_set, settings.incorrect_spans_key, align=settings.align, read=read
+            )
             for example, read in zip(examples, get_read_tokens(docs, self.model, is_train=True))
         ]
         loss, d_scores = self.loss(self.model, scores, gold, tag_set)
@@ -315,8 +214,13 @@ class BertNER(TrainablePipe):
         """Learn to predict what the model did when `nlp.resume_training` was called, so that it
         doesn't forget it. Does nothing before.
 
-        RAISES (ValueError): If the model listens to a transformer, which doesn't rehearse, or is a
-            CRF.
+        examples (Iterable[Example]): A batch, whose annotation isn't used.
+        drop (float): Rate of dropout before the linear layer, where its own is null.
+        sgd (Optional[Optimizer]): Steps the model's weights, if given.
+        losses (Optional[Dict[str, float]]): Losses by component name, added to.
+        RETURNS (Dict[str, float]): The losses.
+        RAISES (ValueError): If the model listens to a transformer, which doesn't rehearse, or has a
+            head that doesn't, such as a CRF.
         """
         losses = {} if losses is None else losses
         examples = list(examples)
@@ -325,14 +229,23 @@ class BertNER(TrainablePipe):
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
         check_rehearsal(self.name, self.model)
-        set_dropout_rate(self.model, drop)
-        scores, backprop = self.model.begin_update(docs)
-        loss, d_scores = rehearsal_loss(scores, self._rehearsal_model.predict(docs))
-        backprop(d_scores)
-        if sgd not in (None, False):
-            self.finish_update(sgd)
+        targets = self._rehearsal_model.predict(docs)
+        loss = self._learn(docs, partial(rehearsal_loss, targets=targets), drop, sgd)
         losses[self.name] = losses.get(self.name, 0.0) + loss
         return losses
+
+    def _learn(
+        self, docs: List[Doc], get_loss: LossT, drop: float, sgd: Optional[Optimizer]
+    ) -> float:
+        """Learn from a loss of what the model gives for documents. Returns the loss."""
+        set_dropout_rate(self.model, drop)
+        scores, backprop = self.model.begin_update(docs)
+        loss, d_scores = get_loss(scores)
+        # A batch without annotation goes back too: other listeners' gradients wait for ours.
+        backprop(d_scores)
+        if sgd:  # spaCy gives False for none
+            self.finish_update(sgd)
+        return loss
 
     def initialize(
         self,
@@ -367,7 +280,7 @@ class BertNER(TrainablePipe):
                 "labels."
             )
         n_tags = len(self.tag_set)
-        check_outputs(self.name, n_tags, self._n_outputs())
+        check_outputs(self.name, n_tags, self.n_outputs)
         self.loss.check(self.labels, self.model)
         filled = (example.x for example in get_examples() if len(example.x))
         sample = list(islice(filled, 10))
@@ -375,98 +288,10 @@ class BertNER(TrainablePipe):
         self.model.initialize(X=sample or None, Y=Y or None)
         # Now that the encoder has a tokenizer, if it is the component's own.
         find_read = make_reader(self.model, nlp, self.name)
-        report = report_gold(get_examples(), nlp, self.labels, self.cfg, find_read)
+        report = report_gold(get_examples(), nlp, self.labels, self.settings, find_read)
         self._reported |= report.unknown_labels
         message = report.message()
         if message:
             warn(f"[{self.name}] {message}")
         if write_head is not None:
             write_head()
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        cfg, model = self._get_parts(exclude)
-        getters: Dict[str, Callable] = {
-            "cfg": lambda: srsly.json_dumps(cfg),
-            "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
-            "model": lambda: model,
-        }
-        return util.to_bytes(getters, exclude)
-
-    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        cfg, model = self._get_parts(exclude)
-        writers: Dict[str, Callable] = {
-            "cfg": lambda file: srsly.write_json(file, cfg),
-            "vocab": lambda folder: self.vocab.to_disk(folder, exclude=exclude),
-            "model": lambda file: file.write_bytes(model),
-        }
-        util.to_disk(path, writers, exclude)
-
-    def _get_parts(self, exclude: Iterable[str]) -> Tuple[Dict[str, Any], Optional[bytes]]:
-        model = None if "model" in exclude else self.model.to_bytes()
-        return add_checksums(self.cfg, model), model
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "BertNER":
-        """Load what `to_bytes` gave.
-
-        RAISES (DamagedPipelineError): If a part can't be read, was changed, or doesn't fit another.
-        """
-        places = {"cfg": f"the cfg of '{self.name}'", "model": f"the model of '{self.name}'"}
-        with reading(f"the component '{self.name}'"):
-            data = dict(srsly.msgpack_loads(bytes_data))
-        util.from_dict(
-            data, {"vocab": lambda vocab: self.vocab.from_bytes(vocab, exclude=exclude)}, exclude
-        )
-        self._load({key: data[key] for key in places if key in data and key not in exclude}, places)
-        return self
-
-    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "BertNER":
-        """Load what `to_disk` has written.
-
-        RAISES (DamagedPipelineError): If a part can't be read, was changed, or doesn't fit another.
-        """
-        files = {key: Path(path) / key for key in ("cfg", "model")}
-        parts = {key: read_file(files[key]) for key in files if key not in exclude}
-        readers: Dict[str, Callable] = {
-            "vocab": lambda folder: self.vocab.from_disk(folder, exclude=exclude)
-        }
-        util.from_disk(path, readers, exclude)
-        self._load(parts, {key: str(file) for key, file in files.items()})
-        return self
-
-    def _load(self, parts: Dict[str, Any], places: Dict[str, str]) -> None:
-        """Take over settings and weights.
-
-        parts (Dict[str, Any]): "cfg", JSON, and "model", bytes, as far as they are loaded.
-        places (Dict[str, str]): What to call them.
-        """
-        model = parts.get("model")
-        if "cfg" in parts:
-            cfg = {**self.cfg, **read_cfg(parts["cfg"], model, places)}
-            settle_settings(self.name, cfg, self.cfg[CONFIGURED])
-            with reading(places["cfg"]):
-                check_settings(self.name, cfg)
-            self.cfg.update(cfg)
-        if model is not None:
-            with reading(places["model"]):
-                self.model.from_bytes(model)
-        if len(parts) == len(places):
-            check_fit(self, places)
-        # A string that the vocabulary first sees in a memory zone is gone after it.
-        for label in self.labels:
-            self.vocab.strings.add(label)
-
-    def _n_outputs(self) -> Optional[int]:
-        layer = self.model.maybe_get_ref("output_layer")
-        return layer.maybe_get_dim("nO") if layer is not None else None
-
-    def _report_labels(self, examples: Sequence[Example]) -> None:
-        """Tell, once for each, of labels that training comes across and the model doesn't have:
-        at initialization, of a stream of examples only the beginning is seen."""
-        unknown = set(get_labels(examples)).difference(self.labels, self._reported)
-        if unknown:
-            self._reported |= unknown
-            warn(
-                f"[{self.name}] gold entities have the labels {sorted(unknown)}, which the model "
-                "doesn't have, and count as outside. Name them in "
-                f"[initialize.components.{self.name}] labels to learn them."
-            )

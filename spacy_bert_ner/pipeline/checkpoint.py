@@ -10,6 +10,8 @@ class CheckpointLoader(Protocol):
     def prepare(self, component: Any, nlp: Optional[Language]) -> Callable[[], None]:
         """Read the checkpoint, give the component its labels, and the encoder its weights.
 
+        component (BertNER): The component, not initialized.
+        nlp (Optional[Language]): The pipeline, with the encoder that the component listens to.
         RETURNS (Callable[[], None]): Writes the weights of the classifier, once the model of the
             component is initialized.
         RAISES (ValueError): If it can't be read, or doesn't fit the component.

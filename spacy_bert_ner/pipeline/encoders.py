@@ -80,7 +80,7 @@ def iter_encoders(
             yield from _iter_own(nlp.get_pipe(upstream).model, upstream)  # type: ignore[attr-defined]
 
 
-def _iter_own(model: Model, name: str) -> Iterator[Found]:
+def _iter_own(model: Model[Any, Any], name: str) -> Iterator[Found]:
     inner: List[Any] = []  # of stock encoders, where their shims are
     for node in model.walk():
         found = Found(name, node)
@@ -139,6 +139,6 @@ def _get_module(shim: Any) -> Optional[Any]:
     return getattr(shim, "_model", None)
 
 
-def _get_names(model: Any) -> list:
+def _get_names(model: Any) -> List[str]:
     tok2vec = model.get_ref("tok2vec") if model.has_ref("tok2vec") else model
     return sorted({node.name for node in tok2vec.walk() if not node.layers})

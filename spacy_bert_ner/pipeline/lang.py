@@ -8,7 +8,10 @@ from ..errors import UserError
 
 
 def check_lang(lang: str) -> str:
-    """RETURNS (str): The code that spaCy itself uses: `en` for `eng`.
+    """Check the code of a language.
+
+    lang (str): The code.
+    RETURNS (str): The code that spaCy itself uses: `en` for `eng`.
     RAISES (ValueError): If there is no such language, or something is missing for it.
     """
     # Modules of spacy.lang that are no languages, and no codes at all, are errors of other kinds.

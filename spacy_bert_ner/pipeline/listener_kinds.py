@@ -140,7 +140,7 @@ def tells_received(listener: Any) -> bool:
     return _is_curated(listener) or hasattr(listener, OUTPUTS)
 
 
-def wrap_callback(listener: Any, receive: Callable) -> None:
+def wrap_callback(listener: Any, receive: Callable[..., Any]) -> None:
     """Have a listener call another function in place of the callback that it was given in this
     step. Does nothing if it was given none, or has the function already.
 

@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..errors import UserError
-from ..model.layers.linear_crf import has_transitions
+from ..model.heads import get_head
 from ..types import Bools1d
 from .listener_kinds import KINDS, Kind, get_output, is_listener, tells_received
 
@@ -18,7 +18,7 @@ SWITCH = """A listener only hears its own kind. For '{factory}', set:
 """
 
 
-def get_listeners(model: Model) -> List[Any]:
+def get_listeners(model: Model[Any, Any]) -> List[Any]:
     """RETURNS (List[Any]): The layers of a model that listen to another component."""
     return [node for node in model.walk() if is_listener(node)]
 
@@ -26,6 +26,8 @@ def get_listeners(model: Model) -> List[Any]:
 def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Optional[Bools1d]]:
     """Ask a listener which tokens have wordpieces of their own.
 
+    docs (List[Doc]): The documents.
+    listener (Any): The layer.
     is_train (bool): Whether it learns from the documents, between its call and its backward.
     RETURNS (List[Optional[Bools1d]]): bool, (n_tokens,), by document; None where it doesn't know.
     """
@@ -36,10 +38,13 @@ def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Option
     return [None if pieces is None else listener.ops.to_numpy(pieces) > 0 for pieces in heard]
 
 
-def check_upstream(nlp: Language, name: str, model: Model) -> None:
+def check_upstream(nlp: Language, name: str, model: Model[Any, Any]) -> None:
     """Check at initialization that every listener of a component has an encoder to listen to, and
     that it will be heard in training.
 
+    nlp (Language): The pipeline.
+    name (str): Of the component.
+    model (Model): Its model.
     RAISES (ValueError): If there is none, or if it is frozen and doesn't annotate, or has no
         weights.
     """
@@ -65,17 +70,20 @@ def check_upstream(nlp: Language, name: str, model: Model) -> None:
             )
 
 
-def _has_weights(model: Model) -> bool:
+def _has_weights(model: Model[Any, Any]) -> bool:
     """RETURNS (bool): Whether an encoder is initialized, as far as its model tells."""
     if model.has_dim("nO") is None:
         return False
     return all(node.has_param(name) for node in model.walk() for name in node.param_names)
 
 
-def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
+def check_output(docs: Iterable[Doc], name: str, model: Model[Any, Any]) -> None:
     """Check before prediction that the encoder has seen the documents: a listener would give zeros
     for those it hasn't.
 
+    docs (Iterable[Doc]): The documents.
+    name (str): Of the component.
+    model (Model): Its model.
     RAISES (ValueError): If it hasn't, or has seen other tokens.
     """
     kinds = {KINDS[listener.name]: listener for listener in get_listeners(model)}
@@ -93,10 +101,13 @@ def check_output(docs: Iterable[Doc], name: str, model: Model) -> None:
                 )
 
 
-def check_received(docs: Sequence[Doc], name: str, model: Model) -> None:
+def check_received(docs: Sequence[Doc], name: str, model: Model[Any, Any]) -> None:
     """Check before an update that every listener has something to learn from: spaCy's error, E203,
     doesn't say which component lacks what.
 
+    docs (Sequence[Doc]): The documents.
+    name (str): Of the component.
+    model (Model): Its model.
     RAISES (ValueError): If one hasn't.
     """
     for listener in get_listeners(model):
@@ -116,9 +127,13 @@ def check_received(docs: Sequence[Doc], name: str, model: Model) -> None:
         )
 
 
-def check_rehearsal(name: str, model: Model) -> None:
+def check_rehearsal(name: str, model: Model[Any, Any]) -> None:
     """RAISES (ValueError): For a model that listens, and so can't rehearse, since `nlp.rehearse`
-    runs no encoder before it; and for a CRF, whose transitions would be left out."""
+    runs no encoder before it; and for a head that gives no probabilities.
+
+    name (str): Of the component.
+    model (Model): Its model.
+    """
     leave_out = f'Leave it out: nlp.rehearse(examples, exclude=["{name}"]). '
     mix = "Or train with examples of the old data among the new."
     for listener in get_listeners(model):
@@ -128,11 +143,14 @@ def check_rehearsal(name: str, model: Model) -> None:
             f"{leave_out}Or give it an encoder of its own first: "
             f'nlp.replace_listeners("{upstream}", "{name}", ["model.tok2vec"]). {mix}'
         )
-    if has_transitions(model):
-        raise UserError(f"'{name}' can't rehearse, since its model is a CRF. {leave_out}{mix}")
+    head = get_head(model)
+    if not head.rehearses:
+        raise UserError(
+            f"'{name}' can't rehearse, since its model is {head.name}. {leave_out}{mix}"
+        )
 
 
-def find_upstream(nlp: Language, listener: Model) -> Optional[str]:
+def find_upstream(nlp: Language, listener: Model[Any, Any]) -> Optional[str]:
     """Find the component that a listener hears, whatever the two components are called now.
 
     nlp (Language): The pipeline.

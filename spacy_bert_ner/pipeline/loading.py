@@ -15,6 +15,7 @@ from ..damage import (
     get_checksums,
     reading,
 )
+from ..model.heads import get_head, is_initialized
 from .encoders import iter_encoders
 from .listeners import find_upstream, get_listeners
 from .settings import check_types
@@ -25,14 +26,20 @@ _PIPELINES: "WeakKeyDictionary[Any, ReferenceType[Language]]" = WeakKeyDictionar
 
 
 def remember_pipeline(component: Any, nlp: Language) -> None:
-    """Let `check_fit` find the encoder that a component listens to."""
+    """Let `check_fit` find the encoder that a component listens to.
+
+    component (Any): The component.
+    nlp (Language): The pipeline that it was made for.
+    """
     _PIPELINES[component] = ref(nlp)
 
 
 def add_checksums(cfg: Dict[str, Any], model: Optional[bytes]) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): What to save of the settings of a component.
+    """Add checksums to what is saved.
 
+    cfg (Dict[str, Any]): Settings and labels of a component.
     model (Optional[bytes]): Its model, None if that isn't saved.
+    RETURNS (Dict[str, Any]): What to save as its settings.
     """
     if model is None:
         return cfg
@@ -40,7 +47,10 @@ def add_checksums(cfg: Dict[str, Any], model: Optional[bytes]) -> Dict[str, Any]
 
 
 def read_file(path: Path) -> bytes:
-    """RETURNS (bytes): A file of a saved component.
+    """Read a file of a saved component.
+
+    path (Path): The file.
+    RETURNS (bytes): What it holds.
     RAISES (DamagedPipelineError): If it is missing.
     """
     try:
@@ -55,6 +65,7 @@ def read_cfg(data: Any, model: Optional[bytes], places: Mapping[str, str]) -> Di
     data (Union[bytes, str]): JSON.
     model (Optional[bytes]): The model, None if it isn't loaded.
     places (Mapping[str, str]): What to call "cfg" and "model".
+    RETURNS (Dict[str, Any]): Settings and labels, without the checksums.
     RAISES (DamagedPipelineError): If they aren't.
     """
     with reading(places["cfg"]):
@@ -71,6 +82,8 @@ def read_cfg(data: Any, model: Optional[bytes], places: Mapping[str, str]) -> Di
 def check_fit(component: Any, places: Mapping[str, str]) -> None:
     """Check that the labels of a component fit its weights, and these the encoder.
 
+    component (Any): A component with `model`, `cfg` and `tag_set`.
+    places (Mapping[str, str]): What to call "cfg" and "model".
     RAISES (DamagedPipelineError): If they don't.
     """
     for what, found, source, expected in _get_sizes(component, places):
@@ -86,10 +99,10 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
     there should be how many. None where it can't be told."""
     model, cfg = component.model, component.cfg
     layer = model.maybe_get_ref("output_layer")
-    if layer is not None and layer.has_param("W"):
+    if layer is not None and is_initialized(layer):
         n_tags = len(component.tag_set)
         source = f"the {len(cfg['labels'])} labels in {places['cfg']} make"
-        for param in ("W", "b"):
+        for param in get_head(model).rows:
             if layer.has_param(param):
                 yield "outputs", len(layer.get_param(param)), source, n_tags
     for encoder in iter_encoders(model):
@@ -107,4 +120,5 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
 
 def _canonical(cfg: Dict[str, Any]) -> bytes:
     """What is the same for settings that are to be saved, and for what is read of them."""
-    return srsly.json_dumps(srsly.json_loads(srsly.json_dumps(cfg)), sort_keys=True).encode("utf-8")
+    text: str = srsly.json_dumps(srsly.json_loads(srsly.json_dumps(cfg)), sort_keys=True)
+    return text.encode("utf-8")

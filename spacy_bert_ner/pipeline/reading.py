@@ -17,7 +17,7 @@ from .encoders import iter_encoders
 from .listeners import get_listeners, get_pieced
 
 
-def get_read_tokens(docs: List[Doc], model: Model, *, is_train: bool) -> List[Bools1d]:
+def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) -> List[Bools1d]:
     """Find the tokens that a model has just read, all of its encoders together. One that doesn't
     tell, such as spaCy's CNN, reads all that show something.
 
@@ -38,7 +38,9 @@ def get_read_tokens(docs: List[Doc], model: Model, *, is_train: bool) -> List[Bo
     return read
 
 
-def make_reader(model: Model, nlp: Optional[Language], name: str) -> Callable[[Doc], Bools1d]:
+def make_reader(
+    model: Model[Any, Any], nlp: Optional[Language], name: str
+) -> Callable[[Doc], Bools1d]:
     """Make a function that finds the tokens that a component will read.
 
     model (Model): Its model.

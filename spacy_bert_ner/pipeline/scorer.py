@@ -4,6 +4,9 @@ from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+# Scores by their names.
+ScorerT = Callable[..., Dict[str, Any]]
+
 
 def bert_ner_score(
     examples: Iterable[Example],
@@ -15,8 +18,11 @@ def bert_ner_score(
     """Precision, recall and F-score of entities by exact start, end and label, over all and for
     each label: `ents_p`, `ents_r`, `ents_f`, `ents_per_type`. Equal to spaCy's `ner_scorer.v1`.
 
+    examples (Iterable[Example]): Predicted and gold documents.
     annotate_ents (bool): Whether the entities are in `doc.ents`, or in `doc.spans` alone.
     spans_key (str): Their key there.
+    kwargs (Any): Other settings of the component, which make no difference.
+    RETURNS (Dict[str, Any]): The scores, 0 to 1; None where there is no annotation.
     """
     if not annotate_ents:
         examples = (_with_ents(example, spans_key) for example in examples)
@@ -31,6 +37,6 @@ def _with_ents(example: Example, spans_key: str) -> Example:
     return Example(copy, example.reference)
 
 
-def make_bert_ner_scorer() -> Callable[..., Dict[str, Any]]:
-    """RETURNS (Callable): The scorer `spacy-bert-ner.bert_ner_scorer.v1`."""
+def make_bert_ner_scorer() -> ScorerT:
+    """RETURNS (ScorerT): The scorer `spacy-bert-ner.bert_ner_scorer.v1`."""
     return bert_ner_score

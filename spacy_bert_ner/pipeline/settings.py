@@ -4,6 +4,7 @@ from typing import Any, Dict, Optional, Tuple
 
 from ..errors import UserError
 from ..tagging.schemes import SCHEMES
+from ..tagging.settings import Settings
 
 CHOICES = {
     "scheme": tuple(SCHEMES),
@@ -41,35 +42,40 @@ def check_types(cfg: Dict[str, Any]) -> None:
         raise UserError(f"labels = {labels!r} must differ from each other")
 
 
-def check_settings(name: str, cfg: Dict[str, Any]) -> None:
-    """RAISES (ValueError): For a setting that is none of its choices, for a threshold that is no
-    score, and for wrong entities in a scheme that can't spell them.
+def check_settings(name: str, settings: Settings) -> None:
+    """Check settings for what no component can have.
 
     name (str): Of the component.
+    settings (Settings): Its settings.
+    RAISES (ValueError): For an unknown choice, for a threshold outside of 0 to 1, and for wrong
+        entities in a scheme that can't mark where an entity begins.
     """
     for key, choices in CHOICES.items():
-        if cfg[key] not in choices:
+        value = getattr(settings, key)
+        if value not in choices:
             names = " or ".join(f'"{choice}"' for choice in choices)
-            raise UserError(f"'{name}' doesn't know {key} = {cfg[key]!r}: set it to {names}.")
-    if not 0.0 <= cfg["threshold"] <= 1.0:
+            raise UserError(f"'{name}' doesn't know {key} = {value!r}: set it to {names}.")
+    if not 0.0 <= settings.threshold <= 1.0:
         raise UserError(
-            f"'{name}' can't have the threshold {cfg['threshold']}: set it to a score from 0 (all "
-            "entities) to 1."
+            f"'{name}' can't have the threshold {settings.threshold}: set it to a score from 0 "
+            "(all entities) to 1."
         )
-    scheme = SCHEMES[cfg["scheme"]]
-    if cfg["incorrect_spans_key"] is not None and scheme.begin in scheme.inside:
+    scheme = SCHEMES[settings.scheme]
+    if settings.incorrect_spans_key is not None and scheme.begin in scheme.inside:
         raise UserError(
-            f"'{name}' can't learn from incorrect_spans_key = {cfg['incorrect_spans_key']!r} with "
-            f'scheme = "{cfg["scheme"]}", whose tags don\'t say where an entity begins: set scheme '
-            'to "BIO" or "BILUO", or incorrect_spans_key to null.'
+            f"'{name}' can't learn from incorrect_spans_key = {settings.incorrect_spans_key!r} "
+            f'with scheme = "{settings.scheme}", whose tags don\'t say where an entity begins: set '
+            'scheme to "BIO" or "BILUO", or incorrect_spans_key to null.'
         )
 
 
 def check_outputs(name: str, n_tags: int, n_outputs: Optional[int]) -> None:
-    """RAISES (ValueError): If a model has another number of outputs than there are tags.
+    """Check that a model gives as many tags as there are.
 
     name (str): Of the component.
-    n_outputs (Optional[int]): None if the model takes what is needed.
+    n_tags (int): Number of tags.
+    n_outputs (Optional[int]): Number of outputs of the model, None if it takes what is needed.
+    RAISES (ValueError): If they differ.
     """
     if n_outputs not in (None, n_tags):
         raise UserError(
@@ -83,6 +89,7 @@ def settle_settings(name: str, cfg: Dict[str, Any], configured: Dict[str, Any]) 
     `cfg`, and those of the config that it is loaded by, which may have been changed in config.cfg
     or be overridden: a setting of the config that isn't what it was when saved holds.
 
+    name (str): Of the component.
     cfg (Dict[str, Any]): Of the component, as it was saved. Updated.
     configured (Dict[str, Any]): The settings of the config.
     RAISES (ValueError): For another scheme, which the weights don't have.

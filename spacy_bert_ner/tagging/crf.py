@@ -5,7 +5,7 @@ from typing import Iterator, List, NamedTuple, Tuple
 
 import numpy
 
-from ..types import Bools1d, Floats1d, Floats2d, Floats3d, Ints1d
+from ..types import Bools1d, Floats1d, Floats2d, Floats3d, FloatsXd, Ints1d
 from .schemes import TagSet
 
 
@@ -29,6 +29,8 @@ def make_chain(scores: List[Floats2d], transitions: Floats2d, tag_set: TagSet) -
 
     scores (List[Floats2d]): Log-scores of the tags of each, (n_tokens, n_tags).
     transitions (Floats2d): Log-score of a tag (row) before another, (n_tags, n_tags).
+    tag_set (TagSet): The tags, of which not all can follow each other.
+    RETURNS (Chain): All of them, padded.
     """
     lengths = numpy.array([len(X) for X in scores])
     padded = numpy.zeros((len(scores), lengths.max(), len(tag_set)))
@@ -40,16 +42,23 @@ def make_chain(scores: List[Floats2d], transitions: Floats2d, tag_set: TagSet) -
 
 
 def like_lengths(lengths: Ints1d) -> Iterator[Bools1d]:
-    """YIELDS (Bools1d): Which sequences to pad together, (n_sequences,): none to over twice its
-    length."""
+    """Group sequences to pad together, none to over twice its length.
+
+    lengths (Ints1d): Length of each, at least 1, (n_sequences,).
+    YIELDS (Bools1d): Those of a group, (n_sequences,).
+    """
     sizes = numpy.ceil(numpy.log2(lengths))
     for size in numpy.unique(sizes):
         yield sizes == size
 
 
 def log_partition(chain: Chain) -> Floats1d:
-    """RETURNS (Floats1d): Logarithm of the sum of exp(score) over all tag sequences,
-    (n_sequences,); -inf where there is none."""
+    """Sum over all tag sequences.
+
+    chain (Chain): Sequences.
+    RETURNS (Floats1d): Logarithm of the sum of exp(score), (n_sequences,); -inf where there is
+        none.
+    """
     last = numpy.arange(len(chain.lengths)), chain.lengths - 1
     return log_sum_exp(_forward(chain)[last], axis=1)
 
@@ -57,6 +66,7 @@ def log_partition(chain: Chain) -> Floats1d:
 def get_marginals(chain: Chain) -> Tuple[Floats1d, Floats3d, Floats2d]:
     """Probabilities of tags and of neighbours (forward-backward, Rabiner 1989).
 
+    chain (Chain): Sequences.
     RETURNS (Tuple[Floats1d, Floats3d, Floats2d]): `log_partition`, (n_sequences,); the probability
         of each tag at each place, zero beyond the lengths, (n_sequences, longest, n_tags); and how
         often a tag (row) is expected before another, over all sequences, (n_tags, n_tags).
@@ -98,9 +108,16 @@ def _backward(chain: Chain) -> Floats3d:
     return backward
 
 
-def log_sum_exp(X: numpy.ndarray, axis: int) -> numpy.ndarray:
-    """RETURNS (ndarray): log(sum(exp(X))) over an axis, -inf for nothing but -inf."""
+def log_sum_exp(X: FloatsXd, axis: int) -> FloatsXd:
+    """Sum numbers by their logarithms.
+
+    X (FloatsXd): Logarithms.
+    axis (int): What to sum over.
+    RETURNS (FloatsXd): log(sum(exp(X))) over the axis, -inf for nothing but -inf.
+    """
     highest = X.max(axis=axis, keepdims=True)
     highest = numpy.where(numpy.isfinite(highest), highest, 0.0)
     with numpy.errstate(divide="ignore"):
-        return numpy.log(numpy.exp(X - highest).sum(axis=axis)) + highest.squeeze(axis)
+        logs: FloatsXd = numpy.log(numpy.exp(X - highest).sum(axis=axis))
+    total: FloatsXd = logs + highest.squeeze(axis)
+    return total

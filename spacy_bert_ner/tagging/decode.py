@@ -30,7 +30,11 @@ class Entities:
     scores: Floats1d
 
     def select(self, chosen: Union[Bools1d, slice]) -> "Entities":
-        """RETURNS (Entities): Those that are chosen, bool, (n_entities,), or a range."""
+        """Take some of them.
+
+        chosen (Union[Bools1d, slice]): Whether to take each, bool, (n_entities,), or a range.
+        RETURNS (Entities): Those that are chosen.
+        """
         return Entities(*(column[chosen] for column in vars(self).values()))
 
 
@@ -53,6 +57,7 @@ def decode(
         the next tag doesn't continue it.
     transitions (Optional[Floats2d]): Log-scores of a tag (row) before another, of a CRF,
         (n_tags, n_tags). Probabilities of tags are then those of all valid sequences.
+    RETURNS (Entities): The entities, in the order of the tokens.
     """
     probs = scores if transitions is None else _crf_probs(scores, breaks, tag_set, transitions)
     log_probs = numpy.log(numpy.maximum(probs, TINY))
@@ -78,6 +83,8 @@ def crf_tags(scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Fl
     """The best valid tags of each sequence; of equal ones, those with the lowest ids.
 
     scores (Floats2d): Log-scores of the tags, (n_tokens, n_tags).
+    breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
+    tag_set (TagSet): The tags.
     transitions (Floats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
     RETURNS (Ints1d): Tag ids, (n_tokens,).
     """
@@ -112,14 +119,15 @@ def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> I
     where two neighbours don't, they are decoded as one piece; what then doesn't fit the next piece
     is joined with it in turn. Pieces that are each the best and fit together are the best whole.
 
-    log_probs (Floats2d): (n_tokens, n_tags).
+    log_probs (Floats2d): Logarithms of the probabilities of the tags, (n_tokens, n_tags).
     breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
+    tag_set (TagSet): The tags.
     RETURNS (Ints1d): Tag ids, (n_tokens,).
     """
     n_tokens = len(log_probs)
     scores = _with_ends(log_probs, breaks, tag_set)
     transitions = numpy.where(tag_set.allowed, 0.0, -numpy.inf)
-    tags = scores.argmax(axis=1)
+    tags: Ints1d = scores.argmax(axis=1)
     joined = numpy.zeros(n_tokens, dtype=bool)  # with the token before
     while True:
         fits = breaks[1:] | tag_set.allowed[tags[:-1], tags[1:]]
@@ -200,6 +208,9 @@ def viterbi(scores: Floats3d, lengths: Ints1d, transitions: Floats2d) -> Ints2d:
 def find_entities(tags: Ints1d, breaks: Bools1d, tag_set: TagSet) -> Tuple[Ints1d, Ints1d]:
     """Read entities from tags, valid or not, as conlleval does.
 
+    tags (Ints1d): Tag ids, (n_tokens,).
+    breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
+    tag_set (TagSet): The tags.
     RETURNS (Tuple[Ints1d, Ints1d]): Starts and ends, (n_entities,) each.
     """
     labels = tag_set.label_ids[tags]

@@ -1,81 +1,122 @@
-"""From tag scores to what documents say."""
+"""From tag scores to what documents say: find the units that get a tag, decode them, and write the
+entities."""
 
-from typing import Any, Dict, List, Optional
+from typing import List, NamedTuple, Optional, Sequence
 
 import numpy
 from spacy.tokens import Doc, Span
 
 from ..errors import UserError
-from ..types import Bools1d, Floats2d
-from .decode import decode
+from ..types import Bools1d, Floats2d, Ints1d
+from .decode import Entities, decode
 from .entity_scores import make_span_group
 from .presets import get_constraints
 from .schemes import TagSet
+from .settings import Settings
 from .words import get_words
 
 
-def write_entities(
-    docs: List[Doc],
-    scores: List[Floats2d],
-    read: List[Bools1d],
-    name: str,
-    cfg: Dict[str, Any],
-    tag_set: TagSet,
-    transitions: Optional[Floats2d] = None,
-) -> None:
-    """Decode the scores of tags and write entities, as the settings of a component say.
+class Units(NamedTuple):
+    """What gets a tag in a document: tokens, or the words between spaces.
 
-    scores (List[Floats2d]): Tag probabilities, or log-scores of a CRF, (n_tokens, n_tags).
-    read (List[Bools1d]): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
-    name (str): Of the component, for errors.
-    cfg (Dict[str, Any]): Its settings.
-    transitions (Optional[Floats2d]): Of a CRF, (n_tags, n_tags).
-    RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences; and for
-        scores that are no numbers.
+    rows (Ints1d): The token whose scores are those of the unit, int64, (n_units,).
+    breaks (Bools1d): Whether a sequence of tags begins there, bool, (n_units,).
+    first, last (Ints1d): First and last token of an entity that consists of the unit, int64,
+        (n_units,).
+    blocked (List[Span]): Tokens that can't be part of an entity, one by one.
     """
-    if not docs:
-        return
+
+    rows: Ints1d
+    breaks: Bools1d
+    first: Ints1d
+    last: Ints1d
+    blocked: List[Span]
+
+
+def get_units(doc: Doc, read: Bools1d, settings: Settings) -> Units:
+    """Find what gets a tag.
+
+    doc (Doc): A document, with sentences if entities stay within them.
+    read (Bools1d): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
+    settings (Settings): How to decode.
+    RETURNS (Units): The units.
+    """
+    rows, breaks, blocked = get_constraints(doc, read, settings)
+    words = get_words(doc, rows, breaks, settings.align)
+    return Units(rows[words.starts], breaks[words.starts], words.first, words.last, blocked)
+
+
+def check_scores(scores: Sequence[Floats2d], name: str) -> None:
+    """Check what a model has predicted.
+
+    scores (Sequence[Floats2d]): By document, (n_tokens, n_tags).
+    name (str): Of the component, for the message.
+    RAISES (ValueError): For scores that are no numbers.
+    """
     if not all(numpy.isfinite(X).all() for X in scores):
         raise UserError(
             f"'{name}' gives scores that are no numbers (NaN). If the encoder's precision is "
             '"fp16" or "bf16", set it to "fp32" in [components.transformer.model]; if they stay, '
             "its weights are broken: train again, at a lower learning rate."
         )
-    fixed = [
-        get_constraints(
-            doc,
-            name,
-            marks,
-            keep_ents=cfg["annotate_ents"] and not cfg["overwrite_ents"],
-            keep_blocked=cfg["annotate_ents"],
-            by_sentence=cfg["decode_scope"] == "sentence",
-        )
-        for doc, marks in zip(docs, read)
-    ]
-    words = [get_words(doc, c.rows, c.breaks, cfg["align"]) for doc, c in zip(docs, fixed)]
+
+
+def decode_units(
+    units: Sequence[Units],
+    scores: Sequence[Floats2d],
+    tag_set: TagSet,
+    settings: Settings,
+    transitions: Optional[Floats2d] = None,
+) -> List[Entities]:
+    """Find the entities of documents.
+
+    units (Sequence[Units]): By document, at least one.
+    scores (Sequence[Floats2d]): By document, tag probabilities, or, with transitions, log-scores,
+        (n_tokens, n_tags).
+    tag_set (TagSet): The tags.
+    settings (Settings): How to decode.
+    transitions (Optional[Floats2d]): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    RETURNS (List[Entities]): By document, the entities from the threshold up, on its tokens.
+    """
     # In one call, since each document begins a sequence: many short ones take no longer.
-    entities = decode(
-        numpy.concatenate([p[c.rows[w.starts]] for p, c, w in zip(scores, fixed, words)]),
-        numpy.concatenate([c.breaks[w.starts] for c, w in zip(fixed, words)]),
+    found = decode(
+        numpy.concatenate([X[its.rows] for X, its in zip(scores, units)]),
+        numpy.concatenate([its.breaks for its in units]),
         tag_set,
-        cfg["decoder"],
+        settings.decoder,
         transitions,
     )
-    entities = entities.select(entities.scores >= cfg["threshold"])
-    starts = numpy.concatenate([w.first for w in words])[entities.starts]
-    ends = numpy.concatenate([w.last for w in words])[entities.ends - 1] + 1
-    edges = numpy.cumsum([0] + [len(w.starts) for w in words])
-    edges = numpy.searchsorted(entities.starts, edges)
-    labels, key = tag_set.labels, cfg["spans_key"]
-    for doc, constraints, i, j in zip(docs, fixed, edges[:-1].tolist(), edges[1:].tolist()):
-        mine = entities.select(slice(i, j))
-        spans = [
-            Span(doc, start, end, label=labels[label])
-            for start, end, label in zip(
-                starts[i:j].tolist(), ends[i:j].tolist(), mine.labels.tolist()
-            )
-        ]
-        kept = list(doc.ents) if cfg["annotate_ents"] and not cfg["overwrite_ents"] else []
-        if cfg["annotate_ents"]:
-            doc.set_ents(kept + spans, blocked=constraints.blocked, default="outside")
-        doc.spans[key] = make_span_group(doc, key, spans, mine.scores, kept)
+    found = found.select(found.scores >= settings.threshold)
+    ends = numpy.cumsum([len(its.rows) for its in units])
+    edges = [0, *numpy.searchsorted(found.starts, ends).tolist()]
+    found = Entities(
+        starts=numpy.concatenate([its.first for its in units])[found.starts],
+        ends=numpy.concatenate([its.last for its in units])[found.ends - 1] + 1,
+        labels=found.labels,
+        scores=found.scores,
+    )
+    return [found.select(slice(i, j)) for i, j in zip(edges, edges[1:])]
+
+
+def write_entities(
+    doc: Doc, entities: Entities, blocked: List[Span], labels: Sequence[str], settings: Settings
+) -> None:
+    """Write entities, with their scores, to a document.
+
+    doc (Doc): The document. Changed.
+    entities (Entities): On its tokens.
+    blocked (List[Span]): Tokens that can't be part of an entity, one by one.
+    labels (Sequence[str]): The labels of the component.
+    settings (Settings): Where to write, and whether entities that are set stay.
+    """
+    spans = [
+        Span(doc, start, end, label=labels[label])
+        for start, end, label in zip(
+            entities.starts.tolist(), entities.ends.tolist(), entities.labels.tolist()
+        )
+    ]
+    kept = list(doc.ents) if settings.keeps_ents else []
+    if settings.annotate_ents:
+        doc.set_ents(kept + spans, blocked=blocked, default="outside")
+    key = settings.spans_key
+    doc.spans[key] = make_span_group(doc, key, spans, entities.scores, kept)

@@ -32,6 +32,11 @@ class ScoredSpans(SpanGroup):
     """
 
     def __init__(self, doc: Doc, **settings: Any):
+        """Make a group of a document.
+
+        doc (Doc): The document.
+        settings (Any): Those of spaCy's group: `name`, `attrs`, `spans`.
+        """
         super().__init__(doc, **settings)
         self._followed = ref(doc)
         self._tokens = _digest_tokens(doc)
@@ -60,17 +65,24 @@ class ScoredSpans(SpanGroup):
     def attrs(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The attributes; "scores" are those of the spans."""
         self._follow()
-        return ATTRS.__get__(self)
+        attrs: Dict[str, Any] = ATTRS.__get__(self)
+        return attrs
 
     @attrs.setter
     def attrs(self, attrs: Dict[str, Any]) -> None:
         ATTRS.__set__(self, attrs)
 
     def to_bytes(self) -> bytes:
+        """RETURNS (bytes): The group, as spaCy's own are saved."""
         self._follow()
         return super().to_bytes()
 
     def copy(self, doc: Optional[Doc] = None) -> "ScoredSpans":
+        """Copy the group.
+
+        doc (Optional[Doc]): The document of the copy, None for the same.
+        RETURNS (ScoredSpans): The copy, with the scores.
+        """
         group = super().copy(doc)
         return ScoredSpans(group.doc, name=group.name, attrs=group.attrs, spans=list(group))
 
@@ -82,7 +94,10 @@ def _digest_tokens(doc: Doc) -> int:
 
 def follow_text(group: SpanGroup) -> None:
     """Put the spans of a group on the tokens that have their characters now, and leave out those
-    that don't consist of whole tokens, with their scores."""
+    that don't consist of whole tokens, with their scores.
+
+    group (SpanGroup): A group. Changed.
+    """
     starts, ends = token_chars(group.doc)
     packed = srsly.msgpack_loads(SpanGroup.to_bytes(group))["spans"]
     kept, moved = [], []
@@ -106,11 +121,13 @@ def make_span_group(
 ) -> SpanGroup:
     """A group of entities with their scores in `attrs["scores"]`, as spancat leaves its spans.
 
+    doc (Doc): The document.
     key (str): Name of the group in `doc.spans`.
     spans (List[Span]): The entities, in the order of the text.
     scores (Floats1d): Their scores, 0 to 1, float32, (n_spans,).
     kept (List[Span]): Entities that stay beside them. Of these, those that an earlier run or
         another component has written to the group are in it again.
+    RETURNS (SpanGroup): The group, to be put into `doc.spans`.
     """
     if kept and key in doc.spans and doc.spans[key].attrs.get("source") == SOURCE:
         known = {_get_place(span): score for span, score in _iter_group(key, doc.spans[key])}
@@ -124,6 +141,7 @@ def make_span_group(
 def iter_scores(doc: Doc) -> Iterator[Tuple[Span, float]]:
     """Go through the groups of all `bert_ner` components.
 
+    doc (Doc): A document.
     YIELDS (Tuple[Span, float]): An entity; its score, 0 to 1.
     RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
     """
@@ -155,6 +173,7 @@ def _get_place(span: Span) -> Tuple[int, int, int]:
 def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
     """The scores of all entities, read once: `get_score` goes through them for each.
 
+    doc (Doc): A document.
     RETURNS (Optional[Dict[Tuple[int, int, int], float]]): Scores by start, end and label, of the
         first group that has them; None if the document has no predictions.
     RAISES (ValueError): See `iter_scores`.
@@ -175,6 +194,7 @@ def get_score(span: Span) -> Optional[float]:
     """The score of an entity, found by its characters and its label. A span without a label
     (`doc[1:3]`) has that of the entity there. For all of a document, use `get_scores`.
 
+    span (Span): An entity.
     RETURNS (Optional[float]): 0 to 1; None for a span that no `bert_ner` predicted.
     RAISES (ValueError): See `iter_scores`.
     """

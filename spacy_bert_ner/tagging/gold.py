@@ -1,20 +1,16 @@
-"""Gold annotation as tag ids, and an account of what can't be learned from it."""
+"""Gold annotation as tag ids."""
 
-from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Iterable, List, NamedTuple, Optional
 
 import numpy
 from spacy.errors import Errors
-from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from ..characters import count_before, nonspace_table, visible_tokens
+from ..characters import visible_tokens
 from ..errors import UserError
-from ..findings import Finding, format_findings, show
 from ..types import Bools1d, Ints1d
-from .schemes import SCHEMES, TagSet
-from .spelling import find_misspelled
+from .schemes import TagSet
 from .words import Words, get_words
 
 MISSING = -1
@@ -62,10 +58,13 @@ def get_gold(
     first token has the word's tag and the others none, and words that an entity divides are
     missing.
 
+    example (Example): The document to tag, and its gold annotation.
+    tag_set (TagSet): The tags.
     incorrect_spans_key (Optional[str]): Where `example.reference.spans` has wrong entities.
     align (str): What gets a tag, "token" or "word".
     read (Optional[Bools1d]): The tokens of `example.predicted` that are read, see
         `get_read_tokens`, bool, (n_tokens,); None for those that show something.
+    RETURNS (Gold): The tags, and the wrong entities.
     RAISES (ValueError): For an entity that is both right and wrong.
     """
     doc = example.predicted
@@ -91,23 +90,36 @@ def get_gold(
             tag_set.encode(j - i, label_ids[ent.label_], again=again) if fits else MISSING
         )
         before = (j, ent.label_)
-    incorrect = []
-    for span in get_incorrect_spans(example, incorrect_spans_key):
-        i, j, fits = words.within(span.start, span.end)
-        if fits and span.label_ in label_ids:
-            incorrect.append(
-                Incorrect(
-                    rows=firsts[i:j],
-                    tags=numpy.array(tag_set.encode(j - i, label_ids[span.label_])),
-                    follower=int(firsts[j]) if j < len(firsts) else None,
-                )
-            )
+    spans = get_incorrect_spans(example, incorrect_spans_key)
+    incorrect = _encode_incorrect(spans, words, firsts, tag_set)
     return Gold(tags, firsts, incorrect, example.reference)
 
 
+def _encode_incorrect(
+    spans: List[Span], words: Words, firsts: Ints1d, tag_set: TagSet
+) -> List[Incorrect]:
+    """The tags of entities that are known to be wrong, those that fit the words."""
+    incorrect = []
+    for span in spans:
+        i, j, fits = words.within(span.start, span.end)
+        if fits and span.label_ in tag_set.labels:
+            label_id = tag_set.labels.index(span.label_)
+            incorrect.append(
+                Incorrect(
+                    rows=firsts[i:j],
+                    tags=numpy.array(tag_set.encode(j - i, label_id)),
+                    follower=int(firsts[j]) if j < len(firsts) else None,
+                )
+            )
+    return incorrect
+
+
 def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
-    """RETURNS (List[Span]): The entities of `example.reference.spans[key]`, which are known to be
-        wrong, on the tokens of `example.predicted`.
+    """Find the entities that are known to be wrong.
+
+    example (Example): A document and its gold annotation.
+    key (Optional[str]): Where `example.reference.spans` has them, None for nowhere.
+    RETURNS (List[Span]): The entities, on the tokens of `example.predicted`.
     RAISES (ValueError): For one that is an entity as well.
     """
     if key is None or key not in example.reference.spans:
@@ -121,205 +133,10 @@ def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
     return example.get_aligned_spans_y2x(spans, allow_overlap=True)
 
 
-class GoldReport:
-    """Counts the gold entities of a corpus that can't be learned, or not as they stand.
-
-    labels (Optional[Sequence[str]]): The model's labels, None if they come from this corpus.
-    by_sentence (bool): Whether entities are decoded within sentences.
-    scheme (str): The tag scheme.
-    incorrect_spans_key (Optional[str]): Where documents have entities known to be wrong.
-    align (str): What gets a tag, "token" or "word".
-    find_read (Callable[[Doc], Bools1d]): Finds the tokens that are read, see `make_reader`.
-    """
-
-    def __init__(
-        self,
-        labels: Optional[Sequence[str]],
-        *,
-        by_sentence: bool,
-        scheme: str = "BIO",
-        incorrect_spans_key: Optional[str] = None,
-        align: str = "token",
-        find_read: Callable[[Doc], Bools1d] = visible_tokens,
-    ):
-        self.labels = None if labels is None else set(labels)
-        self.align = align
-        self.find_read = find_read
-        self.merges = not SCHEMES[scheme].separates
-        self.incorrect_spans_key = incorrect_spans_key
-        self.n_ents = 0
-        self.label_counts: Counter = Counter()
-        self.lost = Finding("gold entities don't align with the tokens, which count as missing")
-        self.blank = Finding(
-            "gold entities begin or end with white space, or with characters that the encoder "
-            "drops, which are left out"
-        )
-        self.unknown = Finding(
-            "gold entities have labels the model doesn't have, and count as outside"
-        )
-        self.unknown_labels: Set[str] = set()
-        self.divided = Finding(
-            "gold entities begin or end inside a word, or take in punctuation at its edge, and "
-            'can\'t be predicted: set align = "token"'
-        )
-        self.crossing = Finding(
-            "gold entities cross a sentence start, and can't be predicted: set decode_scope = "
-            '"doc"'
-            if by_sentence
-            else "gold entities cross a sentence start, and may be read in two windows"
-        )
-        self.merged = Finding(
-            "gold entities directly follow another entity with the same label: scheme = "
-            f'"{scheme}" merges them, set scheme = "BIO"'
-        )
-        self.incorrect = Finding(
-            f"spans of doc.spans['{incorrect_spans_key}'] teach nothing: they don't align with the "
-            "tokens, or have labels the model doesn't have"
-        )
-
-    @property
-    def findings(self) -> List[Finding]:
-        """RETURNS (List[Finding]): What was found of entities, kind by kind."""
-        return [self.lost, self.blank, self.divided, self.unknown, self.crossing, self.merged]
-
-    def add(self, example: Example) -> None:
-        """Count the entities of one example.
-
-        example (Example): Its `predicted` has the sentence marks of the pipeline, if any.
-        """
-        self._add_incorrect(example)
-        doc, reference = example.predicted, example.reference
-        if not reference.has_annotation("ENT_IOB"):
-            return
-        gold = list(reference.ents)
-        self.n_ents += len(gold)
-        self.label_counts.update(ent.label_ for ent in gold)
-        aligned = example.get_aligned_spans_y2x(gold)
-        found = set(_places(aligned, doc))
-        visible = self.find_read(doc)
-        starts = doc.to_array("SENT_START") == 1
-        shown = numpy.nonzero(visible)[0]
-        words = get_words(doc, shown, numpy.arange(len(shown)) == 0, self.align)
-        for ent, place in zip(gold, _places(gold, reference)):
-            if place not in found:
-                self.lost.add(_show(ent))
-            if not self._knows(ent):
-                self.unknown.add(_show(ent))
-                self.unknown_labels.add(ent.label_)
-        before = (0, "")  # the word behind the entity before, and its label
-        for ent in aligned:
-            if not (visible[ent.start] and visible[ent.end - 1]):
-                self.blank.add(_show(ent))
-            if _divides(words, ent, visible):
-                self.divided.add(_show(ent))
-            if starts[ent.start + 1 : ent.end].any():
-                self.crossing.add(_show(ent))
-            i, j, _ = words.within(ent.start, ent.end)
-            if self.merges and before == (i, ent.label_):
-                self.merged.add(_show(ent))
-            before = (j, ent.label_)
-
-    def _add_incorrect(self, example: Example) -> None:
-        aligned = get_incorrect_spans(example, self.incorrect_spans_key)
-        found = set(_places(aligned, example.predicted))
-        spans = list(example.reference.spans.get(self.incorrect_spans_key or "", []))
-        for span, place in zip(spans, _places(spans, example.reference)):
-            if place not in found or not self._knows(span):
-                self.incorrect.add(_show(span))
-
-    def _knows(self, ent: Span) -> bool:
-        return self.labels is None or ent.label_ in self.labels
-
-    def message(self) -> str:
-        """RETURNS (str): One line for each kind found, with examples; empty if all fits."""
-        lines = [
-            format_findings(self.findings, total=self.n_ents),
-            format_findings([self.incorrect, find_misspelled(self.label_counts)]),
-        ]
-        return "\n".join(line for line in lines if line)
-
-
-def report_gold(
-    examples: Iterable[Example],
-    nlp: Optional[Language],
-    labels: Optional[Sequence[str]],
-    cfg: Dict[str, Any],
-    find_read: Callable[[Doc], Bools1d],
-) -> GoldReport:
-    """Count the gold entities that a component can't learn as they stand.
-
-    nlp (Optional[Language]): The pipeline, whose annotating components set the sentences.
-    labels (Optional[Sequence[str]]): The labels of the component, None for those of the examples.
-    cfg (Dict[str, Any]): Its settings.
-    find_read (Callable[[Doc], Bools1d]): Finds the tokens that it reads, see `make_reader`.
-    RETURNS (GoldReport): The counts.
-    """
-    report = make_gold_report(labels, cfg, find_read)
-    pipes = [] if nlp is None else get_sentence_setters(nlp)
-    for example in examples:
-        doc = example.predicted.copy()
-        for pipe in pipes:
-            doc = pipe(doc)
-        report.add(Example(doc, example.reference))
-    return report
-
-
-def make_gold_report(
-    labels: Optional[Sequence[str]], cfg: Dict[str, Any], find_read: Callable[[Doc], Bools1d]
-) -> GoldReport:
-    """RETURNS (GoldReport): One by the settings of a component."""
-    return GoldReport(
-        labels,
-        by_sentence=cfg["decode_scope"] == "sentence",
-        scheme=cfg["scheme"],
-        incorrect_spans_key=cfg["incorrect_spans_key"],
-        align=cfg["align"],
-        find_read=find_read,
-    )
-
-
 def get_labels(examples: Iterable[Example]) -> List[str]:
-    """RETURNS (List[str]): The labels of all gold entities, sorted."""
+    """Find the labels of a corpus.
+
+    examples (Iterable[Example]): The corpus.
+    RETURNS (List[str]): The labels of all gold entities, sorted.
+    """
     return sorted({ent.label_ for example in examples for ent in example.reference.ents})
-
-
-def _divides(words: Words, ent: Span, visible: Bools1d) -> bool:
-    """Whether an entity isn't what its words give: those of nothing that shows give nothing."""
-    inside = numpy.nonzero(visible[ent.start : ent.end])[0] + ent.start
-    if not len(inside):
-        return False
-    i, j, fits = words.within(ent.start, ent.end)
-    return not fits or (words.first[i], words.last[j - 1]) != (inside[0], inside[-1])
-
-
-def _show(ent: Span) -> str:
-    return f"{show(ent.text)} ({ent.label_})"
-
-
-def _places(ents: Sequence[Span], doc: Doc) -> List[Tuple[int, int]]:
-    """Where entities stand in the text of their document, white space not counted: the same for
-    every tokenization."""
-    position = count_before(doc.text, nonspace_table())
-    return [(int(position[ent.start_char]), int(position[ent.end_char])) for ent in ents]
-
-
-def marks_sentences(nlp: Language, name: str) -> bool:
-    """RETURNS (bool): Whether a component sets sentence starts."""
-    return bool({"token.is_sent_start", "doc.sents"} & set(nlp.get_pipe_meta(name).assigns))
-
-
-def get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
-    """RETURNS (List[Callable[[Doc], Doc]]): The components that set sentence starts in training,
-    and those annotating before them on which they may depend. At initialization, they haven't
-    run on the examples yet."""
-    training = nlp.config.interpolate()["training"]
-    pipes: List[Callable[[Doc], Doc]] = []
-    last = 0
-    for name, pipe in nlp.components:
-        ready = name in training["frozen_components"] or not getattr(pipe, "is_trainable", False)
-        if name not in training["annotating_components"] or not ready:
-            continue
-        pipes.append(pipe)
-        if marks_sentences(nlp, name):
-            last = len(pipes)
-    return pipes[:last]

@@ -137,5 +137,10 @@ class TagSet:
 
 @lru_cache(maxsize=16)
 def get_tag_set(scheme: str, labels: Tuple[str, ...]) -> TagSet:
-    """RETURNS (TagSet): One that is made once, since its tables have n_tags² entries."""
+    """Make the tags of labels once, since their tables have n_tags² entries.
+
+    scheme (str): A name in SCHEMES.
+    labels (Tuple[str, ...]): Entity labels.
+    RETURNS (TagSet): The tags.
+    """
     return TagSet(scheme, labels)

@@ -51,10 +51,12 @@ class Words(NamedTuple):
 def get_words(doc: Doc, rows: Ints1d, breaks: Bools1d, align: str) -> Words:
     """Join the tokens to tag to units.
 
+    doc (Doc): The document.
     rows (Ints1d): The tokens, int64, (n_rows,).
     breaks (Bools1d): Whether a unit begins there in any case, bool, (n_rows,).
     align (str): "token" for a unit each, "word" for one for all between two spaces. A word in
         which nothing but punctuation stands keeps it.
+    RETURNS (Words): The units.
     """
     if align == "token" or not len(rows):
         return Words(numpy.arange(len(rows)), rows, rows)

@@ -1,7 +1,7 @@
 """Callbacks that a config names."""
 
 from functools import partial
-from typing import Callable
+from typing import Any, Callable
 
 import numpy
 from spacy.language import Language
@@ -18,6 +18,7 @@ def make_set_max_length(max_length: int) -> Callable[[Language], Language]:
     our configs and by `from_huggingface`, those of earlier versions included.
 
     max_length (int): The longest text to accept, in characters.
+    RETURNS (Callable[[Language], Language]): The callback.
     RAISES (ValueError): For a limit that no text could meet.
     """
     if max_length < 1:
@@ -28,6 +29,12 @@ def make_set_max_length(max_length: int) -> Callable[[Language], Language]:
 
 
 def set_max_length(nlp: Language, max_length: int) -> Language:
+    """See `make_set_max_length`.
+
+    nlp (Language): A pipeline. Changed.
+    max_length (int): The longest text to accept, in characters.
+    RETURNS (Language): The same pipeline.
+    """
     nlp.max_length = max_length
     for _, pipe in nlp.components:
         if type(pipe) is DocCleaner:
@@ -42,8 +49,14 @@ class TensorCleaner(DocCleaner):
     empty array."""
 
     def __call__(self, doc: Doc) -> Doc:
+        """Clean a document.
+
+        doc (Doc): The document. Changed.
+        RETURNS (Doc): The same document.
+        """
         doc = super().__call__(doc)
-        if doc.tensor is None:
+        tensor: Any = doc.tensor  # typed as an array, which it isn't any more
+        if tensor is None:
             doc.tensor = numpy.zeros((0,), dtype="float32")  # as in a new Doc
         return doc
 
@@ -51,10 +64,18 @@ class TensorCleaner(DocCleaner):
 def make_interpolate_optimizer() -> Callable[[Language], Language]:
     """A callback for `[training] before_to_disk` that puts numbers in place of the variables in
     `[training.optimizer]`, such as `${training.max_steps}`: `nlp.create_optimizer` and
-    `nlp.resume_training` of the saved pipeline read this block alone, and fail on them."""
+    `nlp.resume_training` of the saved pipeline read this block alone, and fail on them.
+
+    RETURNS (Callable[[Language], Language]): The callback.
+    """
     return interpolate_optimizer
 
 
 def interpolate_optimizer(nlp: Language) -> Language:
+    """See `make_interpolate_optimizer`.
+
+    nlp (Language): A pipeline. Its config is changed.
+    RETURNS (Language): The same pipeline.
+    """
     nlp.config["training"]["optimizer"] = nlp.config.interpolate()["training"]["optimizer"]
     return nlp

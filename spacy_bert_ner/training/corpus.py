@@ -18,6 +18,8 @@ from ..errors import UserError, warn
 from ..findings import show
 from ..formats import FORMATS, FormatError, Report, check_format, read_docs
 
+# Makes the examples to learn of one that was read.
+AugmenterT = Callable[[Language, Example], Iterator[Example]]
 # They have no entities to learn: of a folder, a text is no training data.
 UNLABELED = ("text", "lines", "csv", "tsv", "html")
 # What was logged: spaCy makes its readers twice, for initialization and for training.
@@ -30,12 +32,21 @@ def create_corpus_reader(
     max_length: int = 0,
     limit: int = 0,
     gold_preproc: bool = False,
-    augmenter: Optional[Callable] = None,
+    augmenter: Optional[AugmenterT] = None,
 ) -> Callable[[Language], Iterable[Example]]:
     """Construct a Corpus, see its `__init__` for the settings. Its first document is read, since
     training reads the development data only after it has loaded the encoder and deleted what it
     saved before.
 
+    path (Optional[Path]): A file, or a folder with files at any depth. None is an error of spaCy's,
+        which says how to name one.
+    format (Optional[str]): The format of all files, else guessed for each by its name.
+    max_length (int): Leave out documents, or sentences where they are marked, of that many tokens
+        and more; 0 for none.
+    limit (int): The most documents to read, 0 for all.
+    gold_preproc (bool): Whether to train on the gold tokens, a sentence at a time.
+    augmenter (Optional[AugmenterT]): Makes other examples of one, as spaCy's corpora take it.
+    RETURNS (Callable[[Language], Iterable[Example]]): The corpus.
     RAISES (ValueError): Without a path, and for data that aren't there, are empty, or can't be read
         from the beginning.
     """
@@ -74,6 +85,7 @@ class Corpus(SpacyCorpus):
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """Read the data. What doesn't fit is shown, the first time.
 
+        nlp (Language): The pipeline, whose tokenizer makes the documents.
         YIELDS (Example): The examples.
         RAISES (ValueError): For a file that can't be read, or if there is none.
         """
@@ -85,6 +97,7 @@ class Corpus(SpacyCorpus):
     def read(self, nlp: Language, report: Report) -> Iterator[Example]:
         """Read the data.
 
+        nlp (Language): The pipeline, whose tokenizer makes the documents.
         report (Report): Counts what doesn't fit.
         YIELDS (Example): The examples.
         RAISES (ValueError): For a file that can't be read, or if there is none.

@@ -2,17 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy
-from thinc.api import Model
+from thinc.types import Floats2d
 
-from ..errors import UserError
-from ..model.layers.linear_crf import add_gradient, get_transitions, has_transitions
+from ..model.heads import AnyModel, check_loss, get_head
 from ..tagging.crf import Chain, get_marginals, like_lengths, make_chain
 from ..tagging.gold import MISSING, Gold, Incorrect
 from ..tagging.schemes import TagSet
-from ..types import Bools2d, Floats2d, Floats3d
+from ..types import Bools2d, Floats3d, Ints1d
+from ..types import Floats2d as HostFloats2d
 from .losses import FLOOR
 
 
@@ -24,46 +24,76 @@ class CRFLikelihood:
     probability.
     """
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
-        """RAISES (ValueError): For a model without transitions."""
-        if not has_transitions(model):
-            raise UserError(
-                "spacy-bert-ner.CRFLikelihood.v1 trains transitions between tags, and the model "
-                "has none. Use the model spacy-bert-ner.LinearCRF.v1, or the loss "
-                "spacy-bert-ner.CrossEntropy.v1."
-            )
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
+        """Check that this loss fits a component.
+
+        labels (Sequence[str]): Labels of the component.
+        model (AnyModel): Its model.
+        RAISES (ValueError): For a model that doesn't give emissions.
+        """
+        check_loss(
+            model, "spacy-bert-ner.CRFLikelihood.v1", "emissions", "spacy-bert-ner.LinearCRF.v1"
+        )
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-        log-scores of the tags. That of the transitions is added to the layer's."""
-        ops, layer = model.ops, model.get_ref("output_layer")
-        gradients: List[Any] = [numpy.zeros(X.shape, dtype="float32") for X in scores]
-        n_known = sum(int((doc.tags != MISSING).sum()) + len(doc.incorrect) for doc in gold)
-        docs = numpy.array([i for i, doc in enumerate(gold) if len(doc.rows)])
-        loss = 0.0
-        if n_known:
-            transitions = ops.to_numpy(get_transitions(layer))
-            d_transitions = numpy.zeros(transitions.shape)
-            for chosen in like_lengths(numpy.array([len(gold[i].rows) for i in docs])):
-                rows = [(i, gold[i].rows) for i in docs[chosen].tolist()]
-                chain = make_chain(
-                    [ops.to_numpy(scores[i])[row] for i, row in rows], transitions, tag_set
-                )
-                part, d_scores, d_part = _likelihood(chain, [gold[i] for i, _ in rows], tag_set)
-                loss += part
-                d_transitions += d_part
-                for (i, row), d_doc in zip(rows, d_scores / n_known):
-                    gradients[i][row] = d_doc[: len(row)]
-            d_transitions = (d_transitions / n_known).astype("float32")
-            add_gradient(layer, ops.asarray2f(d_transitions))  # type: ignore[arg-type]
-        return loss / max(n_known, 1), [ops.xp.asarray(gradient) for gradient in gradients]
+        """Calculate the loss. The gradient of the transitions goes back to the head here, since
+        what is returned goes back through its inputs.
+
+        model (AnyModel): A model whose head gives emissions.
+        scores (List[Floats2d]): Log-scores of tags, (n_tokens, n_tags).
+        gold (List[Gold]): What is known of the documents.
+        tag_set (TagSet): The tags.
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
+            log-scores of the tags, float32, (n_tokens, n_tags).
+        """
+        begin_transitions = get_head(model).begin_transitions
+        assert begin_transitions is not None  # see `check`
+        transitions, backprop = begin_transitions(model.get_ref("output_layer"))
+        ops: Any = model.ops
+        loss, gradients, d_transitions = get_gradients(
+            [ops.to_numpy(X) for X in scores], ops.to_numpy(transitions), gold, tag_set
+        )
+        if d_transitions is not None:
+            backprop(ops.asarray2f(d_transitions))
+        return loss, [ops.xp.asarray(gradient) for gradient in gradients]
+
+
+def get_gradients(
+    scores: List[HostFloats2d], transitions: HostFloats2d, gold: List[Gold], tag_set: TagSet
+) -> Tuple[float, List[HostFloats2d], Optional[HostFloats2d]]:
+    """The loss of `CRFLikelihood`, and its gradients, on the CPU.
+
+    scores (List[HostFloats2d]): Log-scores of tags, (n_tokens, n_tags).
+    transitions (HostFloats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    gold (List[Gold]): What is known of the documents.
+    tag_set (TagSet): The tags.
+    RETURNS (Tuple[float, List[HostFloats2d], Optional[HostFloats2d]]): The loss, and its gradients
+        by scores and transitions, float32, of the same shapes. None in place of the last where
+        nothing is known.
+    """
+    gradients = [numpy.zeros(X.shape, dtype="float32") for X in scores]
+    n_known = sum(int((doc.tags != MISSING).sum()) + len(doc.incorrect) for doc in gold)
+    if not n_known:
+        return 0.0, gradients, None
+    loss = 0.0
+    d_transitions = numpy.zeros(transitions.shape)
+    docs = numpy.array([i for i, doc in enumerate(gold) if len(doc.rows)])
+    for chosen in like_lengths(numpy.array([len(gold[i].rows) for i in docs])):
+        rows = [(i, gold[i].rows) for i in docs[chosen].tolist()]
+        chain = make_chain([scores[i][row] for i, row in rows], transitions, tag_set)
+        part, d_scores, d_part = _likelihood(chain, [gold[i] for i, _ in rows], tag_set)
+        loss += part
+        d_transitions += d_part
+        for (i, row), d_doc in zip(rows, d_scores / n_known):
+            gradients[i][row] = d_doc[: len(row)]
+    return loss / n_known, gradients, (d_transitions / n_known).astype("float32")
 
 
 def _likelihood(
     chain: Chain, gold: List[Gold], tag_set: TagSet
-) -> Tuple[float, Floats3d, Floats2d]:
+) -> Tuple[float, Floats3d, HostFloats2d]:
     """The sum of the losses, and its gradients by scores and transitions."""
     possible = numpy.ones(chain.scores.shape, dtype=bool)
     for row, doc in zip(possible, gold):
@@ -89,7 +119,7 @@ def _likelihood(
 
 def _unlikelihood(
     chain: Chain, gold: Gold, span: Incorrect, tag_set: TagSet
-) -> Tuple[float, Floats3d, Floats2d]:
+) -> Tuple[float, Floats3d, HostFloats2d]:
     """-log(1 - p) of the probability that the tags spell exactly this entity, and its gradients."""
     spelled = numpy.array(chain.scores)
     places = numpy.searchsorted(gold.rows, span.rows)
@@ -107,5 +137,6 @@ def _unlikelihood(
     return -math.log(rest), odds * (wrong_tags - tags), odds * (wrong_pairs - pairs)
 
 
-def _one_hot(tags: numpy.ndarray, n_tags: int) -> Bools2d:
-    return tags[:, None] == numpy.arange(n_tags)
+def _one_hot(tags: Ints1d, n_tags: int) -> Bools2d:
+    hot: Bools2d = tags[:, None] == numpy.arange(n_tags)
+    return hot

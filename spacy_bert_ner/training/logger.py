@@ -16,17 +16,19 @@ LoggerT = Tuple[Callable[[InfoT], None], Callable[[], None]]
 
 def make_console_logger(
     progress_bar: bool = True, output_file: Optional[Union[str, Path]] = None
-) -> Callable[[Language, IO, IO], LoggerT]:
+) -> Callable[[Language, IO[str], IO[str]], LoggerT]:
     """A logger that prints the table of `spacy.ConsoleLogger.v3`, and below it, in a terminal, the
     steps that are done, the words a second and the time that is left. The table begins with its
     first row: what the first evaluation has to say of the data comes before it.
 
     progress_bar (bool): Whether to print what is below the table.
     output_file (Optional[Union[str, Path]]): A file to write the numbers of the table to, in JSONL.
+    RETURNS (Callable[[Language, IO[str], IO[str]], LoggerT]): Sets the logger up for a pipeline, a
+        stream for its output, and one for errors.
     """
     make_table = console_logger_v3(output_file=output_file)
 
-    def setup(nlp: Language, stdout: IO, stderr: IO) -> LoggerT:
+    def setup(nlp: Language, stdout: IO[str], stderr: IO[str]) -> LoggerT:
         text = io.StringIO()
         log_row, close_table = make_table(nlp, text, stderr)
         progress = Progress(nlp.config["training"]["max_steps"], stderr, hide=not progress_bar)
@@ -56,11 +58,11 @@ class Progress:
     """A line at the end of a terminal: steps, words a second, time left. Nothing elsewhere.
 
     max_steps (int): The number of steps, 0 if there is no limit.
-    stream (IO): Where to print it.
+    stream (IO[str]): Where to print it.
     hide (bool): Print nothing.
     """
 
-    def __init__(self, max_steps: int, stream: IO, *, hide: bool = False):
+    def __init__(self, max_steps: int, stream: IO[str], *, hide: bool = False):
         line = "{n_fmt} of {total_fmt} steps |{bar}|{postfix}, {remaining} left"
         self.settings: Dict[str, Any] = {
             "total": max_steps or None,

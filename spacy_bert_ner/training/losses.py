@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, runtime_checkable
 
 import numpy
-from thinc.api import Model
+from thinc.types import Floats1d, Floats2d
 
 from ..errors import UserError
-from ..model.layers.linear_crf import has_transitions
+from ..model.heads import AnyModel, check_loss
 from ..tagging.gold import MISSING, Gold, Incorrect
 from ..tagging.schemes import TagSet
-from ..types import Floats1d, Floats2d
 
 OUTSIDE = "O"
 TINY = float(numpy.finfo("float32").tiny)
@@ -23,14 +22,26 @@ FLOOR = 1e-7
 class Loss(Protocol):
     """A loss for the tags of tokens."""
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
-        """RAISES (ValueError): If the settings don't fit the labels or the model."""
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
+        """Check that this loss fits a component.
+
+        labels (Sequence[str]): Labels of the component.
+        model (AnyModel): Its model.
+        RAISES (ValueError): If the settings don't fit the labels, or the loss the model.
+        """
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient that goes back into
-        the model, float32, (n_tokens, n_tags)."""
+        """Calculate the loss of a batch.
+
+        model (AnyModel): The model that gave the scores.
+        scores (List[Floats2d]): What its head gives, see `model.heads.Head`, (n_tokens, n_tags).
+        gold (List[Gold]): What is known of the documents.
+        tag_set (TagSet): The tags.
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient that goes back into
+            the model, float32, (n_tokens, n_tags).
+        """
 
 
 @dataclass(frozen=True)
@@ -49,14 +60,20 @@ class CrossEntropy:
     label_weights: Dict[str, float] = field(default_factory=dict)
     label_smoothing: float = 0.0
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
-        """RAISES (ValueError): For the weight of a label that the component doesn't have, and for
-        the model of a CRF."""
-        if has_transitions(model):
-            raise UserError(
-                "spacy-bert-ner.CrossEntropy.v1 trains no transitions between tags, as the model "
-                "has. Use the loss spacy-bert-ner.CRFLikelihood.v1."
-            )
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
+        """Check that this loss fits a component.
+
+        labels (Sequence[str]): Labels of the component.
+        model (AnyModel): Its model.
+        RAISES (ValueError): For the weight of a label that the component doesn't have, and for a
+            model that doesn't give probabilities.
+        """
+        check_loss(
+            model,
+            "spacy-bert-ner.CrossEntropy.v1",
+            "probabilities",
+            "spacy-bert-ner.LinearSoftmax.v1",
+        )
         unknown = sorted(set(self.label_weights) - {OUTSIDE, *labels})
         if unknown:
             raise UserError(
@@ -65,10 +82,17 @@ class CrossEntropy:
             )
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-        inputs of the softmax: zero for tokens without a gold tag."""
+        """Calculate the loss of a batch.
+
+        model (AnyModel): The model that gave the scores.
+        scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
+        gold (List[Gold]): What is known of the documents.
+        tag_set (TagSet): The tags.
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to
+            the inputs of the softmax: zero for tokens without a gold tag.
+        """
         xp = model.ops.xp
         weights = self._get_tag_weights(tag_set)
         total = sum(
@@ -85,8 +109,8 @@ class CrossEntropy:
         return loss, gradients
 
     def _cross_entropy(
-        self, xp: Any, probs: Floats2d, gold: Gold, weights: Floats1d
-    ) -> Tuple[float, Floats2d]:
+        self, xp: Any, probs: Any, gold: Gold, weights: Floats1d
+    ) -> Tuple[float, Any]:
         known = numpy.nonzero(gold.tags != MISSING)[0]
         rows, tags = xp.asarray(known), xp.asarray(gold.tags[known])
         targets = xp.full((len(rows), len(weights)), self.label_smoothing / len(weights), "float32")
@@ -100,7 +124,8 @@ class CrossEntropy:
     def _get_tag_weights(self, tag_set: TagSet) -> Floats1d:
         labels = [OUTSIDE, *tag_set.labels]
         weights = [self.label_weights.get(label, 1.0) for label in labels]
-        return numpy.array(weights, dtype="float32")[tag_set.label_ids + 1]
+        by_tag: Floats1d = numpy.array(weights, dtype="float32")[tag_set.label_ids + 1]
+        return by_tag
 
 
 def make_cross_entropy(
@@ -111,6 +136,7 @@ def make_cross_entropy(
     label_weights (Optional[Dict[str, float]]): Weights of labels in the loss, and of "O" for tokens
         outside; 1 for those not named.
     label_smoothing (float): Share of a token's mass that is spread over all tags, 0 to 1.
+    RETURNS (CrossEntropy): The loss.
     RAISES (ValueError): For weights below 0, and for a share that isn't one.
     """
     label_weights = dict(label_weights or {})
@@ -137,6 +163,8 @@ def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[floa
     n_tokens = sum(len(P) for P in probs)
     loss = 0.0
     gradients = []
+    P: Any
+    target: Any
     for P, target in zip(probs, targets):
         gradient = P * 0.0
         n_known = target.shape[1]
@@ -148,7 +176,7 @@ def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[floa
 
 
 def _add_unlikelihood(
-    xp: Any, probs: Floats2d, span: Incorrect, tag_set: TagSet, gradient: Floats2d
+    xp: Any, probs: Any, span: Incorrect, tag_set: TagSet, gradient: Any
 ) -> float:
     """Add the gradient of -log(1 - p), where p is the probability that the tags spell exactly this
     entity: those of its tokens, and no tag behind them that would make it longer.

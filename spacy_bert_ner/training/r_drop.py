@@ -8,13 +8,12 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 import numpy
 from spacy.training import Example
-from thinc.api import Model
+from thinc.types import Floats2d
 
 from ..errors import UserError
-from ..model.layers.linear_crf import has_transitions
+from ..model.heads import AnyModel, check_loss
 from ..tagging.gold import MISSING, Gold
 from ..tagging.schemes import TagSet
-from ..types import Floats1d, Floats2d
 from .losses import TINY, CrossEntropy, Loss
 
 Batcher = Callable[[Iterable[Example]], Iterable[List[Example]]]
@@ -24,6 +23,7 @@ def make_batch_twice(batcher: Batcher) -> Batcher:
     """Construct `spacy-bert-ner.batch_twice.v1`: batches that have each of their examples twice.
 
     batcher (Batcher): Makes the batches.
+    RETURNS (Batcher): Makes those of copies side by side.
     """
 
     def batch(examples: Iterable[Example]) -> Iterator[List[Example]]:
@@ -49,20 +49,31 @@ class RDrop:
     loss: Loss
     weight: float
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
-        """RAISES (ValueError): If the settings of the other loss don't fit, and for a CRF."""
-        if has_transitions(model):
-            raise UserError(
-                "spacy-bert-ner.RDrop.v1 compares the probabilities of tags, and a CRF gives "
-                "log-scores. Use the model spacy-bert-ner.LinearSoftmax.v1."
-            )
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
+        """Check that this loss fits a component.
+
+        labels (Sequence[str]): Labels of the component.
+        model (AnyModel): Its model.
+        RAISES (ValueError): If the other loss doesn't fit, and for a model that doesn't give
+            probabilities.
+        """
+        check_loss(
+            model, "spacy-bert-ner.RDrop.v1", "probabilities", "spacy-bert-ner.LinearSoftmax.v1"
+        )
         self.loss.check(labels, model)
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-        inputs of the softmax."""
+        """Calculate the loss of a batch.
+
+        model (AnyModel): The model that gave the scores.
+        scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
+        gold (List[Gold]): What is known of the documents.
+        tag_set (TagSet): The tags.
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to
+            the inputs of the softmax.
+        """
         loss, gradients = self.loss(model, scores, gold, tag_set)
         pairs = find_pairs(gold)
         if not pairs:
@@ -73,11 +84,12 @@ class RDrop:
             )
         rows = [model.ops.xp.asarray(numpy.nonzero(gold[i].tags != MISSING)[0]) for i, _ in pairs]
         factor = self.weight / max(sum(map(len, rows)), 1)
+        arrays: List[Any] = list(gradients)
         for (i, j), known in zip(pairs, rows):
             divergence, dP, dQ = _diverge(model.ops.xp, scores[i][known], scores[j][known])
             loss += factor * float(divergence.sum())
-            gradients[i][known] += factor * dP
-            gradients[j][known] += factor * dQ
+            arrays[i][known] += factor * dP
+            arrays[j][known] += factor * dQ
         return loss, gradients
 
 
@@ -86,6 +98,7 @@ def make_rdrop(loss: Optional[Loss] = None, weight: float = 1.0) -> RDrop:
 
     loss (Optional[Loss]): Another loss, for a softmax; null for plain cross-entropy.
     weight (float): Of the divergence, above 0.
+    RETURNS (RDrop): The loss.
     RAISES (ValueError): For another weight.
     """
     if not weight > 0.0:
@@ -96,7 +109,11 @@ def make_rdrop(loss: Optional[Loss] = None, weight: float = 1.0) -> RDrop:
 
 
 def find_pairs(gold: List[Gold]) -> List[Tuple[int, int]]:
-    """RETURNS (List[Tuple[int, int]]): Where the readings of the same document are."""
+    """Find the documents that were read twice.
+
+    gold (List[Gold]): What is known of the documents of a batch.
+    RETURNS (List[Tuple[int, int]]): Where the readings of the same document are.
+    """
     pairs = []
     waiting: Dict[int, int] = {}
     for i, doc in enumerate(gold):
@@ -108,7 +125,7 @@ def find_pairs(gold: List[Gold]) -> List[Tuple[int, int]]:
     return pairs
 
 
-def _diverge(xp: Any, P: Floats2d, Q: Floats2d) -> Tuple[Floats1d, Floats2d, Floats2d]:
+def _diverge(xp: Any, P: Any, Q: Any) -> Tuple[Any, Any, Any]:
     """The mean of KL(P, Q) and KL(Q, P) of each row, and its gradients with respect to the inputs
     of both softmaxes."""
     ratio = xp.log(xp.maximum(P, TINY)) - xp.log(xp.maximum(Q, TINY))

@@ -6,8 +6,9 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from spacy_bert_ner.tagging.gold import MISSING, GoldReport, get_gold, get_labels
+from spacy_bert_ner.tagging.gold import MISSING, get_gold, get_labels
 from spacy_bert_ner.tagging.schemes import TagSet
+from spacy_bert_ner.training.gold_report import GoldReport
 
 VOCAB = Vocab()
 LABELS = ["LOC", "PER"]

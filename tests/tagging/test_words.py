@@ -8,9 +8,10 @@ from spacy.training import Example
 from thinc.api import Model
 
 from spacy_bert_ner.pipeline.bert_ner import BertNER
-from spacy_bert_ner.tagging.gold import MISSING, GoldReport, get_gold
+from spacy_bert_ner.tagging.gold import MISSING, get_gold
 from spacy_bert_ner.tagging.schemes import TagSet
 from spacy_bert_ner.tagging.words import get_words
+from spacy_bert_ner.training.gold_report import GoldReport
 
 NLP = spacy.blank("en")
 

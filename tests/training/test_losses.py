@@ -6,7 +6,7 @@ import spacy
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_bert_ner.tagging.gold import GoldReport
+from spacy_bert_ner.training.gold_report import GoldReport
 from spacy_bert_ner.training.losses import CrossEntropy, make_cross_entropy, rehearsal_loss
 
 from ..util import TAGS, TEXT, WORDS, get_ents, make_example, make_nlp

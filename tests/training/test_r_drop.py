@@ -6,8 +6,9 @@ import numpy
 import pytest
 from spacy.training import Example
 from spacy.training.loop import subdivide_batch
-from thinc.api import Model, registry
+from thinc.api import registry
 
+from spacy_bert_ner.model.layers.linear_crf import linear_crf
 from spacy_bert_ner.training.losses import CrossEntropy
 from spacy_bert_ner.training.r_drop import RDrop, find_pairs, make_batch_twice, make_rdrop
 
@@ -92,7 +93,7 @@ def test_weight(weight):
 
 
 def test_crf():
-    model = Model("crf", forward=None, params={"T": None}, refs={})
+    model = linear_crf()
     model.set_ref("output_layer", model)
     with pytest.raises(ValueError, match="CRF gives log-scores"):
         RDrop(CrossEntropy(), 1.0).check(["PER"], model)

@@ -1,9 +1,11 @@
 from functools import partial
-from typing import Callable, Optional, Tuple, cast
+from typing import Any, Callable, Optional, Tuple, cast
 
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d
 from thinc.util import get_width
+
+from ..heads import HEAD, AnyModel, Head, TransitionsT, init_normal
 
 InT = Floats2d
 OutT = Floats2d
@@ -13,7 +15,7 @@ def linear_crf(
     nO: Optional[int] = None,
     nI: Optional[int] = None,
     *,
-    init_W: Callable,
+    init_W: Callable[..., Any] = init_normal,
     learn_rate_factor: float = 1.0,
 ) -> Model[InT, OutT]:
     """The output layer of a linear-chain CRF: a linear layer, whose outputs are log-scores of tags,
@@ -23,6 +25,7 @@ def linear_crf(
     init_W (Callable): Makes the weights of the linear layer. Transitions begin at zero.
     learn_rate_factor (float): Transitions are this many times the parameter "T", which makes their
         steps as many times larger, under Adam, whose steps don't depend on the size of a gradient.
+    RETURNS (Model[InT, OutT]): Log-scores of tags, (n_tokens, nO).
     """
     return Model(
         "linear_crf",
@@ -30,12 +33,12 @@ def linear_crf(
         init=partial(init, init_W),
         dims={"nO": nO, "nI": nI},
         params={"W": None, "b": None, "T": None},
-        # Saved with the weights, which it belongs to.
-        attrs={"learn_rate_factor": learn_rate_factor},
+        # The factor is saved with the weights, which it belongs to.
+        attrs={"learn_rate_factor": learn_rate_factor, HEAD: CRF},
     )
 
 
-def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
+def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable[..., Any]]:
     W = cast(Floats2d, model.get_param("W"))
     b = cast(Floats1d, model.get_param("b"))
     Y = model.ops.gemm(X, W, trans2=True) + b
@@ -49,7 +52,10 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
 
 
 def init(
-    init_W: Callable, model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None
+    init_W: Callable[..., Any],
+    model: Model[InT, OutT],
+    X: Optional[InT] = None,
+    Y: Optional[OutT] = None,
 ) -> None:
     if X is not None:
         model.set_dim("nI", get_width(X))
@@ -61,17 +67,39 @@ def init(
     model.set_param("T", model.ops.alloc2f(n_tags, n_tags))
 
 
-def has_transitions(model: Model) -> bool:
-    """RETURNS (bool): Whether the output layer of a model is one of these."""
-    layer = model.maybe_get_ref("output_layer")
-    return layer is not None and "T" in layer.param_names
+def get_transitions(layer: AnyModel) -> Floats2d:
+    """RETURNS (Floats2d): Log-score of a tag (row) before another, (n_tags, n_tags).
+
+    layer (AnyModel): One of these.
+    """
+    return cast(Floats2d, layer.get_param("T") * layer.attrs["learn_rate_factor"])
 
 
-def get_transitions(layer: Model) -> Floats2d:
-    """RETURNS (Floats2d): Log-score of a tag (row) before another, (n_tags, n_tags)."""
-    return layer.get_param("T") * layer.attrs["learn_rate_factor"]
+def begin_transitions(layer: AnyModel) -> TransitionsT:
+    """Begin an update of the transitions.
+
+    layer (AnyModel): One of these.
+    RETURNS (TransitionsT): Log-score of a tag (row) before another, (n_tags, n_tags), and the
+        function that takes the gradient of a loss with respect to them.
+    """
+
+    def backprop(gradient: Floats2d) -> None:
+        layer.inc_grad("T", layer.ops.asarray2f(gradient * layer.attrs["learn_rate_factor"]))
+
+    return get_transitions(layer), backprop
 
 
-def add_gradient(layer: Model, gradient: Floats2d) -> None:
-    """Add the gradient of a loss with respect to the transitions, (n_tags, n_tags)."""
-    layer.inc_grad("T", layer.ops.asarray2f(gradient * layer.attrs["learn_rate_factor"]))
+def _make_like(layer: AnyModel, nO: int) -> Model[InT, OutT]:
+    factor = layer.attrs["learn_rate_factor"]
+    return linear_crf(nO, layer.maybe_get_dim("nI"), learn_rate_factor=factor)
+
+
+CRF = Head(
+    name="a CRF",
+    output="emissions",
+    loss="spacy-bert-ner.CRFLikelihood.v1",
+    make_layer=_make_like,
+    rows=("W", "b", "T"),
+    begin_transitions=begin_transitions,
+    no_export="Hugging Face has no place for its transitions",
+)

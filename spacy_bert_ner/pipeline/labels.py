@@ -1,0 +1,81 @@
+"""The labels of a component, and a model with an output for each of their tags."""
+
+from typing import Iterable, List, Optional, Set, Tuple
+
+from spacy.errors import Errors
+from spacy.training import Example
+
+from ..errors import UserError, warn
+from ..tagging.gold import get_labels
+from ..tagging.schemes import TagSet, get_tag_set
+from ..tagging.settings import Settings
+from .saving import SavedPipe
+
+
+class LabeledPipe(SavedPipe):
+    """A component whose settings and labels, in `cfg`, say which tags its model predicts."""
+
+    _reported: Set[str]  # labels that were reported
+
+    @property
+    def settings(self) -> Settings:
+        """RETURNS (Settings): The settings, as `cfg` has them now."""
+        return Settings.from_cfg(self.cfg)
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """RETURNS (Tuple[str, ...]): The labels, in the order of their tags."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> List[str]:
+        """RETURNS (List[str]): The labels, for `spacy init labels` and `initialize`."""
+        return list(self.cfg["labels"])
+
+    @property
+    def tag_set(self) -> TagSet:
+        """RETURNS (TagSet): The tags that the model predicts, in its order."""
+        return get_tag_set(self.cfg["scheme"], self.labels)
+
+    @property
+    def n_outputs(self) -> Optional[int]:
+        """RETURNS (Optional[int]): The number of tags that the model has outputs for; None if it
+        isn't initialized, and takes what is needed."""
+        layer = self.model.maybe_get_ref("output_layer")
+        return None if layer is None else layer.maybe_get_dim("nO")
+
+    def add_label(self, label: str) -> int:
+        """Add a label. A model that is initialized gets its tags behind the others; these keep
+        what they have learned.
+
+        label (str): The label.
+        RETURNS (int): 0 if the label is already there, otherwise 1.
+        RAISES (ValueError): If the model can't take more tags.
+        """
+        if not isinstance(label, str):
+            raise ValueError(Errors.E187)
+        if label in self.labels:
+            return 0
+        n_needed = len(get_tag_set(self.cfg["scheme"], (*self.labels, label)))
+        if self.n_outputs is not None and self.n_outputs < n_needed:
+            if not self.is_resizable:
+                raise UserError(Errors.E922.format(name=self.name, nO=self.n_outputs))
+            self.set_output(n_needed)
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        return 1
+
+    def report_labels(self, examples: Iterable[Example]) -> None:
+        """Report, once for each, labels that training comes across and the model doesn't have: at
+        initialization, only the beginning of a stream of examples is seen.
+
+        examples (Iterable[Example]): Gold documents.
+        """
+        unknown = set(get_labels(examples)).difference(self.labels, self._reported)
+        if unknown:
+            self._reported |= unknown
+            warn(
+                f"[{self.name}] gold entities have the labels {sorted(unknown)}, which the model "
+                "doesn't have, and count as outside. Name them in "
+                f"[initialize.components.{self.name}] labels to learn them."
+            )
