@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
 N_SHOWN = 5
 # In what a finding says of several, what is another word for one: the first noun, the first verb,
@@ -107,3 +107,12 @@ def format_findings(findings: Iterable[Finding], total: Optional[int] = None) ->
     total (Optional[int]): Of how many, if that is to be shown.
     """
     return "\n".join(finding.line(total) for finding in findings if finding.n)
+
+
+def to_dicts(findings: Iterable[Finding]) -> List[Dict[str, Any]]:
+    """Findings as JSON has them.
+
+    findings (Iterable[Finding]): Of any number each; those of 0 are left out.
+    RETURNS (List[Dict[str, Any]]): What was found, how many, and those that are shown.
+    """
+    return [{"what": f.what, "n": f.n, "shown": f.shown} for f in findings if f.n]

@@ -163,7 +163,7 @@ def test_what_users_can_fix_is_a_user_error():
         if "raise ValueError(" in line
     ]
     assert sorted(lines) == [
-        "bert_ner.py: raise ValueError(Errors.E187)",
+        "labels.py: raise ValueError(Errors.E187)",
         'pooling.py: raise ValueError("Nothing goes back through a prediction: take '
         'model.begin_update.")',
     ]

@@ -107,13 +107,16 @@ def lists_it(doc, name):
 
 
 def find_gaps(function):
-    """RETURNS (List[str]): What the docstring of a function lacks; nothing if it is "See …"."""
+    """RETURNS (List[str]): What the docstring of a function lacks; nothing if it is "See …".
+    Parameters may be listed where it says that the other settings are."""
     if function.doc.startswith("See `"):
         return []
     returns = function.node.returns
     nothing = ("None", "NoReturn", "Iterator[None]")  # the last of context managers
     has_value = returns is not None and ast.unparse(returns) not in nothing
     gaps = [name for name in function.args if not lists_it(function.doc, name)]
+    if re.search(r"^\s*The other settings are those of `[\w.]+`\.$", function.doc, re.MULTILINE):
+        gaps = []
     if has_value and not re.search(r"^\s*(RETURNS|YIELDS) \(", function.doc, re.MULTILINE):
         gaps.append("RETURNS")
     return gaps if function.doc else ["docstring"]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy
 from spacy.strings import get_string_id
@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..characters import visible_tokens
-from ..findings import Finding, show
+from ..findings import Finding, show, to_dicts
 from ..formats.report import Report
 from ..formats.spans import INCORRECT_KEY
 from ..pipeline.encoders import Found
@@ -129,7 +129,7 @@ class EncoderReport:
             "n_pieces": self.docs.total,
             "n_unknown": self.n_unknown,
             "n_unmarked": self.n_unmarked,
-            "findings": _findings_as_dicts(self.findings),
+            "findings": to_dicts(self.findings),
         }
 
 
@@ -233,10 +233,9 @@ class SplitReport:
             "n_unannotated": self.n_unannotated,
             "n_missing": self.n_missing,
             "labels": dict(self.labels.most_common()),
-            "findings": _findings_as_dicts(findings),
+            "findings": to_dicts(findings),
             "components": {
-                name: _findings_as_dicts([*gold.findings, gold.incorrect])
-                for name, gold in self.gold.items()
+                name: to_dicts([*gold.findings, gold.incorrect]) for name, gold in self.gold.items()
             },
             "encoders": {name: encoder.as_dict() for name, encoder in self.encoders.items()},
         }
@@ -289,14 +288,10 @@ class DataReport:
             "pipeline": self.pipeline,
             "labels": self.labels,
             "other_encoders": self.others,
-            "findings": _findings_as_dicts([self.misspelled]),
+            "findings": to_dicts([self.misspelled]),
             **{name: split.as_dict() for name, split in self.splits.items()},
         }
 
 
 def _normalize(text: str) -> str:
     return " ".join(text.split())
-
-
-def _findings_as_dicts(findings: Iterable[Finding]) -> List[Dict[str, Any]]:
-    return [{"what": f.what, "n": f.n, "shown": f.shown} for f in findings if f.n]

@@ -46,9 +46,10 @@ def build_dense_softmax_v1(
     activation (str): "gelu", "relu", "silu" or "tanh".
     bias, norm_bias (bool): Whether the dense layer and the normalization have biases.
     eps (float): Added to variances in the normalization.
+    RETURNS (Model[List[Doc], List[Floats2d]]): Probabilities, (n_tokens, nO).
+    RAISES (ValueError): For an `eps` that isn't above 0.
 
     The other settings are those of `LinearSoftmax.v1`.
-    RAISES (ValueError): For an `eps` that isn't above 0.
     """
     if not eps > 0.0:
         raise UserError(f"Can't normalize with eps = {eps}: set it above 0, such as 0.00001.")

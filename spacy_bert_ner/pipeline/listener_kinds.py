@@ -38,17 +38,29 @@ class Kind(NamedTuple):
     model: str = ""
 
     def get_pipe(self, listener: Any) -> str:
-        """RETURNS (str): The name of the component, as far as the listener tells."""
+        """Name the component that a listener listens to.
+
+        listener (Model): A layer of this kind.
+        RETURNS (str): The name, as far as the listener tells; else that of the factory.
+        """
         upstream = self.get_upstream(listener)
         return self.factory if upstream == "*" else upstream
 
     def add(self, name: str) -> str:
-        """RETURNS (str): How to add the component for another, `name`."""
+        """Tell how to add the component.
+
+        name (str): The component that listens to it.
+        RETURNS (str): One line.
+        """
         return ADD.format(factory=self.factory, name=name, model=self.model)
 
 
 def get_output(doc: Doc) -> Any:
-    """RETURNS (Any): What a transformer has left in a document, None if it hasn't."""
+    """Get what a transformer has left in a document.
+
+    doc (Doc): The document.
+    RETURNS (Any): Its `trf_data`, None if it has none.
+    """
     return doc._.trf_data if Doc.has_extension("trf_data") else None
 
 

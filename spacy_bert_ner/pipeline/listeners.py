@@ -19,7 +19,11 @@ SWITCH = """A listener only hears its own kind. For '{factory}', set:
 
 
 def get_listeners(model: Model[Any, Any]) -> List[Any]:
-    """RETURNS (List[Any]): The layers of a model that listen to another component."""
+    """Find the layers of a model that listen to another component.
+
+    model (Model): That of a component.
+    RETURNS (List[Any]): The layers.
+    """
     return [node for node in model.walk() if is_listener(node)]
 
 

@@ -70,6 +70,10 @@ class ScoredSpans(SpanGroup):
 
     @attrs.setter
     def attrs(self, attrs: Dict[str, Any]) -> None:
+        """Set the attributes.
+
+        attrs (Dict[str, Any]): All of them.
+        """
         ATTRS.__set__(self, attrs)
 
     def to_bytes(self) -> bytes:

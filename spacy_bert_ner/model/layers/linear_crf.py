@@ -39,6 +39,14 @@ def linear_crf(
 
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable[..., Any]]:
+    """Score tags.
+
+    model (Model[InT, OutT]): One of these.
+    X (InT): Vectors of tokens, (n_tokens, nI).
+    is_train (bool): Not used: training differs by the callback alone.
+    RETURNS (Tuple[OutT, Callable]): Log-scores of tags, (n_tokens, nO), and the callback that takes
+        their gradient and gives that of the vectors.
+    """
     W = cast(Floats2d, model.get_param("W"))
     b = cast(Floats1d, model.get_param("b"))
     Y = model.ops.gemm(X, W, trans2=True) + b
@@ -57,6 +65,13 @@ def init(
     X: Optional[InT] = None,
     Y: Optional[OutT] = None,
 ) -> None:
+    """Allocate the parameters.
+
+    init_W (Callable): Makes the weights of the linear layer.
+    model (Model[InT, OutT]): One of these.
+    X (Optional[InT]): Sample of the inputs, for their width.
+    Y (Optional[OutT]): Sample of the outputs, for the number of tags.
+    """
     if X is not None:
         model.set_dim("nI", get_width(X))
     if Y is not None:
