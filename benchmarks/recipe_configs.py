@@ -44,6 +44,7 @@ class Recipe(NamedTuple):
 SOURCED = "A trained encoder and component in another pipeline"
 SECOND = "In a pipeline that has a `transformer` already"
 FROZEN = "A frozen encoder"
+OWN = "An encoder of its own"
 SEVERAL = "Several with labels of their own"
 NEXT_TO = "Next to other components on one encoder"
 STOCK = "spaCy's own transformer models"
@@ -79,6 +80,9 @@ RECIPES = {
         alone={"PER": "people", "LOC": "places"},
     ),
     "frozen": Recipe(section=FROZEN, alone=NER, source="bert_ner"),
+    "own encoder": Recipe(
+        section=OWN, pipeline=("sentencizer", "bert_ner", "doc_cleaner"), alone=NER
+    ),
     "second encoder": Recipe(
         base="multitask",
         section=SECOND,

@@ -170,7 +170,9 @@ def test_batches_without_entities_or_tokens(tiny_encoder):
     assert not balance.waiting
 
 
-@pytest.mark.parametrize(("grad_factor", "expected"), [(0.0, 1.0), (1.0, 1.25**0.5), (1.5, 1.25)])
+@pytest.mark.parametrize(
+    ("grad_factor", "expected"), [(0.0, 1.0), (1.0, 1.16**0.5), (2.5, 2.0**0.5)]
+)
 def test_the_encoder_steps_as_far_for_each(tiny_encoder, grad_factor, expected):
     """Adam divides by the size of the sum."""
     nlp = make(tiny_encoder, grad_factor)

@@ -11,9 +11,8 @@ from spacy_bert_ner.model.encoder.shim import EncoderShim
 from spacy_bert_ner.pipeline.encoders import find_encoder, iter_encoders
 from spacy_bert_ner.pipeline.listeners import find_upstream, get_listeners
 
-from ..conftest import WORDS, make_example
 from ..toy import WIDTH
-from ..util import make_curated, make_nlp
+from ..util import WORDS, make_curated, make_example, make_nlp
 
 POOLING = {"@layers": "spacy-bert-ner.reduce_first.v1"}
 STOCK = "spacy-transformers.TransformerModel.v3"

@@ -9,8 +9,7 @@ import pytest
 import spacy
 from thinc.api import fix_random_seed
 
-from ..conftest import make_example
-from ..util import make_nlp
+from ..util import make_example, make_nlp
 
 ROOT = Path(__file__).parents[2]
 CRF = {
