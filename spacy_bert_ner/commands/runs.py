@@ -1,6 +1,7 @@
 """What a comparison has measured: a file with a line for each training."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import IO, Any, Dict, List, NamedTuple
 
@@ -46,7 +47,8 @@ def read_results(path: Path, file: IO[bytes]) -> Dict[str, Run]:
     done = {}
     for number, line in enumerate(data[:n_good].splitlines(), start=1):
         try:
-            run = _check_run(Run(**srsly.json_loads(line)))
+            # Not by srsly, which reads 0.3 as 0.30000000000000004.
+            run = _check_run(Run(**json.loads(line)))
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
                 f"Line {number} of {path} is no result ({error}). Delete the line; its training "
