@@ -14,6 +14,7 @@ from spacy.parts_of_speech import NAMES
 from spacy.tokens import Doc, DocBin
 
 from ..errors import UserError
+from ..tagging.soft_labels import get_soft_labels
 from .files import RECORD_KEY, open_bytes
 from .output import replace_file
 from .report import FormatError, Report
@@ -168,6 +169,7 @@ def _check_doc(doc: Doc) -> None:
     if not isinstance(doc.cats, dict):
         raise UserError(f"its categories are {type(doc.cats).__name__}, not a dict.")
     json.dumps(_get_record(doc))
+    get_soft_labels(doc)
     list(doc.ents)  # which raises for I- tags that continue nothing
     for key, group in doc.spans.items():
         for span in group:

@@ -88,6 +88,53 @@ def get_marginals(chain: Chain) -> Tuple[Floats1d, Floats3d, Floats2d]:
     return totals, tags, pairs
 
 
+def differentiate_marginals(chain: Chain, directions: Floats3d) -> Tuple[Floats3d, Floats2d]:
+    """How probabilities of tags and of neighbours change as scores move in a direction, by forward
+    differentiation of forward-backward. Since they are the gradient of `log_partition`, whose
+    second derivatives are symmetric, this is also how a sum of the tags' probabilities, weighted by
+    the direction, changes with scores and transitions: the gradient of anything that is made of
+    them.
+
+    directions (Floats3d): Where the scores move, finite, (n_sequences, longest, n_tags).
+    RETURNS (Tuple[Floats3d, Floats2d]): As the last two of `get_marginals`, per step.
+    """
+    scores, lengths, transitions = chain
+    forward, backward = _forward(chain), _backward(chain)
+    n_sequences, longest, n_tags = scores.shape
+    inside = (numpy.arange(longest) < lengths[:, None])[:, :, None]
+    directions = numpy.where(inside, directions, 0.0)
+    d_forward, d_backward = directions.copy(), numpy.zeros(scores.shape)
+    for t in range(1, longest):
+        shares = _shares(forward[:, t - 1, :, None] + transitions, axis=1)
+        d_forward[:, t] += (shares * d_forward[:, t - 1, :, None]).sum(axis=1)
+    for t in range(longest - 2, -1, -1):
+        shares = _shares(transitions + (backward + scores)[:, t + 1, None, :], axis=2)
+        d_arriving = (d_backward + directions)[:, t + 1, None, :]
+        d_onward = (shares * d_arriving).sum(axis=2)
+        d_backward[:, t] = numpy.where((t + 1 < lengths)[:, None], d_onward, 0.0)
+    last = numpy.arange(n_sequences), lengths - 1
+    totals = log_sum_exp(forward[last], axis=1)[:, None]
+    totals = numpy.where(numpy.isfinite(totals), totals, 0.0)  # see `get_marginals`
+    d_totals = (_shares(forward[last], axis=1) * d_forward[last]).sum(axis=1)[:, None]
+    tags = numpy.exp(numpy.where(inside, forward + backward - totals[:, None], -numpy.inf))
+    d_tags = tags * (d_forward + d_backward - d_totals[:, None])
+    d_pairs = numpy.zeros((n_tags, n_tags))
+    arriving, d_arriving = backward + scores, d_backward + directions
+    for t in range(1, longest):
+        rows = numpy.nonzero(t < lengths)[0]
+        steps = forward[rows, t - 1, :, None] + arriving[rows, t, None, :]
+        pairs = numpy.exp(steps + transitions - totals[rows, None])
+        d_steps = d_forward[rows, t - 1, :, None] + d_arriving[rows, t, None, :]
+        d_pairs += (pairs * (d_steps - d_totals[rows, None])).sum(axis=0)
+    return d_tags, d_pairs
+
+
+def _shares(X: numpy.ndarray, axis: int) -> numpy.ndarray:
+    """RETURNS (ndarray): exp(X) by its sum over an axis, zeros for nothing but -inf."""
+    sums = numpy.expand_dims(log_sum_exp(X, axis), axis)
+    return numpy.exp(X - numpy.where(numpy.isfinite(sums), sums, 0.0))
+
+
 def _forward(chain: Chain) -> Floats3d:
     """Log-scores of all ways to a tag, that of the tag itself included."""
     scores, _, transitions = chain

@@ -1,6 +1,6 @@
 """Gold annotation as tag ids."""
 
-from typing import Iterable, List, NamedTuple, Optional
+from typing import Iterable, List, NamedTuple, Optional, Set
 
 import numpy
 from spacy.errors import Errors
@@ -11,6 +11,7 @@ from ..characters import visible_tokens
 from ..errors import UserError
 from ..types import Bools1d, Ints1d
 from .schemes import TagSet
+from .soft_labels import SoftTags, get_soft_labels, get_soft_tags
 from .words import Words, get_words
 
 MISSING = -1
@@ -35,12 +36,14 @@ class Gold(NamedTuple):
     rows (Ints1d): The tokens that a tag is predicted for, int64, (n_rows,).
     incorrect (List[Incorrect]): Entities that are known to be wrong.
     reference (Doc): The document that it was read from.
+    soft (Optional[SoftTags]): What teachers think of it.
     """
 
     tags: Ints1d
     rows: Ints1d
     incorrect: List[Incorrect]
     reference: Doc
+    soft: Optional[SoftTags] = None
 
 
 def get_gold(
@@ -65,7 +68,8 @@ def get_gold(
     read (Optional[Bools1d]): The tokens of `example.predicted` that are read, see
         `get_read_tokens`, bool, (n_tokens,); None for those that show something.
     RETURNS (Gold): The tags, and the wrong entities.
-    RAISES (ValueError): For an entity that is both right and wrong.
+    RAISES (ValueError): For an entity that is both right and wrong, and for soft labels that can't
+        be learned.
     """
     doc = example.predicted
     label_ids = {label: i for i, label in enumerate(tag_set.labels)}
@@ -92,7 +96,8 @@ def get_gold(
         before = (j, ent.label_)
     spans = get_incorrect_spans(example, incorrect_spans_key)
     incorrect = _encode_incorrect(spans, words, firsts, tag_set)
-    return Gold(tags, firsts, incorrect, example.reference)
+    soft = get_soft_tags(example, tag_set, align, firsts)
+    return Gold(tags, firsts, incorrect, example.reference, soft)
 
 
 def _encode_incorrect(
@@ -137,6 +142,12 @@ def get_labels(examples: Iterable[Example]) -> List[str]:
     """Find the labels of a corpus.
 
     examples (Iterable[Example]): The corpus.
-    RETURNS (List[str]): The labels of all gold entities, sorted.
+    RETURNS (List[str]): The labels of all gold entities, and those that teachers know, sorted.
     """
-    return sorted({ent.label_ for example in examples for ent in example.reference.ents})
+    labels: Set[str] = set()
+    for example in examples:
+        labels.update(ent.label_ for ent in example.reference.ents)
+        soft = get_soft_labels(example.reference)
+        if soft is not None:
+            labels.update(soft.labels)
+    return sorted(labels)

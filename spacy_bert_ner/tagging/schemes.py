@@ -80,6 +80,7 @@ class TagSet:
 
     Attributes
     ----------
+    name (str): Of the scheme.
     labels (Tuple[str, ...]): The labels.
     tags (List[str]): `O`, `B-PER`, `I-PER`, …
     label_ids (Ints1d): The label of each tag, -1 for `O`, (n_tags,).
@@ -91,6 +92,7 @@ class TagSet:
     """
 
     def __init__(self, scheme: str, labels: Sequence[str]):
+        self.name = scheme
         self.scheme = SCHEMES[scheme]
         self.labels = tuple(labels)
         pairs = [(p, i) for i in range(len(labels)) for p in self.scheme.prefixes]

@@ -17,6 +17,7 @@ from spacy.training import Example
 from ..errors import UserError, warn
 from ..findings import show
 from ..formats import FORMATS, FormatError, Report, check_format, read_docs
+from ..tagging.soft_labels import SOFT_KEY, get_soft_labels, set_soft_labels
 
 # Makes the examples to learn of one that was read.
 AugmenterT = Callable[[Language, Example], Iterator[Example]]
@@ -126,7 +127,7 @@ class Corpus(SpacyCorpus):
                 f"There is no document with words in {self.path}. Check what it holds, or name "
                 "other data, in most configs with --paths.train or --paths.dev."
             )
-        if not any(doc.ents or doc.spans for doc in chain([first], docs)):
+        if not any(_teaches(doc) for doc in chain([first], docs)):
             _warn_once(f"[{self.path}] There are no entities, to learn or to evaluate on.")
 
     def _read(self, nlp: Language, report: Report) -> Iterator[Doc]:
@@ -159,7 +160,24 @@ class Corpus(SpacyCorpus):
         for doc in docs:
             for part in self._split(doc, report):
                 example = self._make_example(nlp, part, self.gold_preproc)
-                yield from self.augmenter(nlp, example)
+                yield from self._augment(nlp, example)
+
+    def _augment(self, nlp: Language, example: Example) -> Iterator[Example]:
+        """YIELDS (Example): What the augmenter makes of it, which spaCy's make without user data.
+        Other words have the soft labels of those that they take the place of.
+        RAISES (ValueError): If it makes other tokens of a document with soft labels.
+        """
+        soft = get_soft_labels(example.reference)
+        for made in self.augmenter(nlp, example):
+            if soft is not None and SOFT_KEY not in made.reference.user_data:
+                if len(made.reference) != len(example.reference):
+                    raise UserError(
+                        f"Can't augment a document with soft labels of {len(example.reference)} "
+                        f"tokens to {len(made.reference)} tokens: in [corpora], use an augmenter "
+                        "that leaves tokens as they are, or none."
+                    )
+                set_soft_labels(made.reference, soft)
+            yield made
 
     def _split(self, doc: Doc, report: Report) -> Iterator[Doc]:
         """A document as spaCy's corpora divide it, but that spans stay, and that what is left out
@@ -180,11 +198,13 @@ class Corpus(SpacyCorpus):
 
 
 def _split_sentences(doc: Doc) -> Iterator[Doc]:
-    """YIELDS (Doc): The sentences, with their spans, which `Span.as_doc` leaves behind."""
+    """YIELDS (Doc): The sentences, with their spans and soft labels, which `Span.as_doc` leaves
+    behind."""
     spans: Dict[int, List[Tuple[str, Span]]] = defaultdict(list)
     for key, group in doc.spans.items():
         for span in group:
             spans[span.sent.start].append((key, span))
+    soft = get_soft_labels(doc)
     for sent in doc.sents:
         part = sent.as_doc()
         for key, span in spans[sent.start]:
@@ -192,7 +212,13 @@ def _split_sentences(doc: Doc) -> Iterator[Doc]:
                 i, j = span.start - sent.start, span.end - sent.start
                 copy = Span(part, i, j, label=span.label, kb_id=span.kb_id, span_id=span.id)
                 part.spans.setdefault(key).append(copy)
+        if soft is not None:
+            set_soft_labels(part, soft.within(sent.start, sent.end))
         yield part
+
+
+def _teaches(doc: Doc) -> bool:
+    return bool(doc.ents or doc.spans or SOFT_KEY in doc.user_data)
 
 
 def _warn_once(message: str) -> None:

@@ -13,6 +13,7 @@ from ..findings import Finding, format_findings, show
 from ..tagging.gold import get_incorrect_spans
 from ..tagging.schemes import SCHEMES
 from ..tagging.settings import Settings
+from ..tagging.soft_labels import check_soft_labels, get_soft_labels
 from ..tagging.spelling import find_misspelled
 from ..tagging.words import Words, get_words
 from ..types import Bools1d
@@ -43,6 +44,7 @@ class GoldReport:
         self.labels = None if labels is None else set(labels)
         self.align = align
         self.find_read = find_read
+        self.scheme = scheme
         self.merges = not SCHEMES[scheme].separates
         self.incorrect_spans_key = incorrect_spans_key
         self.n_ents = 0
@@ -84,9 +86,13 @@ class GoldReport:
         """Count the entities of one example.
 
         example (Example): Its `predicted` has the sentence marks of the pipeline, if any.
+        RAISES (ValueError): For soft labels that can't be learned.
         """
         self._add_incorrect(example)
         doc, reference = example.predicted, example.reference
+        soft = get_soft_labels(reference)
+        if soft is not None:
+            check_soft_labels(soft, self.scheme, self.align)
         if not reference.has_annotation("ENT_IOB"):
             return
         gold = list(reference.ents)

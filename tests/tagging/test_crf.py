@@ -5,7 +5,13 @@ from itertools import product
 import numpy
 import pytest
 
-from spacy_bert_ner.tagging.crf import Chain, get_marginals, log_partition, log_sum_exp
+from spacy_bert_ner.tagging.crf import (
+    Chain,
+    differentiate_marginals,
+    get_marginals,
+    log_partition,
+    log_sum_exp,
+)
 
 
 def make_chain(lengths, n_tags, seed=0, forbid=0.0):
@@ -69,9 +75,28 @@ def test_gradient_is_the_marginals():
             assert (ends[0] - ends[1]) / (2 * epsilon) == pytest.approx(expected[place], abs=1e-7)
 
 
+@pytest.mark.parametrize("lengths", [[1], [4], [1, 5, 3]])
+@pytest.mark.parametrize("forbid", [0.0, 0.3])
+def test_marginals_are_differentiated(lengths, forbid):
+    """Against their differences, also where sequences are impossible."""
+    chain = make_chain(lengths, 3, seed=2, forbid=forbid)
+    directions = numpy.random.default_rng(1).normal(size=chain.scores.shape)
+    d_tags, d_pairs = differentiate_marginals(chain, directions)
+    epsilon = 1e-5
+    ends = [
+        get_marginals(chain._replace(scores=chain.scores + step * directions))
+        for step in (epsilon, -epsilon)
+    ]
+    for place, found in ((1, d_tags), (2, d_pairs)):
+        numeric = (ends[0][place] - ends[1][place]) / (2 * epsilon)
+        numpy.testing.assert_allclose(found, numeric, atol=1e-8)
+
+
 def test_long_sequences_stay_finite():
     chain = make_chain([5000], 5)
     totals, marginals, pairs = get_marginals(chain)
+    for found in differentiate_marginals(chain, numpy.ones(chain.scores.shape)):
+        numpy.testing.assert_allclose(found, 0.0, atol=1e-4)  # all tags alike
     assert numpy.isfinite(totals).all()
     numpy.testing.assert_allclose(marginals.sum(axis=2), 1.0)
     assert pairs.sum() == pytest.approx(4999)
