@@ -14,6 +14,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "debug-data": WITH_OVERRIDES,
     "convert": {},
     "annotate": {},
+    "label": {},
     "profile": {},
     "compare": {},
     "from-hf": {},

@@ -110,7 +110,7 @@ def annotate(
         if output_path is None:
             return list(make_rows(chain.from_iterable(batches))), report
         writer = get_writer(output_path, target)
-        if not _can_resume(input_path, output_path):
+        if not can_resume(input_path, output_path):
             writer.write(output_path, chain.from_iterable(batches), report)
             return [], report
         command = _describe(nlp, input_path, source, target, column, keep_ents)
@@ -123,7 +123,7 @@ def annotate(
     return [], report
 
 
-def _can_resume(input_path: Path, output_path: Path) -> bool:
+def can_resume(input_path: Path, output_path: Path) -> bool:
     """Pipes and devices can't be read from where they were, or cut where they should end."""
     if get_stream(output_path) is not None:
         return False
@@ -144,7 +144,7 @@ def _describe(
     return {
         "spacy-bert-ner": __version__,
         "pipeline": str(nlp.path.resolve()),
-        "the digest of its files": _digest_files(nlp.path),
+        "the digest of its files": digest_files(nlp.path),
         "input": str(input_path.resolve()),
         "its size": stat.st_size,
         "its time": stat.st_mtime_ns,
@@ -155,7 +155,7 @@ def _describe(
     }
 
 
-def _digest_files(folder: Path) -> str:
+def digest_files(folder: Path) -> str:
     """Of the names, sizes and times of all files: weights may have gigabytes."""
     digest = sha256()
     for path in sorted(folder.rglob("*")):
@@ -204,7 +204,7 @@ def predict(
     keep_ents (bool): Keep the entities that they have, and predict around them.
     YIELDS (Doc): New documents, without the output of the encoder.
     """
-    blank = ((_copy_words(nlp, doc, keep_ents), doc) for doc in docs)
+    blank = ((copy_words(nlp, doc, keep_ents), doc) for doc in docs)
     for doc, original in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
         # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
         if TRF_DATA in doc.user_data:
@@ -214,7 +214,7 @@ def predict(
         yield doc
 
 
-def _copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
+def copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
     array = doc.to_array(["ORTH", "SPACY"]).reshape(len(doc), 2)
     # By number where both have the same words: faster than to make a token for each.
     words: List[Any] = array[:, 0].tolist()

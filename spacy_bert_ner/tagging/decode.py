@@ -59,7 +59,7 @@ def decode(
         (n_tags, n_tags). Probabilities of tags are then those of all valid sequences.
     RETURNS (Entities): The entities, in the order of the tokens.
     """
-    probs = scores if transitions is None else _crf_probs(scores, breaks, tag_set, transitions)
+    probs = scores if transitions is None else crf_probs(scores, breaks, tag_set, transitions)
     log_probs = numpy.log(numpy.maximum(probs, TINY))
     if decoder == "greedy":
         tags = log_probs.argmax(axis=1)
@@ -96,10 +96,17 @@ def crf_tags(scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Fl
     return tags
 
 
-def _crf_probs(
+def crf_probs(
     scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Floats2d
 ) -> Floats2d:
-    """Probabilities of the tags over all valid sequences, (n_tokens, n_tags)."""
+    """Calculate probabilities of tags over all valid sequences.
+
+    scores (Floats2d): Log-scores of tags, (n_tokens, n_tags).
+    breaks (Bools1d): Whether a sequence begins at the token, as at the first, bool, (n_tokens,).
+    tag_set (TagSet): The tags.
+    transitions (Floats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    RETURNS (Floats2d): Marginal probabilities, (n_tokens, n_tags).
+    """
     probs = numpy.zeros(scores.shape)
     starts = numpy.nonzero(breaks)[0]
     ends = numpy.append(starts[1:], len(scores))[: len(starts)]

@@ -8,7 +8,7 @@ from spacy.tokens import Doc, Span
 
 from ..errors import UserError
 from ..types import Bools1d, Floats2d, Ints1d
-from .decode import Entities, decode
+from .decode import Entities, crf_probs, decode
 from .entity_scores import make_span_group
 from .presets import get_constraints
 from .schemes import TagSet
@@ -96,6 +96,32 @@ def decode_units(
         scores=found.scores,
     )
     return [found.select(slice(i, j)) for i, j in zip(edges, edges[1:])]
+
+
+def get_tag_probs(
+    doc: Doc,
+    units: Units,
+    scores: Floats2d,
+    tag_set: TagSet,
+    transitions: Optional[Floats2d] = None,
+) -> Floats2d:
+    """Calculate the probabilities of tags.
+
+    doc (Doc): A document.
+    units (Units): What gets a tag in it.
+    scores (Floats2d): Tag probabilities, or, with transitions, log-scores, (n_tokens, n_tags).
+    tag_set (TagSet): The tags.
+    transitions (Optional[Floats2d]): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    RETURNS (Floats2d): Probabilities, zeros for tokens that get no tag, float32,
+        (n_tokens, n_tags).
+    """
+    probs = numpy.zeros((len(doc), len(tag_set)), dtype="float32")
+    if len(units.rows):
+        X = scores[units.rows]
+        if transitions is not None:
+            X = crf_probs(X, units.breaks, tag_set, transitions)
+        probs[units.rows] = X
+    return probs
 
 
 def write_entities(

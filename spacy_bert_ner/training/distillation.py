@@ -281,7 +281,7 @@ def make_distillation(
 
 
 def _normalize(xp: Any, X: Any) -> Any:
-    """RETURNS (ndarray): Logarithms of probabilities that are in proportion to exp(X) in each row."""
+    """RETURNS (ndarray): Logarithms of probabilities in proportion to exp(X), by row."""
     X = X - X.max(axis=1, keepdims=True)
     return X - xp.log(xp.exp(X).sum(axis=1, keepdims=True))
 

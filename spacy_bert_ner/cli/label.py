@@ -1,0 +1,69 @@
+from pathlib import Path
+from typing import List, Optional
+
+from typer import Argument, BadParameter, Option, echo
+
+from .convert import FORMATS, READ_ONLY, OnError
+
+# fmt: off
+
+
+def label_cli(
+    teachers: List[str] = Argument(..., metavar="TEACHER...", help="Names or paths of trained pipelines"),  # noqa: B008, E501
+    input_path: Path = Argument(..., help="Text, or a file of documents", exists=True, dir_okay=False),  # noqa: B008, E501
+    output_path: Path = Argument(..., help="Where to write the documents, a .spacy file", dir_okay=False),  # noqa: B008, E501
+    weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="What the teachers count in the mean, as 2,1,1; else all the same"),  # noqa: E501
+    vote: bool = Option(False, "--vote", help="Keep the entities that more than half of the teachers find, by weight; else those of the mean"),  # noqa: E501
+    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, as gold annotation next to the soft labels"),  # noqa: E501
+    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}, {READ_ONLY}"),  # noqa: E501
+    column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),  # noqa: E501
+    batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the first pipeline says"),  # noqa: E501
+    use_gpu: int = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU"),
+    on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),  # noqa: B008, E501
+    restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),  # noqa: E501
+) -> None:
+    # fmt: on
+    """
+    Label texts with what trained pipelines think of them, for another one to learn from.
+
+    The documents have the mean of the teachers' probabilities of tags for each token (soft labels),
+    how many of them agree, and the entities of the mean, or those that most of them find. Train on
+    them with the loss spacy-bert-ner.Distillation.v1, as configs/student.cfg does.
+
+    All teachers read the same words: those of the documents, and of texts, those that the tokenizer
+    of the first one makes. Labels that not all of them know are learned from those that do.
+
+    If a run is interrupted, the same command resumes where it was.
+    """
+    from ..commands.checks import require_gpu
+    from ..commands.label import label
+    from ..errors import wrap
+
+    numbers = None
+    if weights is not None:
+        try:
+            numbers = [float(part) for part in weights.split(",")]
+        except ValueError as error:
+            raise BadParameter(
+                f"--weights has to be numbers with commas between them, as 2,1, not {weights!r}."
+            ) from error
+    require_gpu(use_gpu)
+    report = label(
+        teachers,
+        input_path,
+        output_path,
+        weights=numbers,
+        vote=vote,
+        keep_ents=keep_ents,
+        source=source,
+        column=column,
+        batch_size=batch_size,
+        skip_broken=on_error == OnError.skip,
+        restart=restart,
+        notify=lambda message: echo(wrap(message), err=True),
+    )
+    echo(wrap(f"{output_path}: {report.summary()}"), err=True)
+    if len(teachers) > 1:
+        echo(wrap(report.describe_agreement()), err=True)
+    if report.message():
+        echo(wrap(report.message()), err=True)

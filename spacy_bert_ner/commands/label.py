@@ -1,0 +1,142 @@
+"""Texts with what teachers think of them, for a student to learn from."""
+
+from contextlib import ExitStack, closing
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Callable, Dict, Generator, Iterable, Iterator, Optional, Sequence
+
+import numpy
+from spacy.tokens import Doc
+from spacy.util import logger
+
+from .. import __version__
+from ..errors import UserError
+from ..formats import check_column, check_format, get_writer, read_docs
+from ..formats.output import check_target
+from ..formats.part import open_part
+from ..formats.progress import Progress
+from ..zones import bounded_zone
+from .annotate import can_resume, digest_files
+from .labeling import Labeling, LabelReport, label_docs
+from .teachers import check_weights, load_teacher, make_school
+
+
+def label(
+    pipelines: Sequence[str],
+    input_path: Path,
+    output_path: Path,
+    *,
+    weights: Optional[Sequence[float]] = None,
+    vote: bool = False,
+    keep_ents: bool = False,
+    source: Optional[str] = None,
+    column: Optional[str] = None,
+    batch_size: Optional[int] = None,
+    skip_broken: bool = False,
+    restart: bool = False,
+    notify: Callable[[str], None] = logger.info,
+) -> LabelReport:
+    """Write the mean of what teachers think of each token of a file, and the entities that they
+    find, in spaCy's format. A progress bar is shown on terminals.
+
+    The output is made as by `annotate`: the same call resumes one that was interrupted.
+
+    pipelines (Sequence[str]): Names or paths of the teachers.
+    input_path (Path): Text, or a file of documents.
+    output_path (Path): Where to write the documents, a .spacy file.
+    weights (Optional[Sequence[float]]): What the teachers count in the mean; None for all the same.
+    vote (bool): Keep the entities that more than half of the teachers find, by weight, and mark
+        what else one of them finds as missing; if not, entities are those of the mean.
+    keep_ents (bool): Keep the entities of the input, as gold annotation.
+    source, column, batch_size, skip_broken, restart, notify: See `annotate`.
+    RETURNS (LabelReport): How much there was, what didn't fit, and how much the teachers agree.
+    RAISES (ValueError): For what can't be read, loaded or written, and for teachers that can't be
+        averaged. OSError: Without a pipeline.
+    """
+    source = check_format(input_path, source)
+    check_column(source, column)
+    if check_format(output_path, None, for_writing=True) != "spacy":
+        raise UserError(
+            f"Can't write soft labels to {output_path}: only spaCy's format has a place for them. "
+            "Name a file .spacy."
+        )
+    check_target(output_path, [input_path])
+    if weights is not None:
+        check_weights(weights, len(pipelines))
+    if vote and keep_ents:
+        raise UserError("Can't both vote on entities and keep those of the input: leave one out.")
+    school = make_school([load_teacher(name) for name in pipelines])
+    for name, knowing in school.find_partly_known().items():
+        notify(
+            f"Not all teachers know the label {name!r}, but {', '.join(knowing)}: what the others "
+            "find outside is divided as by these."
+        )
+    shares = (
+        numpy.ones(len(pipelines)) if weights is None else numpy.array(weights, dtype="float64")
+    )
+    labeling = Labeling(school, shares / shares.sum(), vote, keep_ents)
+    report = LabelReport(skip_broken=skip_broken)
+    nlp = school.teachers[0].nlp
+    size = nlp.batch_size if batch_size is None else batch_size
+
+    def label_batches() -> Generator[Iterable[Doc], None, None]:
+        with Progress(input_path, source, report) as progress:
+            docs = read_docs(progress.path, nlp, source, report, column=column, skip=report.n_read)
+            for batch in _label_in_zones(labeling, progress.follow(docs), size, report):
+                yield report.count(batch)
+                progress.update()
+
+    writer = get_writer(output_path, "spacy")
+    with closing(label_batches()) as batches:
+        if not can_resume(input_path, output_path):
+            writer.write(output_path, chain.from_iterable(batches), report)
+            return report
+        command = _describe(labeling, input_path, source, column)
+        with open_part(output_path, command, report, notify, restart=restart) as part:
+            with closing(batches):
+                for docs in batches:
+                    part.append(writer.pack(docs, report, is_first=not report.n_docs))
+            part.finish(writer)
+    return report
+
+
+def _describe(
+    labeling: Labeling, input_path: Path, source: str, column: Optional[str]
+) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): All that the output depends on, see `annotate`."""
+    stat = input_path.stat()
+    paths = [teacher.nlp.path for teacher in labeling.school.teachers]
+    return {
+        "spacy-bert-ner": __version__,
+        "teachers": [str(path.resolve()) for path in paths],
+        "the digests of their files": [digest_files(path) for path in paths],
+        "input": str(input_path.resolve()),
+        "its size": stat.st_size,
+        "its time": stat.st_mtime_ns,
+        "--weights": labeling.weights.tolist(),
+        "--vote": labeling.vote,
+        "--keep-ents": labeling.keep_ents,
+        "--from": source,
+        "--column": column,
+    }
+
+
+def _label_in_zones(
+    labeling: Labeling, docs: Iterable[Doc], size: int, report: LabelReport
+) -> Iterator[Iterable[Doc]]:
+    """Label documents, each batch in a memory zone of each teacher, so that the vocabularies don't
+    grow with what is read.
+
+    YIELDS (Iterable[Doc]): They are gone with the next batch.
+    """
+    docs = iter(docs)
+    # A DocBin adds the strings of all its documents with the first, so that one is read outside.
+    docs = chain(list(islice(docs, 1)), docs)
+    is_done = False
+    while not is_done:
+        with ExitStack() as zones:
+            for teacher in labeling.school.teachers:
+                zones.enter_context(bounded_zone(teacher.nlp))
+            batch = list(islice(docs, size))
+            is_done = len(batch) < size
+            yield label_docs(labeling, batch, size, report)
