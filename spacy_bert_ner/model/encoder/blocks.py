@@ -16,7 +16,7 @@ def freeze(model: Any, n_layers: int) -> None:
     n_layers (int): Blocks, from the first; 0 for the embeddings alone.
     RAISES (ValueError): If the encoder has fewer blocks, or shares them.
     """
-    path, blocks = _find_blocks(model, f"freeze {n_layers} layers", "freeze_layers = null")
+    path, blocks = find_blocks(model, f"freeze {n_layers} layers", "freeze_layers = null")
     if not 0 <= n_layers <= len(blocks):
         raise UserError(
             f"Can't freeze {n_layers} layers of {type(model).__name__}, which has {len(blocks)}. "
@@ -78,7 +78,7 @@ def get_depths(model: Any) -> Dict[str, int]:
     RETURNS (Dict[str, int]): By name.
     RAISES (ValueError): If the encoder shares its blocks.
     """
-    path, blocks = _find_blocks(model, "decay the rates of the layers", "layer_decay = 1.0")
+    path, blocks = find_blocks(model, "decay the rates of the layers", "layer_decay = 1.0")
     embeddings = {
         f"{name}.weight"
         for name, module in model.named_modules()
@@ -95,9 +95,13 @@ def get_depths(model: Any) -> Dict[str, int]:
     return depths
 
 
-def _find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.ModuleList]:
-    """The blocks of an encoder, and where they are.
+def find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.ModuleList]:
+    """Find the blocks of an encoder.
 
+    model (PreTrainedModel): The encoder.
+    what (str): What for, for the message.
+    way_out (str): What to set instead, for the message.
+    RETURNS (Tuple[str, ModuleList]): Where they are, and the blocks.
     RAISES (ValueError): If there is no list of them, since they are shared.
     """
     n_blocks = model.config.num_hidden_layers

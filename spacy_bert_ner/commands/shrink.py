@@ -1,0 +1,49 @@
+"""Smaller encoders, for students to begin with."""
+
+from pathlib import Path
+from typing import Optional
+
+from ..errors import UserError
+from ..hf.checkpoint import quiet
+from ..hf.export import find_component, get_dropout, make_model
+from ..hf.folders import check_output, write_folder
+from ..model.encoder.shrinking import keep_blocks
+from ..pipeline.encoders import find_encoder
+from .pipelines import load_pipeline
+
+
+def shrink(
+    pipeline: str,
+    output_path: Path,
+    n_layers: int,
+    *,
+    head: bool = False,
+    component: Optional[str] = None,
+    force: bool = False,
+) -> None:
+    """Write some layers of the encoder of a pipeline as one of Hugging Face's, with its tokenizer.
+    It has learned nothing since: it is where a student begins.
+
+    pipeline (str): Name or path of a trained pipeline.
+    output_path (Path): A folder, new or empty.
+    n_layers (int): How many layers to keep, spread evenly from the first to the last.
+    head (bool): Write the classifier as well.
+    component (Optional[str]): Name of the `bert_ner`, if there are several.
+    force (bool): Replace a folder that isn't empty.
+    RAISES (ValueError): For a pipeline without an encoder of ours, for a number of layers that it
+        doesn't have, and, with `head`, for a classifier that Hugging Face has no model for.
+    """
+    check_output(output_path, force, pipeline)
+    nlp = load_pipeline(pipeline)
+    name, ner = find_component(nlp, component)
+    found = find_encoder(nlp, name, ner.model)
+    if found.shim.encoder is None:
+        raise UserError(f"'{name}' of the pipeline '{pipeline}' has no weights: train it first.")
+    small = keep_blocks(found.shim.encoder, n_layers)
+    model, tokenizer = small.model, small.tokenizer
+    if head:
+        found.shim.encoder = small
+        model, tokenizer = make_model(name, ner, found, dropout=get_dropout(nlp, name))
+    with write_folder(output_path, force=force) as folder, quiet():
+        model.save_pretrained(folder, safe_serialization=True)
+        tokenizer.save_pretrained(folder, legacy_format=False)

@@ -1,0 +1,69 @@
+"""A smaller encoder that begins with some of the blocks of a larger one."""
+
+from typing import List
+
+import numpy
+import safetensors.torch
+import srsly
+
+from ...damage import CHECKSUMS, DamagedPipelineError
+from ...errors import UserError
+from .blocks import find_blocks
+from .huggingface import Encoder, encoder_from_bytes, encoder_to_bytes
+
+
+def keep_blocks(encoder: Encoder, n_layers: int) -> Encoder:
+    """Make an encoder of some blocks of another: spread evenly from the first to the last (Sanh et
+    al. 2019 take 0, 2, 4, 7, 9 and 11 of 12), with its embeddings and its tokenizer.
+
+    encoder (Encoder): The larger one. Not changed.
+    n_layers (int): How many blocks to keep, fewer than there are.
+    RETURNS (Encoder): A new one.
+    RAISES (ValueError): If there are no more blocks than that, or if they can't do without the
+        others.
+    """
+    kind = type(encoder.model).__name__
+    way_out = "another teacher, whose blocks have weights of their own"
+    path, blocks = find_blocks(encoder.model, f"keep {n_layers} layers", way_out)
+    if not 1 <= n_layers < len(blocks):
+        raise UserError(
+            f"Can't shrink {kind}, which has {len(blocks)} layers, to {n_layers}: "
+            + (f"name a number from 1 to {len(blocks) - 1}." if len(blocks) > 1 else "it has one.")
+        )
+    kept = choose_blocks(len(blocks), n_layers)
+    data = encoder_to_bytes(encoder)
+    del data[CHECKSUMS]
+    config = srsly.json_loads(data["config"])
+    # Some call it n_layers.
+    config[encoder.model.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")] = (
+        n_layers
+    )
+    names = {f"{path}.{old}.": f"{path}.{new}." for new, old in enumerate(kept)}
+    weights = {}
+    for name, tensor in safetensors.torch.load(data["weights"]).items():
+        if not name.startswith(f"{path}."):
+            weights[name] = tensor
+            continue
+        start = f"{path}.{name[len(path) + 1 :].split('.')[0]}."
+        if start in names:
+            weights[names[start] + name[len(start) :]] = tensor
+    # Without sort_keys, srsly rounds an epsilon of 1e-12 to 0.
+    data["config"] = srsly.json_dumps(config, sort_keys=True)
+    data["weights"] = safetensors.torch.save(weights)
+    try:
+        return encoder_from_bytes(data, {})
+    except DamagedPipelineError as error:
+        raise UserError(
+            f"Can't shrink {kind} to {n_layers} layers: its blocks aren't alike, and don't fit in "
+            "the place of others."
+        ) from error
+
+
+def choose_blocks(n_blocks: int, n_kept: int) -> List[int]:
+    """Spread blocks evenly from the first to the last.
+
+    n_blocks (int): How many there are.
+    n_kept (int): How many to choose.
+    RETURNS (List[int]): Their numbers from 0.
+    """
+    return numpy.linspace(0, n_blocks - 1, n_kept).round().astype(int).tolist()
