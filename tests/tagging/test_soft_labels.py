@@ -228,7 +228,10 @@ def test_schemes_are_converted(theirs, ours, pairs):
     assert matrix.sum() == len(their_tags)
     for prefix, other in pairs.items():
         for name in LABELS:
-            place = their_tags.tags.index(f"{prefix}-{name}"), our_tags.tags.index(f"{other}-{name}")
+            place = (
+                their_tags.tags.index(f"{prefix}-{name}"),
+                our_tags.tags.index(f"{other}-{name}"),
+            )
             assert matrix[place] == 1.0
 
 
