@@ -18,7 +18,7 @@ from ..formats.progress import Progress
 from ..zones import bounded_zone
 from .annotate import can_resume, digest_files
 from .labeling import Labeling, LabelReport, label_docs
-from .teachers import check_weights, load_teacher, make_school
+from .teachers import School, check_weights, load_teacher, make_school
 
 
 def label(
@@ -55,25 +55,13 @@ def label(
     """
     source = check_format(input_path, source)
     check_column(source, column)
-    if check_format(output_path, None, for_writing=True) != "spacy":
-        raise UserError(
-            f"Can't write soft labels to {output_path}: only spaCy's format has a place for them. "
-            "Name a file .spacy."
-        )
-    check_target(output_path, [input_path])
-    if weights is not None:
-        check_weights(weights, len(pipelines))
+    _check_output(output_path, input_path)
     if vote and keep_ents:
         raise UserError("Can't both vote on entities and keep those of the input: leave one out.")
+    shares = numpy.array([1.0] * len(pipelines) if weights is None else weights)
+    check_weights(shares.tolist(), len(pipelines))
     school = make_school([load_teacher(name) for name in pipelines])
-    for name, knowing in school.find_partly_known().items():
-        notify(
-            f"Not all teachers know the label {name!r}, but {', '.join(knowing)}: what the others "
-            "find outside is divided as by these."
-        )
-    shares = (
-        numpy.ones(len(pipelines)) if weights is None else numpy.array(weights, dtype="float64")
-    )
+    _tell_partly_known(school, notify)
     labeling = Labeling(school, shares / shares.sum(), vote, keep_ents)
     report = LabelReport(skip_broken=skip_broken)
     nlp = school.teachers[0].nlp
@@ -81,7 +69,8 @@ def label(
 
     def label_batches() -> Generator[Iterable[Doc], None, None]:
         with Progress(input_path, source, report) as progress:
-            docs = read_docs(progress.path, nlp, source, report, column=column, skip=report.n_read)
+            skip = report.n_read
+            docs = read_docs(progress.path, nlp, source, report, column=column, skip=skip)
             for batch in _label_in_zones(labeling, progress.follow(docs), size, report):
                 yield report.count(batch)
                 progress.update()
@@ -98,6 +87,24 @@ def label(
                     part.append(writer.pack(docs, report, is_first=not report.n_docs))
             part.finish(writer)
     return report
+
+
+def _check_output(output_path: Path, input_path: Path) -> None:
+    """RAISES (UserError): For an output that can't be written, or has no place for soft labels."""
+    if check_format(output_path, None, for_writing=True) != "spacy":
+        raise UserError(
+            f"Can't write soft labels to {output_path}: only spaCy's format has a place for them. "
+            "Name a file .spacy."
+        )
+    check_target(output_path, [input_path])
+
+
+def _tell_partly_known(school: School, notify: Callable[[str], None]) -> None:
+    for name, knowing in school.find_partly_known().items():
+        notify(
+            f"Not all teachers know the label {name!r}, but {', '.join(knowing)}: what the others "
+            "find outside is divided as by these."
+        )
 
 
 def _describe(

@@ -54,7 +54,11 @@ class SoftLabels(NamedTuple):
         return get_tag_set(self.scheme, self.labels)
 
     def within(self, start: int, end: int) -> "SoftLabels":
-        """RETURNS (SoftLabels): Those of a range of tokens."""
+        """Take those of a range of tokens.
+
+        start, end (int): The first token, and the one after the last.
+        RETURNS (SoftLabels): As many as there are tokens in it.
+        """
         return self._replace(probs=self.probs[start:end], agreement=self.agreement[start:end])
 
 
@@ -74,7 +78,11 @@ class SoftTags(NamedTuple):
 
 
 def set_soft_labels(doc: Doc, soft: SoftLabels) -> None:
-    """Let a document carry soft labels, in place of those that it has."""
+    """Let a document carry soft labels, in place of those that it has.
+
+    doc (Doc): The document. Changed.
+    soft (SoftLabels): Of its tokens.
+    """
     doc.user_data[SOFT_KEY] = {
         "scheme": soft.scheme,
         "labels": list(soft.labels),
@@ -86,7 +94,10 @@ def set_soft_labels(doc: Doc, soft: SoftLabels) -> None:
 
 
 def get_soft_labels(doc: Doc) -> Optional[SoftLabels]:
-    """RETURNS (Optional[SoftLabels]): What a document carries, None if it has none.
+    """Read the soft labels that a document carries.
+
+    doc (Doc): The document.
+    RETURNS (Optional[SoftLabels]): What it carries, None if it has none.
     RAISES (UserError): For what can't be soft labels of its tokens.
     """
     data = doc.user_data.get(SOFT_KEY)
@@ -146,6 +157,7 @@ def get_soft_tags(
     """The soft labels of `example.reference`, for a component. Tokens of `example.predicted` that
     aren't one token there have none.
 
+    example (Example): A document as the component reads it, and the one with soft labels.
     tag_set (TagSet): The component's tags. Labels that it doesn't have are outside.
     align (str): What gets a tag, "token" or "word".
     rows (Ints1d): The tokens that get a tag, int64, (n_rows,).
@@ -177,9 +189,11 @@ def _find_tokens(example: Example) -> Tuple[Ints1d, Bools1d]:
 
 
 def check_soft_labels(soft: SoftLabels, scheme: str, align: str) -> None:
-    """RAISES (UserError): For soft labels that a component can't learn.
+    """Check that a component can learn soft labels.
 
-    scheme, align (str): Its settings.
+    soft (SoftLabels): What a document carries.
+    scheme, align (str): Settings of the component.
+    RAISES (UserError): For a scheme that can't be converted, and for tags of other tokens.
     """
     if (soft.scheme, scheme) not in CONVERSIONS:
         raise UserError(
@@ -196,8 +210,9 @@ def check_soft_labels(soft: SoftLabels, scheme: str, align: str) -> None:
 
 def map_tags(theirs: TagSet, ours: TagSet) -> Floats2d:
     """A matrix that turns probabilities of tags into those of other tags: by the names of the
-    labels, and where ours don't have a label, to O. Their schemes are a pair in CONVERSIONS.
+    labels, and where ours don't have a label, to O.
 
+    theirs, ours (TagSet): The tags. Their schemes are a pair in CONVERSIONS.
     RETURNS (Floats2d): 0 or 1, float32, (n_their_tags, n_our_tags).
     """
     prefixes = CONVERSIONS[theirs.name, ours.name]
@@ -211,8 +226,11 @@ def map_tags(theirs: TagSet, ours: TagSet) -> Floats2d:
 
 
 def find_scheme(schemes: List[str]) -> Optional[str]:
-    """RETURNS (Optional[str]): The one of several schemes that all can be converted to, None if
-    there is none."""
+    """Find the scheme that all of several can be converted to.
+
+    schemes (List[str]): Names in SCHEMES.
+    RETURNS (Optional[str]): One of them, None if there is none.
+    """
     for ours in schemes:
         if all((theirs, ours) in CONVERSIONS for theirs in schemes):
             return ours

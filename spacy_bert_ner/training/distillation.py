@@ -268,16 +268,7 @@ def make_distillation(
             f"{NAME} learns nothing from teachers with soft_weight = 0 and hard_weight = 0: set "
             "one of them above 0."
         )
-    return Distillation(
-        loss,
-        distance,
-        temperature,
-        soft_weight,
-        hard_weight,
-        min_agreement,
-        gold_weight,
-        confidence_penalty,
-    )
+    return Distillation(loss, distance, temperature, min_agreement=min_agreement, **weights)
 
 
 def _normalize(xp: Any, X: Any) -> Any:
