@@ -132,7 +132,8 @@ def differentiate_marginals(chain: Chain, directions: Floats3d) -> Tuple[Floats3
 def _shares(X: numpy.ndarray, axis: int) -> numpy.ndarray:
     """RETURNS (ndarray): exp(X) by its sum over an axis, zeros for nothing but -inf."""
     sums = numpy.expand_dims(log_sum_exp(X, axis), axis)
-    return numpy.exp(X - numpy.where(numpy.isfinite(sums), sums, 0.0))
+    shares: numpy.ndarray = numpy.exp(X - numpy.where(numpy.isfinite(sums), sums, 0.0))
+    return shares
 
 
 def _forward(chain: Chain) -> Floats3d:

@@ -262,7 +262,7 @@ def average_tags(
 
 def _divide_outside(P: Floats2d, W: Floats2d, known: List[Bools1d], k: int) -> Floats2d:
     """RETURNS (Floats2d): What a teacher thinks, with its O divided, (n_tokens, n_tags)."""
-    mine = P[k].copy()
+    mine: Floats2d = P[k].copy()
     if known[k].all():
         return mine
     shares = numpy.zeros_like(mine)

@@ -6,11 +6,10 @@ from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy
 from spacy.util import registry
-from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..errors import UserError
-from ..model.heads import get_head
+from ..model.heads import AnyModel, get_head
 from ..tagging.crf import differentiate_marginals, get_marginals, like_lengths, make_chain
 from ..tagging.decode import constrained_tags
 from ..tagging.gold import MISSING, Gold
@@ -54,11 +53,11 @@ class Distillation:
     gold_weight: float = 1.0
     confidence_penalty: float = 0.0
 
-    def check(self, labels: Sequence[str], model: Model) -> None:
+    def check(self, labels: Sequence[str], model: AnyModel) -> None:
         """Check that this loss fits a component.
 
         labels (Sequence[str]): Labels of the component.
-        model (Model): Its model.
+        model (AnyModel): Its model.
         RAISES (ValueError): If the other loss doesn't fit, or can't be weighted.
         """
         loss = self._get_loss(model)
@@ -70,11 +69,11 @@ class Distillation:
             )
 
     def __call__(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
         """Calculate the loss of a batch. The gradient of transitions goes back to the head here.
 
-        model (Model): The model that gave the scores.
+        model (AnyModel): The model that gave the scores.
         scores (List[Floats2d]): What its head gives, (n_tokens, n_tags).
         gold (List[Gold]): What is known of the documents.
         tag_set (TagSet): The tags.
@@ -98,7 +97,7 @@ class Distillation:
                 gradient += weight * other
         return loss, gradients
 
-    def _get_loss(self, model: Model) -> Loss:
+    def _get_loss(self, model: AnyModel) -> Loss:
         return registry.get("losses", get_head(model).loss)() if self.loss is None else self.loss
 
     def _get_agreed(self, gold: Gold, tag_set: TagSet) -> Gold:
@@ -114,7 +113,7 @@ class Distillation:
         return gold._replace(tags=tags, incorrect=[])
 
     def _learn_probs(
-        self, model: Model, scores: List[Floats2d], gold: List[Gold], total: int
+        self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], total: int
     ) -> Tuple[float, List[Any]]:
         """Compare the probabilities of a softmax, whose gradient is that of its inputs."""
         xp = model.ops.xp
@@ -136,7 +135,7 @@ class Distillation:
 
     def _learn_chains(
         self,
-        model: Model,
+        model: AnyModel,
         scores: List[Floats2d],
         gold: List[Gold],
         tag_set: TagSet,

@@ -9,7 +9,7 @@ from spacy.training import Example
 
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats import FormatError, Report, read_docs, write_docs
-from spacy_bert_ner.tagging.gold import get_gold, get_labels, make_gold_report
+from spacy_bert_ner.tagging.gold import get_gold, get_labels
 from spacy_bert_ner.tagging.schemes import get_tag_set
 from spacy_bert_ner.tagging.settings import Settings
 from spacy_bert_ner.tagging.soft_labels import (
@@ -23,6 +23,7 @@ from spacy_bert_ner.tagging.soft_labels import (
     set_soft_labels,
 )
 from spacy_bert_ner.training.corpus import Corpus
+from spacy_bert_ner.training.gold_report import make_gold_report
 
 NLP = spacy.blank("en")
 WORDS = ["Anna", "lives", "here", ".", "In", "Oslo", "."]
