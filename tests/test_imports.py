@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "pages": GROUND,
     "tagging": GROUND,
     "model": GROUND,
-    "formats": GROUND | {"pages", "tagging.entity_scores"},
+    "formats": GROUND | {"pages", "tagging.entity_scores", "tagging.soft_labels"},
     "training": GROUND | {"tagging", "model", "formats"},
     "pipeline": GROUND | {"tagging", "model", "training"},
     "hf": GROUND | {"tagging", "model", "training", "pipeline", "pages"},

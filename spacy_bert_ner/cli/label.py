@@ -3,7 +3,7 @@ from typing import List, Optional
 
 from typer import Argument, BadParameter, Option, echo
 
-from .convert import FORMATS, READ_ONLY, OnError
+from ._util import FORMATS, READ_ONLY, OnError
 
 # fmt: off
 

@@ -6,9 +6,7 @@ import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import fix_random_seed
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands import label as module
 from spacy_bert_ner.commands.annotate import annotate
 from spacy_bert_ner.commands.label import label
@@ -19,19 +17,10 @@ from spacy_bert_ner.model.heads import get_transitions
 from spacy_bert_ner.tagging.decode import crf_probs
 from spacy_bert_ner.tagging.soft_labels import get_soft_labels
 
-from ..conftest import TAGS, WORDS, make_example
 from ..formats.util import NLP, ents_of, sents_of, words_of
-from ..util import make_nlp
+from ..util import CRF, TAGS, WORDS, make_example, make_nlp, plain, run_cli
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-LISTENER = {
-    "@architectures": "spacy-transformers.TransformerListener.v1",
-    "pooling": {"@layers": "spacy-bert-ner.reduce_first.v1"},
-}
-CRF = {
-    "head": {"@architectures": "spacy-bert-ner.LinearCRF.v1", "tok2vec": LISTENER},
-    "component": {"loss": {"@losses": "spacy-bert-ner.CRFLikelihood.v1"}},
-}
 TEXTS = ["Anna Berg lives in Oslo. She met Karl.", "It rained in New York.", "Oslo Berg", "Anna"]
 
 
@@ -62,7 +51,7 @@ def teachers(tiny_encoder, tmp_path_factory):
         "two": train(folder / "two", tiny_encoder, seed=1, n_steps=12),
         "persons": train(folder / "persons", tiny_encoder, tags=persons),
         "biluo": train(folder / "biluo", tiny_encoder, seed=2, **biluo),
-        "crf": train(folder / "crf", tiny_encoder, **CRF),
+        "crf": train(folder / "crf", tiny_encoder, component=CRF),
         "words": train(folder / "words", tiny_encoder, component={"align": "word"}),
         "iob1": train(folder / "iob1", tiny_encoder, component={"scheme": "IOB1"}),
     }
@@ -91,14 +80,6 @@ def predict(path, text):
     if transitions is None:
         return scores, doc
     return crf_probs(scores, numpy.arange(len(doc)) == 0, ner.tag_set, transitions), doc
-
-
-def run(*args):
-    return CliRunner().invoke(app, ["label", *map(str, args)], env={"COLUMNS": "200"})
-
-
-def plain(result):
-    return " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("name", ["one", "crf", "biluo"])
@@ -366,21 +347,29 @@ def test_vocabularies_dont_grow(teachers, tmp_path):
 
 def test_command(teachers, source, tmp_path):
     out = tmp_path / "a.spacy"
-    result = run(teachers["one"], source, out, "--from", "lines")
+    result = run_cli("label", teachers["one"], source, out, "--from", "lines")
     assert result.exit_code == 0, result.output
     assert plain(result).startswith(f"{out}: 4 documents")
     assert "agree" not in result.output
-    result = run(
-        teachers["one"], teachers["two"], source, out, "--from", "lines", "--weights", "2,1"
+    result = run_cli(
+        "label",
+        teachers["one"],
+        teachers["two"],
+        source,
+        out,
+        "--from",
+        "lines",
+        "--weights",
+        "2,1",
     )
     assert result.exit_code == 0, result.output
     assert "All teachers agree on" in plain(result)
     (doc, *_) = DocBin().from_disk(out).get_docs(NLP.vocab)
     assert get_soft_labels(doc) is not None
-    result = run(teachers["one"], source, out, "--from", "lines", "--weights", "much")
+    result = run_cli("label", teachers["one"], source, out, "--from", "lines", "--weights", "much")
     assert result.exit_code == 2
     assert "has to be numbers with commas" in plain(result)
-    result = run(teachers["one"], source, tmp_path / "a.jsonl", "--from", "lines")
+    result = run_cli("label", teachers["one"], source, tmp_path / "a.jsonl", "--from", "lines")
     assert result.exit_code == 1
     assert plain(result).startswith("Error: Can't write soft labels to")
 

@@ -11,21 +11,27 @@ from spacy.cli.evaluate import evaluate
 from spacy.cli.train import train as train_config
 from thinc.api import fix_random_seed
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands.label import label
 from spacy_bert_ner.commands.shrink import shrink
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.tagging.soft_labels import get_soft_labels
 from spacy_bert_ner.training.corpus import Corpus
 
-from ..conftest import EXPECTED, TEXT, get_ents, make_example
 from ..toy import save_encoder
-from ..util import encoder_of, make_nlp
-from .test_label import CRF, NO_DROPOUT
+from ..util import (
+    CONFIG_FOLDER,
+    CRF,
+    EXPECTED,
+    TEXT,
+    encoder_of,
+    get_ents,
+    make_example,
+    make_nlp,
+    run_cli,
+)
 
-STUDENT = Path(__file__).parents[2] / "configs" / "student.cfg"
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 def train(folder, **settings):
@@ -47,10 +53,6 @@ def train(folder, **settings):
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     return train(tmp_path_factory.mktemp("teacher"))
-
-
-def run(*args):
-    return CliRunner().invoke(app, ["shrink", *map(str, args)], env={"COLUMNS": "200"})
 
 
 def test_an_encoder(teacher, tmp_path):
@@ -88,7 +90,7 @@ def test_with_the_classifier(teacher, tmp_path):
 
 def test_crf(tmp_path):
     """Its encoder; its classifier has no place at Hugging Face's."""
-    path = train(tmp_path, **CRF)
+    path = train(tmp_path, component=CRF)
     shrink(path, tmp_path / "small", 1)
     assert json.loads((tmp_path / "small" / "config.json").read_text())["num_hidden_layers"] == 1
     with pytest.raises(UserError, match="no place for its transitions"):
@@ -108,14 +110,14 @@ def test_refused(teacher, tmp_path):
 
 
 def test_command(teacher, tmp_path):
-    result = run(teacher, tmp_path / "small", "--layers", "2")
+    result = run_cli("shrink", teacher, tmp_path / "small", "--layers", "2")
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"Wrote {tmp_path / 'small'}: 2 layers of the encoder of ")
-    result = run(teacher, tmp_path / "small", "--layers", "1")
+    result = run_cli("shrink", teacher, tmp_path / "small", "--layers", "1")
     assert (result.exit_code, "isn't empty" in result.output) == (1, True)
-    result = run(teacher, tmp_path / "small", "--layers", "1", "--force")
+    result = run_cli("shrink", teacher, tmp_path / "small", "--layers", "1", "--force")
     assert result.exit_code == 0, result.output
-    result = run(teacher, tmp_path / "other", "--layers", "0")
+    result = run_cli("shrink", teacher, tmp_path / "other", "--layers", "0")
     assert result.exit_code == 2
 
 
@@ -140,7 +142,7 @@ def test_a_student_of_two_layers(teacher, tmp_path):
         "training.optimizer.learn_rate.warmup_steps": 5,
         "training.logger.progress_bar": False,
     }
-    train_config(STUDENT, tmp_path / "out", overrides=overrides)
+    train_config(CONFIG_FOLDER / "student.cfg", tmp_path / "out", overrides=overrides)
     student = spacy.load(tmp_path / "out" / "model-last")
     assert encoder_of(student).config.num_hidden_layers == 2
     assert get_ents(student(TEXT)) == EXPECTED

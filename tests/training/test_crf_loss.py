@@ -1,42 +1,18 @@
 """The CRF: its likelihood, its decoding, and the component with it."""
 
-from itertools import product
-
 import numpy
 import pytest
 import spacy
 from thinc.api import fix_random_seed
 
 from spacy_bert_ner.model.architectures import build_linear_crf_v1
-from spacy_bert_ner.model.layers.linear_crf import get_transitions, linear_crf
+from spacy_bert_ner.model.layers.linear_crf import get_transitions
 from spacy_bert_ner.tagging.decode import crf_tags, decode
 from spacy_bert_ner.tagging.schemes import TagSet
 from spacy_bert_ner.training.crf_loss import CRFLikelihood
 
 from ..util import CRF, EXPECTED, TEXT, get_ents, make_example, make_nlp
-from .util import make_gold, random_logits
-
-
-def make_layer(n_tags, factor=1.0, seed=0):
-    layer = linear_crf(
-        n_tags, 2, init_W=lambda ops, shape: ops.alloc2f(*shape), learn_rate_factor=factor
-    )
-    layer.initialize()
-    layer.set_param("T", numpy.random.default_rng(seed).normal(size=(n_tags, n_tags)))
-    layer.set_ref("output_layer", layer)
-    return layer
-
-
-def score_all(scores, transitions, tag_set):
-    """RETURNS (Dict): The log-score of each valid tag sequence."""
-    found = {}
-    for tags in product(range(len(tag_set)), repeat=len(scores)):
-        pairs = list(zip(tags, tags[1:]))
-        ends = tag_set.first[tags[0]] and tag_set.last[tags[-1]]
-        if ends and all(tag_set.allowed[pair] for pair in pairs):
-            score = sum(scores[i, tag] for i, tag in enumerate(tags))
-            found[tags] = score + sum(transitions[pair] for pair in pairs)
-    return found
+from .util import make_gold, make_layer, random_logits, score_all
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BILUO"])

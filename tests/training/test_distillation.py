@@ -13,8 +13,16 @@ from spacy_bert_ner.training.distillation import Distillation, make_distillation
 from spacy_bert_ner.training.losses import CrossEntropy, Loss, make_cross_entropy
 from spacy_bert_ner.training.r_drop import RDrop
 
-from .test_crf_loss import make_layer, score_all
-from .test_losses import HEAD, LABELS, check_gradient, make_gold, random_logits, softmax
+from .util import (
+    HEAD,
+    LABELS,
+    check_gradient,
+    make_gold,
+    make_layer,
+    random_logits,
+    score_all,
+    softmax,
+)
 
 TAG_SET = TagSet("BIO", LABELS)
 SETTINGS = [

@@ -1,5 +1,7 @@
 """What the tests of losses share."""
 
+from itertools import product
+
 import numpy
 import pytest
 from spacy.tokens import Doc, Span
@@ -7,6 +9,7 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 
+from spacy_bert_ner.model.layers.linear_crf import linear_crf
 from spacy_bert_ner.tagging.gold import get_gold
 from spacy_bert_ner.tagging.schemes import TagSet
 
@@ -34,6 +37,29 @@ def softmax(X):
 
 def random_logits(n_tokens, tag_set, seed=0):
     return numpy.random.default_rng(seed).normal(size=(n_tokens, len(tag_set)))
+
+
+def make_layer(n_tags, factor=1.0, seed=0):
+    """The output layer of a CRF, as a model of its own."""
+    layer = linear_crf(
+        n_tags, 2, init_W=lambda ops, shape: ops.alloc2f(*shape), learn_rate_factor=factor
+    )
+    layer.initialize()
+    layer.set_param("T", numpy.random.default_rng(seed).normal(size=(n_tags, n_tags)))
+    layer.set_ref("output_layer", layer)
+    return layer
+
+
+def score_all(scores, transitions, tag_set):
+    """RETURNS (Dict): The log-score of each valid tag sequence."""
+    found = {}
+    for tags in product(range(len(tag_set)), repeat=len(scores)):
+        pairs = list(zip(tags, tags[1:]))
+        ends = tag_set.first[tags[0]] and tag_set.last[tags[-1]]
+        if ends and all(tag_set.allowed[pair] for pair in pairs):
+            score = sum(scores[i, tag] for i, tag in enumerate(tags))
+            found[tags] = score + sum(transitions[pair] for pair in pairs)
+    return found
 
 
 def check_gradient(loss, golds, tag_set, lengths):

@@ -66,4 +66,4 @@ def choose_blocks(n_blocks: int, n_kept: int) -> List[int]:
     n_kept (int): How many to choose.
     RETURNS (List[int]): Their numbers from 0.
     """
-    return numpy.linspace(0, n_blocks - 1, n_kept).round().astype(int).tolist()
+    return [int(place) for place in numpy.linspace(0, n_blocks - 1, n_kept).round()]
