@@ -124,7 +124,12 @@ def annotate(
 
 
 def can_resume(input_path: Path, output_path: Path) -> bool:
-    """Pipes and devices can't be read from where they were, or cut where they should end."""
+    """Whether a run can be resumed: pipes and devices can't be read from where they were, or cut
+    where they should end.
+
+    input_path, output_path (Path): What is read and written.
+    RETURNS (bool): Whether both are files, or can become some.
+    """
     if get_stream(output_path) is not None:
         return False
     return input_path.is_file() and (output_path.is_file() or not output_path.exists())
@@ -156,7 +161,12 @@ def _describe(
 
 
 def digest_files(folder: Path) -> str:
-    """Of the names, sizes and times of all files: weights may have gigabytes."""
+    """Tell a pipeline from another, by the names, sizes and times of its files: weights may have
+    gigabytes.
+
+    folder (Path): A saved pipeline.
+    RETURNS (str): 16 digits and letters.
+    """
     digest = sha256()
     for path in sorted(folder.rglob("*")):
         stat = path.stat()
@@ -215,6 +225,13 @@ def predict(
 
 
 def copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
+    """Copy the words of a document, and its record.
+
+    nlp (Language): The pipeline that will read the copy.
+    doc (Doc): The document.
+    keep_ents (bool): Copy its entities too; all else is missing.
+    RETURNS (Doc): A new document.
+    """
     array = doc.to_array(["ORTH", "SPACY"]).reshape(len(doc), 2)
     # By number where both have the same words: faster than to make a token for each.
     words: List[Any] = array[:, 0].tolist()

@@ -167,9 +167,11 @@ class Corpus(SpacyCorpus):
         Other words have the soft labels of those that they take the place of.
         RAISES (ValueError): If it makes other tokens of a document with soft labels.
         """
-        soft = get_soft_labels(example.reference)
         for made in self.augmenter(nlp, example):
-            if soft is not None and SOFT_KEY not in made.reference.user_data:
+            soft = None
+            if SOFT_KEY not in made.reference.user_data:
+                soft = get_soft_labels(example.reference)
+            if soft is not None:
                 if len(made.reference) != len(example.reference):
                     raise UserError(
                         f"Can't augment a document with soft labels of {len(example.reference)} "
