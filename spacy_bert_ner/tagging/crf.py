@@ -95,6 +95,7 @@ def differentiate_marginals(chain: Chain, directions: Floats3d) -> Tuple[Floats3
     the direction, changes with scores and transitions: the gradient of anything that is made of
     them.
 
+    chain (Chain): The sequences.
     directions (Floats3d): Where the scores move, finite, (n_sequences, longest, n_tags).
     RETURNS (Tuple[Floats3d, Floats2d]): As the last two of `get_marginals`, per step.
     """
