@@ -9,18 +9,18 @@ from ._util import FORMATS, READ_ONLY, OnError
 
 
 def label_cli(
-    teachers: List[str] = Argument(..., metavar="TEACHER...", help="Names or paths of trained pipelines"),  # noqa: B008, E501
-    input_path: Path = Argument(..., help="Text, or a file of documents", exists=True, dir_okay=False),  # noqa: B008, E501
-    output_path: Path = Argument(..., help="Where to write the documents, a .spacy file", dir_okay=False),  # noqa: B008, E501
-    weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="What the teachers count in the mean, as 2,1,1; else all the same"),  # noqa: E501
-    vote: bool = Option(False, "--vote", help="Keep the entities that more than half of the teachers find, by weight; else those of the mean"),  # noqa: E501
-    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, as gold annotation next to the soft labels"),  # noqa: E501
-    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}, {READ_ONLY}"),  # noqa: E501
-    column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),  # noqa: E501
-    batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the first pipeline says"),  # noqa: E501
+    teachers: List[str] = Argument(..., metavar="TEACHER...", help="Names or paths of trained pipelines"),
+    input_path: Path = Argument(..., help="Text, or a file of documents", exists=True, dir_okay=False),
+    output_path: Path = Argument(..., help="Where to write the documents, a .spacy file", dir_okay=False),
+    weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="What the teachers count in the mean, as 2,1,1; else all the same"),
+    vote: bool = Option(False, "--vote", help="Keep the entities that more than half of the teachers find, by weight; else those of the mean"),
+    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, as gold annotation next to the soft labels"),
+    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}, {READ_ONLY}"),
+    column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),
+    batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the first pipeline says"),
     use_gpu: int = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU"),
-    on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),  # noqa: B008, E501
-    restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),  # noqa: E501
+    on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),
+    restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),
 ) -> None:
     # fmt: on
     """
