@@ -1,25 +1,25 @@
 from pathlib import Path
 from typing import List, Optional
 
-from typer import Argument, BadParameter, Option, echo
+from typer import Argument, BadParameter, Option
 
-from ._util import FORMATS, READ_ONLY, OnError
+from ._util import COLUMN, ON_ERROR, SOURCE, USE_GPU, OnError, notify
 
 # fmt: off
 
 
 def label_cli(
     teachers: List[str] = Argument(..., metavar="TEACHER...", help="Names or paths of trained pipelines"),
-    input_path: Path = Argument(..., help="Text, or a file of documents", exists=True, dir_okay=False),
-    output_path: Path = Argument(..., help="Where to write the documents, a .spacy file", dir_okay=False),
+    input_path: Path = Argument(..., readable=False, help="Text, or a file of documents"),
+    output_path: Path = Argument(..., readable=False, help="Where to write the documents, a .spacy file"),
     weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="What the teachers count in the mean, as 2,1,1; else all the same"),
     vote: bool = Option(False, "--vote", help="Keep the entities that more than half of the teachers find, by weight; else those of the mean"),
     keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, as gold annotation next to the soft labels"),
-    source: Optional[str] = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {FORMATS}, {READ_ONLY}"),
-    column: Optional[str] = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'"),
+    source: Optional[str] = SOURCE,
+    column: Optional[str] = COLUMN,
     batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the first pipeline says"),
-    use_gpu: int = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU"),
-    on_error: OnError = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read"),
+    use_gpu: int = USE_GPU,
+    on_error: OnError = ON_ERROR,
     restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),
 ) -> None:
     # fmt: on
@@ -37,7 +37,6 @@ def label_cli(
     """
     from ..commands.checks import require_gpu
     from ..commands.label import label
-    from ..errors import wrap
 
     numbers = None
     if weights is not None:
@@ -60,10 +59,10 @@ def label_cli(
         batch_size=batch_size,
         skip_broken=on_error == OnError.skip,
         restart=restart,
-        notify=lambda message: echo(wrap(message), err=True),
+        notify=notify,
     )
-    echo(wrap(f"{output_path}: {report.summary()}"), err=True)
+    notify(f"{output_path}: {report.summary()}")
     if len(teachers) > 1:
-        echo(wrap(report.describe_agreement()), err=True)
+        notify(report.describe_agreement())
     if report.message():
-        echo(wrap(report.message()), err=True)
+        notify(report.message())

@@ -3,16 +3,18 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
+from ._util import REPLACE
+
 # fmt: off
 
 
 def shrink_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
-    output_path: Path = Argument(..., help="Where to write the encoder: a new folder"),
+    output_path: Path = Argument(..., readable=False, help="Where to write the encoder: a new folder"),
     layers: int = Option(..., "--layers", "-l", min=1, help="How many layers to keep, spread evenly from the first to the last"),
     head: bool = Option(False, "--head", help="Write the classifier as well, to begin with it (HuggingFaceCheckpoint.v1)"),
     component: Optional[str] = Option(None, "--component", "-c", metavar="NAME", help="The bert_ner to read, if there are several"),
-    force: bool = Option(False, "--force", "-F", help="Replace a folder that isn't empty"),
+    force: bool = REPLACE,
 ) -> None:
     # fmt: on
     """

@@ -17,6 +17,7 @@ from ..formats.part import open_part
 from ..formats.progress import Progress
 from ..zones import bounded_zone
 from .annotate import can_resume, digest_files
+from .checks import check_input
 from .labeling import Labeling, LabelReport, label_docs
 from .teachers import School, check_weights, load_teacher, make_school
 
@@ -53,6 +54,7 @@ def label(
     RAISES (ValueError): For what can't be read, loaded or written, and for teachers that can't be
         averaged. OSError: Without a pipeline.
     """
+    check_input(input_path)
     source = check_format(input_path, source)
     check_column(source, column)
     _check_output(output_path, input_path)
