@@ -6,7 +6,7 @@ from typing import Optional
 from ..errors import UserError
 from ..hf.checkpoint import quiet
 from ..hf.export import find_component, get_dropout, make_model
-from ..hf.folders import check_output, write_folder
+from ..hf.folders import check_folder, write_folder
 from ..model.encoder.shrinking import keep_blocks
 from ..pipeline.encoders import find_encoder
 from .pipelines import load_pipeline
@@ -33,7 +33,7 @@ def shrink(
     RAISES (ValueError): For a pipeline without an encoder of ours, for a number of layers that it
         doesn't have, and, with `head`, for a classifier that Hugging Face has no model for.
     """
-    check_output(output_path, force, pipeline)
+    check_folder(output_path, force, pipeline)
     nlp = load_pipeline(pipeline)
     name, ner = find_component(nlp, component)
     found = find_encoder(nlp, name, ner.model)
