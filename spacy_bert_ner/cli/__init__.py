@@ -14,10 +14,12 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "debug-data": WITH_OVERRIDES,
     "convert": {},
     "annotate": {},
+    "translate": {},
     "profile": {},
     "compare": {},
     "from-hf": {},
     "to-hf": {},
+    "set-lang": {},
     "describe": {},
 }
 
