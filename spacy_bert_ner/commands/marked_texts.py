@@ -178,6 +178,7 @@ class MarkedTexts:
             spaces += [bool(token.whitespace_) for token in doc]
             spaces[-1] = True
             starts += [i == 0 for i in range(len(doc))]
+        spaces[-1:] = [False] * bool(spaces)
         has_sents = source.has_annotation("SENT_START")
         doc = Doc(
             self.nlp.vocab, words=words, spaces=spaces, sent_starts=starts if has_sents else None

@@ -214,6 +214,8 @@ def _read_index(path: Path) -> Iterator[Tuple[int, str, int, int]]:
     with open_text(index) as file:
         for number, line in enumerate(file, start=1):
             check_utf8(index, number, line)
+            if not line.strip():
+                continue
             parts = line.rstrip("\r\n").split("\t")
             if len(parts) < 3 or not all(map(_is_number, parts[1:3])):
                 raise FormatError(

@@ -129,7 +129,7 @@ def test_all_of_a_document_that_has_labels_is_kept(files):
     doc.ents = [doc.char_span(4, 8, "ORG")]
     doc.spans["bert_ner_incorrect"] = [doc.char_span(0, 8, "LOC")]
     doc.user_data["spacy_bert_ner.record"] = {"id": 7, "meta": {"a": 1}}
-    blank = Doc(NLP.vocab, words=["green"])
+    blank = Doc(NLP.vocab, words=["green", "bank"])
     empty = Doc(NLP.vocab)
     translator = WordByWord(read_lexicon([files / "en-da.txt"]))
     after, after_blank, after_empty = translator.translate([doc, blank, empty])
@@ -197,7 +197,7 @@ def test_documents_are_translated_one_at_a_time(files):
         (["--function", "none.v1"], 1, "No function 'none.v1' is registered to translate"),
         (["--lexicon", "en-da.txt", "--lang", "zz"], 1, "the language 'zz'"),
         (["--lexicon", "en-da.txt", "--to", "csv"], 1, "'csv' is only read"),
-        (["--lexicon", "en-da.txt", "--min-coverage", "101"], 2, "101"),
+        (["--lexicon", "en-da.txt", "--min-coverage", "101"], 2, "less than or equal to 100"),
     ],
 )
 def test_wrong_options(files, monkeypatch, options, code, message):
@@ -222,7 +222,7 @@ import spacy
 @spacy.registry.misc("to_capitals.v1")
 def translate(texts):
     """Other words, in the reverse order of halves, as some languages have."""
-    return [" og ".join(reversed(text.upper().split(" and "))) for text in texts]
+    return [" og ".join(reversed(text.upper().split(" AND "))) for text in texts]
 '''
 
 
@@ -260,7 +260,7 @@ def test_sentences_and_names_to_keep():
     doc = make_doc("Ann met Bo. It rained on Oslo.", ("Ann", "PER"), ("Oslo", "LOC"), sents=True)
     doc.user_data["spacy_bert_ner.record"] = {"id": 1}
     (after,) = translator.translate([doc])
-    assert after.text.strip() == "Ann MET BO. IT RAINED ON OSLO."
+    assert after.text == "Ann MET BO. IT RAINED ON OSLO."
     assert [sent.text for sent in after.sents] == ["Ann MET BO.", "IT RAINED ON OSLO."]
     assert get_ents(after) == [("Ann", "PER"), ("OSLO", "LOC")]
     assert after.user_data["spacy_bert_ner.record"] == {"id": 1}
@@ -275,7 +275,7 @@ def test_sentences_whose_marks_are_lost_are_left_out():
     doc = make_doc("Ann met. Bo left. All slept.", ("Ann", "PER"), ("Bo", "PER"), sents=True)
     lost = make_doc("Bo left.", ("Bo", "PER"))
     (after,) = translator.translate([doc, lost])
-    assert after.text.strip() == "Ann met. All slept."
+    assert after.text == "Ann met. All slept."
     assert get_ents(after) == [("Ann", "PER")]
     assert translator.counts.n_lost_texts == translator.counts.n_lost_ents == 2
     assert "4 sentences: 2 translated, 2 lost with their entities; 3 entities: 1 found again" in (
@@ -288,10 +288,10 @@ def test_sentences_that_are_not_labeled_as_a_whole_are_left_out():
     doc.set_ents([], missing=[doc[3:4]], default="unmodified")
     translator = MarkedTexts(lambda texts: texts)
     (after,) = translator.translate([doc])
-    assert after.text.strip() == "Ann met."
+    assert after.text == "Ann met."
     raw = spacy.blank("en")("Bo left.")
     (after,) = translator.translate([raw])
-    assert after.text.strip() == "Bo left."
+    assert after.text == "Bo left."
     assert not after.has_annotation("ENT_IOB")
 
 
@@ -322,7 +322,7 @@ def test_a_mistake_in_a_function_is_not_hidden():
 def test_entities_in_one_token_are_counted_as_lost():
     translator = MarkedTexts(lambda texts: [text.replace("] [", "][") for text in texts])
     (doc,) = translator.translate([make_doc("Ann Berg met.", ("Ann", "PER"), ("Berg", "PER"))])
-    assert doc.text.strip() == "AnnBerg met."
+    assert doc.text == "AnnBerg met."
     assert (len(doc.ents), translator.counts.n_lost_ents) == (1, 1)
 
 

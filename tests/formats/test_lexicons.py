@@ -146,7 +146,7 @@ def test_files_that_cannot_be_read(tmp_path, name, data, match):
 @pytest.mark.parametrize(
     "line,match",
     [
-        ("abe\tA\tZZZZ", "its entry ends at byte 105881"),
+        ("abe\tA\tZZZZ", "its entry ends at byte 6657625"),
         ("abe\tA", "is no word, a tab, its place"),
         ("abe\tA\t%", "is no word, a tab, its place"),
         ("abe\tA\tAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "is no word, a tab, its place"),
@@ -174,7 +174,7 @@ def test_an_entry_as_long_as_the_file_is_left_out(tmp_path):
 
 
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    path = save_dictd(tmp_path / "a.dict.dz", {"a": "a\nb\n" + " " * 100_000})
+    path = save_dictd(tmp_path / "a.dict.dz", {"a": "a\nb\n", "c": " " * 100_000})
     assert path.stat().st_size < 1000
     assert read_lexicon([path]).look_up("a") == ["b"]
     monkeypatch.setattr(lexicons, "MOST_BYTES", 50_000)
