@@ -8,8 +8,8 @@ import pytest
 import spacy
 import srsly
 
-from .conftest import TAGS, WORDS
 from .toy import save_encoder
+from .util import TAGS, WORDS
 
 PROJECT = Path(__file__).parent.parent / "projects" / "crosslingual"
 IOB2 = "# newdoc id = 1\n# sent_id = 1\n" + "".join(

@@ -18,14 +18,7 @@ def set_lang_cli(
     The tokenizer is that of the other language; components and their settings stay as they are.
     Pipelines with components that depend on the language, such as a lemmatizer, are refused.
     """
-    from ..commands.pipelines import load_pipeline
     from ..commands.set_lang import set_lang
     from ..errors import wrap
-    from ..hf.folders import check_output, write_folder
 
-    check_output(output_path, force, pipeline)
-    source = load_pipeline(pipeline)
-    nlp = set_lang(source, lang)
-    with write_folder(output_path, force=force) as folder:
-        nlp.to_disk(folder)
-    echo(wrap(f"Wrote {output_path}: '{source.lang}' is now '{nlp.lang}'."))
+    echo(wrap(set_lang(pipeline, output_path, lang, force=force)))

@@ -1,6 +1,6 @@
 from enum import Enum
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence
 
 from typer import Argument, BadParameter, Option, echo
 
@@ -46,22 +46,19 @@ def translate_cli(
     A function is given sentences, or documents without sentences, with brackets around entities,
     and these are found again in the translation. A sentence whose brackets are lost is left out.
     """
-    from ..commands.translate import PERSONS, translate
+    from ..commands.translate import translate
     from ..errors import wrap
-    from ..formats import Report
 
     if (function is None) == (not lexicon and not backwards):
         raise BadParameter("Name a --lexicon (or one to read --backwards), or a --function.")
-    labels = None if keep is None else [name.strip() for name in keep.split(",") if name.strip()]
-    left_out = Report()
     translator: Any
     if function is None:
-        from ..commands.word_by_word import WordByWord
-        from ..formats.lexicons import read_lexicon
+        from ..commands.word_by_word import PERSONS, make_word_by_word
 
-        translator = WordByWord(
-            read_lexicon(lexicon, backwards, left_out),
-            keep=PERSONS if labels is None else labels,
+        translator = make_word_by_word(
+            lexicon,
+            backwards,
+            keep=_split(keep, PERSONS),
             choice=choice.value,
             seed=seed,
             min_coverage=min_coverage,
@@ -69,7 +66,7 @@ def translate_cli(
     else:
         from ..commands.marked_texts import MarkedTexts, load_function
 
-        translator = MarkedTexts(load_function(function, code), to_lang, keep=labels or ())
+        translator = MarkedTexts(load_function(function, code), to_lang, keep=_split(keep, ()))
     report = translate(
         input_path,
         output_path,
@@ -80,8 +77,12 @@ def translate_cli(
         lang=lang,
         skip_broken=on_error == OnError.skip,
     )
-    echo(wrap(f"{output_path}: {report.summary()}"), err=True)
-    echo(wrap(translator.summary()), err=True)
-    for message in (left_out.message(), report.message()):
+    for message in (f"{output_path}: {report.summary()}", translator.summary(), report.message()):
         if message:
             echo(wrap(message), err=True)
+
+
+def _split(labels: Optional[str], default: Sequence[str]) -> Sequence[str]:
+    if labels is None:
+        return default
+    return [name.strip() for name in labels.split(",") if name.strip()]

@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..findings import number
 from ..formats.files import RECORD_KEY
 from ..pipeline.lang import check_lang
-from .translate import is_kept
+from .word_by_word import is_kept
 
 TranslateT = Callable[[List[str]], List[str]]
 # Brackets to mark entities with: the first pair of which a text has neither.

@@ -1,5 +1,6 @@
 """The same weights after the tokenizer of another language."""
 
+from pathlib import Path
 from typing import Any
 
 import spacy
@@ -7,8 +8,10 @@ from spacy.language import Language
 
 from ..errors import UserError
 from ..findings import number
+from ..hf.folders import check_output, write_folder
 from ..pipeline.encoders import find_encoder
 from ..pipeline.lang import check_lang
+from .pipelines import load_pipeline
 
 # Components that are the same for all languages: what they have learned is about the vectors of an
 # encoder, or they have learned nothing.
@@ -17,7 +20,25 @@ SAME = ("transformer", "bert_ner", "sentencizer", "doc_cleaner")
 OWN = ("tokenizer", "vocab", "meta", "config")
 
 
-def set_lang(nlp: Language, lang: str) -> Language:
+def set_lang(pipeline: str, output_path: Path, lang: str, *, force: bool = False) -> str:
+    """Write a pipeline of another language to a folder, see `change_lang`.
+
+    pipeline (str): Name or path of a trained pipeline.
+    output_path (Path): Where to write the new one.
+    lang (str): Code of the other language.
+    force (bool): Replace a folder that isn't empty.
+    RETURNS (str): What was done, for people.
+    RAISES (UserError): For a pipeline that can't be loaded, changed or written.
+    """
+    check_output(output_path, force, pipeline)
+    source = load_pipeline(pipeline)
+    nlp = change_lang(source, lang)
+    with write_folder(output_path, force=force) as folder:
+        nlp.to_disk(folder)
+    return f"Wrote {output_path}: '{source.lang}' is now '{nlp.lang}'."
+
+
+def change_lang(nlp: Language, lang: str) -> Language:
     """Make a pipeline of another language of one whose encoder reads both: the same components,
     with their settings and weights, after the tokenizer of that language. Scores of the pipeline,
     which are of its own language, aren't in the new one's meta.

@@ -11,9 +11,6 @@ from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..pipeline.lang import check_lang
 
-# Labels of persons, whose names are the same in other languages: in any case.
-PERSONS = ("PER", "PERSON")
-
 
 class Translator(Protocol):
     """Translates documents with their entities, see `word_by_word` and `marked_texts`."""
@@ -58,8 +55,3 @@ def translate(
         docs = progress.each(read_docs(progress.path, nlp, source, report, column=column))
         write_docs(output_path, translator.translate(docs), target, report)
     return report
-
-
-def is_kept(label: str, keep: Iterable[str]) -> bool:
-    """RETURNS (bool): Whether entities of a label keep their words, which are named in any case."""
-    return label.lower() in {name.lower() for name in keep}

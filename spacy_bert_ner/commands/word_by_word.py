@@ -1,17 +1,20 @@
-"""Translation word by word, with a lexicon (Wu et al. 2020, UniTrans): labels stay where they are."""
+"""Translation word by word, with a lexicon (Wu et al. 2020, UniTrans): labels stay in place."""
 
 import random
 from dataclasses import dataclass
-from typing import Iterable, Iterator, List, Literal, Sequence
+from pathlib import Path
+from typing import Any, Iterable, Iterator, List, Literal, Sequence
 
 from spacy.tokens import Doc, Span, Token
 
 from ..errors import UserError
 from ..findings import number
 from ..formats.files import RECORD_KEY
-from ..formats.lexicons import Lexicon
-from .translate import PERSONS, is_kept
+from ..formats.lexicons import Lexicon, read_lexicon
+from ..formats.report import Report
 
+# Labels of persons, whose names are the same in other languages.
+PERSONS = ("PER", "PERSON")
 Choice = Literal["first", "random"]
 # What of a token goes with its translation.
 COPIED = ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID", "SENT_START"]
@@ -42,8 +45,8 @@ class WordCounts:
 
 
 class WordByWord:
-    """Translates each token by itself. Entities, missing annotation, sentences, groups of spans, and
-    the id and the meta of records are those of the original; other annotation is left out."""
+    """Translates each token by itself. Entities, missing annotation, sentences, groups of spans,
+    and the id and the meta of records are those of the original; all else is left out."""
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class WordByWord:
         self.random = random.Random(seed)
         self.min_coverage = min_coverage
         self.counts = WordCounts()
+        self.left_out = Report()
 
     def translate(self, docs: Iterable[Doc]) -> Iterator[Doc]:
         """YIELDS (Doc): For each document one of as many tokens.
@@ -87,15 +91,16 @@ class WordByWord:
             )
 
     def summary(self) -> str:
-        """RETURNS (str): The counts, for people."""
+        """RETURNS (str): The counts, and what of the lexicon was left out, for people."""
         counts = self.counts
-        return (
+        lines = [
             f"{number(counts.n_tokens, 'token')}: {counts.n_translated} translated "
             f"({counts.share(counts.n_translated):.1f} %), {counts.n_unknown} not in the lexicon "
             f"({counts.share(counts.n_unknown):.1f} %), {counts.n_named} of "
             f"{' or '.join(self.keep) or 'no label'} kept, {counts.n_without_letters} without "
             "letters kept."
-        )
+        ]
+        return "\n".join(filter(None, [*lines, self.left_out.message()]))
 
     def _translate(self, token: Token) -> str:
         if not any(char.isalpha() for char in token.text):
@@ -141,3 +146,24 @@ def copy_labels(doc: Doc, words: List[str]) -> Doc:
     if RECORD_KEY in doc.user_data:
         copy.user_data[RECORD_KEY] = doc.user_data[RECORD_KEY]
     return copy
+
+
+def is_kept(label: str, keep: Iterable[str]) -> bool:
+    """RETURNS (bool): Whether entities of a label keep their words, which are named in any case."""
+    return label.lower() in {name.lower() for name in keep}
+
+
+def make_word_by_word(
+    paths: Sequence[Path], backwards: Sequence[Path] = (), **settings: Any
+) -> WordByWord:
+    """Read lexicons to translate with.
+
+    paths, backwards (Sequence[Path]): See `read_lexicon`.
+    settings (Any): Those of `WordByWord`.
+    RETURNS (WordByWord): The translator, which has counted what of the lexicons was left out.
+    RAISES (UserError): For a lexicon that can't be read.
+    """
+    report = Report()
+    translator = WordByWord(read_lexicon(paths, backwards, report), **settings)
+    translator.left_out = report
+    return translator

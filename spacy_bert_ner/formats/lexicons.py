@@ -1,4 +1,4 @@
-"""Lexicons, which translate words: lists of pairs (MUSE, TSV), and dictionaries of dictd (FreeDict)."""
+"""Lexicons, which translate words: lists of pairs (MUSE, TSV), and dictd's (FreeDict)."""
 
 import gzip
 import re

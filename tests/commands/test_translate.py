@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
-from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import app
 from spacy_bert_ner.commands.marked_texts import MarkedTexts, mark, match, split_marked
 from spacy_bert_ner.commands.translate import translate
 from spacy_bert_ner.commands.word_by_word import WordByWord, copy_case
@@ -16,8 +14,8 @@ from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats import read_docs
 from spacy_bert_ner.formats.lexicons import read_lexicon
 
-from ..conftest import get_ents
 from ..formats.util import NLP, sents_of, tags_of
+from ..util import get_ents, plain, run_cli
 
 CONLL = """
 -DOCSTART- O
@@ -51,11 +49,7 @@ def files(tmp_path):
 
 
 def run(*args):
-    return CliRunner().invoke(app, ["translate", *map(str, args)])
-
-
-def plain(result):
-    return " ".join(result.output.replace("│", " ").split())
+    return run_cli("translate", *args)
 
 
 def words_of(doc):
@@ -88,7 +82,7 @@ def test_labels_to_keep(files):
 
 
 def test_a_choice_at_random_is_seeded(files):
-    (files / "many.jsonl").write_text('{"text": "%s"}\n' % ("banks " * 40).strip())
+    (files / "many.jsonl").write_text(json.dumps({"text": ("banks " * 40).strip()}))
     lexicon = files / "en-da.txt"
 
     def choose(*options):
