@@ -4,7 +4,7 @@ from typing import Any, List, Optional, Sequence
 
 from typer import Argument, BadParameter, Option, echo
 
-from .convert import FORMATS, READ_ONLY, OnError
+from ._util import FORMATS, READ_ONLY, OnError
 
 
 class Choice(str, Enum):

@@ -47,9 +47,8 @@ def dictzip(data):
     """As the program of that name: gzip with the places of its chunks in an extra field."""
     packed = gzip.compress(data)
     extra = b"RA" + struct.pack("<HHHHH", 8, 1, len(data), 1, len(packed))
-    return (
-        packed[:3] + bytes([4]) + packed[4:10] + struct.pack("<H", len(extra)) + extra + packed[10:]
-    )
+    head = packed[:3] + bytes([4]) + packed[4:10]
+    return head + struct.pack("<H", len(extra)) + extra + packed[10:]
 
 
 def save(path, text):
