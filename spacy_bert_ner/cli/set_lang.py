@@ -7,7 +7,7 @@ from typer import Argument, Option, echo
 
 def set_lang_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
-    output_path: Path = Argument(..., help="Where to write the pipeline: a new folder"),  # noqa: B008
+    output_path: Path = Argument(..., readable=False, help="Where to write the pipeline: a new folder"),
     lang: str = Option(..., "--lang", "-l", help="Code of the other language"),
     force: bool = Option(False, "--force", "-F", help="Replace a folder that isn't empty"),
 ) -> None:

@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..findings import number
 from ..formats.files import RECORD_KEY
 from ..pipeline.lang import check_lang
+from .checks import check_input
 from .word_by_word import is_kept
 
 TranslateT = Callable[[List[str]], List[str]]
@@ -278,6 +279,7 @@ def load_function(name: str, code: Optional[Path] = None) -> TranslateT:
     RAISES (UserError): If there is none of the name.
     """
     if code is not None:
+        check_input(code)
         spacy.util.import_file("python_code", code)
     if not spacy.registry.has("misc", name):
         raise UserError(

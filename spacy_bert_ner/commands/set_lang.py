@@ -8,7 +8,7 @@ from spacy.language import Language
 
 from ..errors import UserError
 from ..findings import number
-from ..hf.folders import check_output, write_folder
+from ..hf.folders import check_folder, write_folder
 from ..pipeline.encoders import find_encoder
 from ..pipeline.lang import check_lang
 from .pipelines import load_pipeline
@@ -30,7 +30,7 @@ def set_lang(pipeline: str, output_path: Path, lang: str, *, force: bool = False
     RETURNS (str): What was done, for people.
     RAISES (UserError): For a pipeline that can't be loaded, changed or written.
     """
-    check_output(output_path, force, pipeline)
+    check_folder(output_path, force, pipeline)
     source = load_pipeline(pipeline)
     nlp = change_lang(source, lang)
     with write_folder(output_path, force=force) as folder:

@@ -10,6 +10,7 @@ from ..formats import Report, check_column, check_format, read_docs, write_docs
 from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..pipeline.lang import check_lang
+from .checks import check_input
 
 
 class Translator(Protocol):
@@ -45,6 +46,7 @@ def translate(
     RAISES (UserError): For what can't be read, translated or written, and for an unknown language.
         There is no output then.
     """
+    check_input(input_path)
     source = check_format(input_path, source)
     check_column(source, column)
     target = check_format(output_path, target, for_writing=True)

@@ -12,6 +12,7 @@ from ..findings import number
 from ..formats.files import RECORD_KEY
 from ..formats.lexicons import Lexicon, read_lexicon
 from ..formats.report import Report
+from .checks import check_input
 
 # Labels of persons, whose names are the same in other languages.
 PERSONS = ("PER", "PERSON")
@@ -163,6 +164,8 @@ def make_word_by_word(
     RETURNS (WordByWord): The translator, which has counted what of the lexicons was left out.
     RAISES (UserError): For a lexicon that can't be read.
     """
+    for path in (*paths, *backwards):
+        check_input(path)
     report = Report()
     translator = WordByWord(read_lexicon(paths, backwards, report), **settings)
     translator.left_out = report

@@ -187,7 +187,8 @@ def test_documents_are_translated_one_at_a_time(files):
     [
         ([], 2, "Name a --lexicon"),
         (["--lexicon", "en-da.txt", "--function", "f"], 2, "Name a --lexicon"),
-        (["--lexicon", "no.txt"], 2, "does not exist"),
+        (["--lexicon", "no.txt"], 1, "There is no file no.txt"),
+        (["--function", "none.v1", "--code", "no.py"], 1, "There is no file no.py"),
         (["--function", "none.v1"], 1, "No function 'none.v1' is registered to translate"),
         (["--lexicon", "en-da.txt", "--lang", "zz"], 1, "the language 'zz'"),
         (["--lexicon", "en-da.txt", "--to", "csv"], 1, "'csv' is only read"),
