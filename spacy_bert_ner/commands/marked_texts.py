@@ -167,7 +167,7 @@ class MarkedTexts:
         """RETURNS (Doc): A document of translated sentences."""
         words: List[str] = []
         spaces: List[bool] = []
-        starts: List[bool] = []
+        starts: Any = []
         ents: List[Tuple[int, int, str]] = []
         for text, places in found:
             doc = self.nlp.make_doc(text)

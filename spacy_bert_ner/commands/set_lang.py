@@ -85,7 +85,7 @@ def _check_components(nlp: Language) -> None:
 
 def _check_tokenizer(nlp: Language) -> None:
     """RAISES (UserError): For a tokenizer that isn't that of the language."""
-    own, default = nlp.config["nlp"]["tokenizer"], _get_default_tokenizer(nlp.lang)
+    own, default = nlp.config["nlp"]["tokenizer"], _get_default_tokenizer(str(nlp.lang))
     if own != default:
         raise UserError(
             f"Can't set another language: the tokenizer of the pipeline is {_name(own)}, not that "

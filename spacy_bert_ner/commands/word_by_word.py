@@ -18,7 +18,7 @@ from .checks import check_input
 PERSONS = ("PER", "PERSON")
 Choice = Literal["first", "random"]
 # What of a token goes with its translation.
-COPIED = ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID", "SENT_START"]
+COPIED: Any = ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID", "SENT_START"]
 
 
 @dataclass
@@ -138,7 +138,8 @@ def copy_labels(doc: Doc, words: List[str]) -> Doc:
     """RETURNS (Doc): A document of other words, as many, with the labels of the original."""
     spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
     copy = Doc(doc.vocab, words=words, spaces=spaces)
-    copy.from_array(COPIED, doc.to_array(COPIED))
+    labels: Any = doc.to_array(COPIED)
+    copy.from_array(COPIED, labels)
     for key, group in doc.spans.items():
         copy.spans[key] = [
             Span(copy, span.start, span.end, label=span.label, kb_id=span.kb_id, span_id=span.id)
