@@ -16,10 +16,12 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "annotate": {},
     "label": {},
     "shrink": {},
+    "translate": {},
     "profile": {},
     "compare": {},
     "from-hf": {},
     "to-hf": {},
+    "set-lang": {},
     "describe": {},
 }
 

@@ -196,6 +196,13 @@ def _print_encoders(msg: "Printer", report: "DataReport", *, verbose: bool) -> N
         )
         for name, encoder in encoders.items():
             _print_encoder(msg, name, encoder)
+        if first.has_slow_heads:
+            msg.warn(
+                f"The encoder's vectors all point one way (mean cosine {first.similarity:.2f}), "
+                "from which a new head learns slowly: use spacy-bert-ner.LayeredAdam.v1 as "
+                "[training.optimizer], with head_factor = 100. init-config with --encoder and "
+                "--train writes that"
+            )
     for component, architecture in report.others.items():
         msg.divider(f"Wordpieces of '{component}'")
         msg.info(

@@ -11,7 +11,7 @@ def init_config_cli(
     lang: str = Option("en", "--lang", "-l", help="Code of the language"),
     encoder: Optional[str] = Option(None, "--encoder", "-e", metavar="NAME", help="A folder, an installed Python package that holds an encoder, or a name on the Hugging Face hub; without it, that of the template"),
     gpu: bool = Option(False, "--gpu/--cpu", "-G/-C", help="The machine to train on"),
-    recipe: str = Option("bert_ner", "--recipe", "-r", metavar="NAME", help="The template: bert_ner, accurate (the same with what gains F1, and takes longer), crf, multitask (a tagger shares the encoder), student (learns from what label writes), cnn (without a transformer)"),
+    recipe: str = Option("bert_ner", "--recipe", "-r", metavar="NAME", help="The template: bert_ner, accurate (the same with what gains F1, and takes longer), crf, multitask (a tagger shares the encoder), zero_shot (for other languages than that of the data), student (learns from what label writes), cnn (without a transformer)"),
     train: Optional[Path] = Option(None, "--train", "-t", readable=False, help="Training data in any format, written to [paths]; its size sets the number of steps"),
     dev: Optional[Path] = Option(None, "--dev", "-d", readable=False, help="Development data, written to [paths]"),
     force: bool = Option(False, "--force", "-F", help="Overwrite the output"),
@@ -21,7 +21,8 @@ def init_config_cli(
     Make a config for a language, an encoder and a machine, which spacy train runs as it is.
 
     The learning rate goes by the size of the encoder, the number of steps by that of the training
-    data, if it is given. Comments in the file tell what to change.
+    data, if it is given. With --encoder, too, the encoder reads some of the data: where its vectors
+    all point one way, the head gets a rate of its own. Comments in the file tell what to change.
     """
     from ..commands.init_config import init_config, make_train_command, write_config
 

@@ -17,6 +17,7 @@ from ..pipeline.encoders import Found
 from ..tagging.spelling import find_misspelled
 from ..training.gold_report import GoldReport
 from .distribution import Distribution
+from .similarity import LEAST_FACTOR, MOST_TOKENS, ONE_WAY, take_beginning
 
 UNREAD = (
     f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"], which nothing is '
@@ -38,6 +39,10 @@ class EncoderReport:
     docs (Distribution): Wordpieces of the documents.
     windows (Distribution): Wordpieces of the windows, special tokens and context included.
     doc_windows (Distribution): Windows of the documents.
+    first (List[Doc]): The beginnings of the first documents.
+    similarity (Optional[float]): The mean cosine of its vectors of the first tokens; None if they
+        weren't looked at.
+    head_factor (float): How many times the rate of the encoder heads have in training.
     n_tokens, n_unknown, n_unmarked (int): Tokens, wordpieces that aren't in the vocabulary,
         documents without sentence marks.
     long_sents, no_pieces, blank (Finding): Sentences that can't be read whole; tokens without
@@ -52,6 +57,9 @@ class EncoderReport:
         self.limit: int = encoder.shim.limit
         self.tokenizer = encoder.shim.pieces
         self.unknown_id: Optional[int] = encoder.shim.encoder.tokenizer.unk_token_id
+        self.first: List[Doc] = []
+        self.similarity: Optional[float] = None
+        self.head_factor = 1.0
         self.docs = Distribution()
         self.windows = Distribution()
         self.doc_windows = Distribution()
@@ -69,6 +77,11 @@ class EncoderReport:
         self.blank = Finding("tokens show nothing and have no wordpieces: they aren't learned from")
 
     @property
+    def has_slow_heads(self) -> bool:
+        """RETURNS (bool): Whether all vectors point one way, and heads have no high rate."""
+        return (self.similarity or 0.0) > ONE_WAY and self.head_factor < LEAST_FACTOR
+
+    @property
     def findings(self) -> List[Finding]:
         """RETURNS (List[Finding]): What was found of tokens and sentences."""
         return [self.long_sents, self.no_pieces, self.blank]
@@ -83,6 +96,8 @@ class EncoderReport:
 
         if not len(doc):
             return
+        if self.n_tokens < MOST_TOKENS:
+            self.first.append(take_beginning(doc))
         (pieces,) = get_pieces(self.tokenizer, [doc])
         windows = get_windows(
             self.tokenizer,
@@ -125,6 +140,8 @@ class EncoderReport:
             "docs": self.docs.as_dict(),
             "windows": self.windows.as_dict(),
             "doc_windows": self.doc_windows.as_dict(),
+            "similarity": self.similarity,
+            "head_factor": self.head_factor,
             "n_tokens": self.n_tokens,
             "n_pieces": self.docs.total,
             "n_unknown": self.n_unknown,

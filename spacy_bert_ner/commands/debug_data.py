@@ -28,6 +28,7 @@ from ..training.gold_report import make_gold_report
 from ..training.sentences import get_sentence_setters
 from .checks import load_blank
 from .data_report import DataReport, EncoderReport, SplitReport
+from .similarity import get_similarity
 
 # Factories that make vectors for others to listen to.
 ENCODER_FACTORIES = ("transformer", "curated_transformer", "tok2vec")
@@ -92,6 +93,8 @@ def _make_report(nlp: Language, limit: Optional[int]) -> DataReport:
         splits[split] = SplitReport(gold, encoders, train)
         n_most = _get_limit(nlp, split) if limit is None else limit
         _read(nlp, corpus, splits[split], n_most, split)
+        if split == "train":
+            _compare_vectors(nlp, found, encoders)
     return DataReport(
         lang=str(nlp.lang),
         pipeline=nlp.pipe_names,
@@ -101,6 +104,16 @@ def _make_report(nlp: Language, limit: Optional[int]) -> DataReport:
         others=_get_others(nlp, found),
         **splits,
     )
+
+
+def _compare_vectors(
+    nlp: Language, found: Dict[str, Found], reports: Dict[str, EncoderReport]
+) -> None:
+    """Note how similar the vectors of the first documents are, before any training."""
+    optimizer = nlp.config.interpolate()["training"]["optimizer"]
+    for name, encoder in found.items():
+        reports[name].similarity = get_similarity(encoder.node, reports[name].first)
+        reports[name].head_factor = float(optimizer.get("head_factor", 1.0))
 
 
 def _get_limit(nlp: Language, split: str) -> Optional[int]:

@@ -19,6 +19,7 @@ from ..formats import read_docs
 from ..formats.output import check_target, replace_file
 from ..pipeline.lang import check_lang
 from .checks import check_input, iter_settings
+from .similarity import HEAD_FACTOR, LAYERED_ADAM, ONE_WAY, measure_similarity
 
 PACKAGE = Path(__file__).parents[1]
 # A wheel has configs/ in the package, a checkout next to it: setup.cfg maps the one to the other.
@@ -75,7 +76,8 @@ def init_config(
     gpu (bool): Whether to train on a GPU.
     recipe (str): Name of a template.
     train (Optional[Path]): A file of training data in any of the formats. It is read once, for the
-        number of steps and the size of a batch.
+        number of steps and the size of a batch. If an encoder is given too, it reads the first
+        texts: where its vectors all point one way, the head gets a rate of its own.
     dev (Optional[Path]): A file of development data.
     name (str): The file's name, for its head to show.
     RETURNS (str): The config, with the comments of the template.
@@ -107,6 +109,10 @@ def init_config(
     for key, data in (("train", train), ("dev", dev)):
         if data is not None:
             text = _set(text, "paths", key, str(data))
+    if train is not None and encoder is not None and blocks:
+        similarity = measure_similarity(encoder, train, lang)
+        if similarity is not None and similarity > ONE_WAY:
+            text = _set_head_factor(text)
     if train is not None:
         plan = plan_training(train, lang, FINE_TUNING if blocks else FROM_NOTHING)
         text = _set(text, "training.batcher", "size", plan.batch_size)
@@ -156,6 +162,20 @@ def make_train_command(
             command.append(f"--paths.{split} {split}.spacy")
     command.append("--output training" + " --gpu-id 0" * gpu)
     return " ".join(command)
+
+
+def _set_head_factor(text: str) -> str:
+    """Give the head a rate of its own, as encoders need whose vectors all point one way."""
+    pattern = r'^@optimizers = "(Adam\.v1|spacy-bert-ner\.LayeredAdam\.v1)"$'
+    found = re.search(pattern, text, re.MULTILINE)
+    if found is None:
+        return text  # a recipe with another optimizer has its own rates
+    if found[1] == "Adam.v1":
+        settings = f'@optimizers = "{LAYERED_ADAM}"\nhead_factor = 1.0\nlayer_decay = 1.0'
+        text = re.sub(pattern, settings, text, flags=re.MULTILINE)
+    text = _set(text, "training.optimizer", "head_factor", HEAD_FACTOR)
+    comment = "# The vectors of this encoder all point one way: a new head needs a higher rate.\n"
+    return text.replace("\nhead_factor =", f"\n{comment}head_factor =")
 
 
 def _check_architecture(config: Config, recipe: str, name: str) -> None:
@@ -295,4 +315,7 @@ def _set(text: str, section: str, key: str, value: Any) -> str:
 
 def _dump(value: Any) -> str:
     """As JSON, but for floats, which it would write as 5e-05."""
-    return f"{value:f}".rstrip("0") if isinstance(value, float) else srsly.json_dumps(value)
+    if not isinstance(value, float):
+        return srsly.json_dumps(value)
+    text = f"{value:f}".rstrip("0")
+    return f"{text}0" if text.endswith(".") else text

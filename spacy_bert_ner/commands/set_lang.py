@@ -1,0 +1,102 @@
+"""The same weights after the tokenizer of another language."""
+
+from pathlib import Path
+from typing import Any
+
+import spacy
+from spacy.language import Language
+
+from ..errors import UserError
+from ..findings import number
+from ..hf.folders import check_folder, write_folder
+from ..pipeline.encoders import find_encoder
+from ..pipeline.lang import check_lang
+from .pipelines import load_pipeline
+
+# Components that are the same for all languages: what they have learned is about the vectors of an
+# encoder, or they have learned nothing.
+SAME = ("transformer", "bert_ner", "sentencizer", "doc_cleaner")
+# Parts of a saved pipeline that are made for the other language.
+OWN = ("tokenizer", "vocab", "meta", "config")
+
+
+def set_lang(pipeline: str, output_path: Path, lang: str, *, force: bool = False) -> str:
+    """Write a pipeline of another language to a folder, see `change_lang`.
+
+    pipeline (str): Name or path of a trained pipeline.
+    output_path (Path): Where to write the new one.
+    lang (str): Code of the other language.
+    force (bool): Replace a folder that isn't empty.
+    RETURNS (str): What was done, for people.
+    RAISES (UserError): For a pipeline that can't be loaded, changed or written.
+    """
+    check_folder(output_path, force, pipeline)
+    source = load_pipeline(pipeline)
+    nlp = change_lang(source, lang)
+    with write_folder(output_path, force=force) as folder:
+        nlp.to_disk(folder)
+    return f"Wrote {output_path}: '{source.lang}' is now '{nlp.lang}'."
+
+
+def change_lang(nlp: Language, lang: str) -> Language:
+    """Make a pipeline of another language of one whose encoder reads both: the same components,
+    with their settings and weights, after the tokenizer of that language. Scores of the pipeline,
+    which are of its own language, aren't in the new one's meta.
+
+    nlp (Language): A trained pipeline of components that don't depend on the language.
+    lang (str): Code of the other language.
+    RETURNS (Language): A new pipeline.
+    RAISES (UserError): For a language that doesn't exist, and for a pipeline with other components
+        or a tokenizer of its own.
+    """
+    lang = check_lang(lang)
+    _check_components(nlp)
+    _check_tokenizer(nlp)
+    config = nlp.config.copy()
+    config["nlp"]["lang"] = lang
+    # Some languages, such as Japanese, have tokenizers of another kind.
+    config["nlp"]["tokenizer"] = _get_default_tokenizer(lang)
+    new = spacy.util.get_lang_class(lang).from_config(config)
+    for string in nlp.vocab.strings:
+        new.vocab.strings.add(string)
+    new.vocab.vectors = nlp.vocab.vectors
+    new.from_bytes(nlp.to_bytes(exclude=OWN), exclude=OWN)
+    left_out = ("lang", "vectors", "performance")
+    new.meta.update({key: value for key, value in nlp.meta.items() if key not in left_out})
+    return new
+
+
+def _check_components(nlp: Language) -> None:
+    """RAISES (UserError): For a pipeline with components that depend on the language."""
+    factories = {name: nlp.get_pipe_meta(name).factory for name in nlp.component_names}
+    others = [f"'{name}' ({key})" for name, key in factories.items() if key not in SAME]
+    if others:
+        raise UserError(
+            f"Can't set another language: {number(len(others), 'component')} of the pipeline may "
+            f"depend on '{nlp.lang}': {', '.join(others)}. Remove them first (nlp.remove_pipe, "
+            f"nlp.to_disk); those that don't depend on it are {', '.join(SAME)}."
+        )
+    names = [name for name, factory in factories.items() if factory == "bert_ner"]
+    if not names:
+        raise UserError("Can't set another language: the pipeline has no bert_ner.")
+    for name in names:
+        find_encoder(nlp, name, nlp.get_pipe(name).model)  # type: ignore[attr-defined]
+
+
+def _check_tokenizer(nlp: Language) -> None:
+    """RAISES (UserError): For a tokenizer that isn't that of the language."""
+    own, default = nlp.config["nlp"]["tokenizer"], _get_default_tokenizer(str(nlp.lang))
+    if own != default:
+        raise UserError(
+            f"Can't set another language: the tokenizer of the pipeline is {_name(own)}, not that "
+            f"of '{nlp.lang}', {_name(default)}, and would be lost. Set [nlp.tokenizer] of its "
+            "config.cfg, and lang, by hand."
+        )
+
+
+def _get_default_tokenizer(lang: str) -> Any:
+    return spacy.util.get_lang_class(lang).default_config["nlp"]["tokenizer"]
+
+
+def _name(block: Any) -> str:
+    return str(block.get("@tokenizers", block))
