@@ -115,6 +115,8 @@ RECIPES = {
     ),
     "crf": Recipe(base="crf", alone=NER),
     "accurate": Recipe(base="accurate", alone=NER),
+    "zero_shot": Recipe(base="zero_shot", alone=NER),
+    "student": Recipe(base="student", alone=NER),
     "multitask": Recipe(base="multitask", alone={**NER, "tag_acc": "tagger"}),
 }
 

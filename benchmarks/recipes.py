@@ -22,7 +22,7 @@ from recipe_configs import PAGE, RECIPES, get_config, get_model, read_settings
 from spacy.tokens import DocBin
 from trainings import evaluate_pipeline, train_pipeline
 
-from spacy_bert_ner.commands.init_config import FROM_NOTHING, plan_training
+from spacy_bert_ner.commands.plan import FROM_NOTHING, plan_training
 
 
 def plan(config, recipe, data, args):

@@ -53,20 +53,10 @@ def translate_cli(
         raise BadParameter("Name a --lexicon (or one to read --backwards), or a --function.")
     translator: Any
     if function is None:
-        from ..commands.word_by_word import PERSONS, make_word_by_word
-
-        translator = make_word_by_word(
-            lexicon,
-            backwards,
-            keep=_split(keep, PERSONS),
-            choice=choice.value,
-            seed=seed,
-            min_coverage=min_coverage,
-        )
+        settings = {"choice": choice.value, "seed": seed, "min_coverage": min_coverage}
+        translator = _make_word_by_word(lexicon, backwards, keep, **settings)
     else:
-        from ..commands.marked_texts import MarkedTexts, load_function
-
-        translator = MarkedTexts(load_function(function, code), to_lang, keep=_split(keep, ()))
+        translator = _make_marked_texts(function, code, to_lang, keep)
     report = translate(
         input_path,
         output_path,
@@ -80,6 +70,22 @@ def translate_cli(
     for message in (f"{output_path}: {report.summary()}", translator.summary(), report.message()):
         if message:
             echo(wrap(message), err=True)
+
+
+def _make_word_by_word(
+    lexicon: List[Path], backwards: List[Path], keep: Optional[str], **settings: Any
+) -> Any:
+    from ..commands.word_by_word import PERSONS, make_word_by_word
+
+    return make_word_by_word(lexicon, backwards, keep=_split(keep, PERSONS), **settings)
+
+
+def _make_marked_texts(
+    function: str, code: Optional[Path], to_lang: str, keep: Optional[str]
+) -> Any:
+    from ..commands.marked_texts import MarkedTexts, load_function
+
+    return MarkedTexts(load_function(function, code), to_lang, keep=_split(keep, ()))
 
 
 def _split(labels: Optional[str], default: Sequence[str]) -> Sequence[str]:

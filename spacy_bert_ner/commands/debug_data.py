@@ -27,7 +27,8 @@ from ..training.corpus import Corpus
 from ..training.gold_report import make_gold_report
 from ..training.sentences import get_sentence_setters
 from .checks import load_blank
-from .data_report import DataReport, EncoderReport, SplitReport
+from .data_report import DataReport, SplitReport
+from .encoder_report import EncoderReport
 from .similarity import get_similarity
 
 # Factories that make vectors for others to listen to.

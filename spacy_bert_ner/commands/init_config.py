@@ -1,24 +1,21 @@
 """A config to start from: a template that ships with the package, set for a language, an encoder,
 a machine, and the data to train on."""
 
-import math
 import re
-import sys
 from pathlib import Path
 from shlex import quote
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, List, Optional
 
 import spacy
 import srsly
 from spacy.util import load_config_from_str
 from thinc.api import Config
-from tqdm import tqdm
 
 from ..errors import UserError, warn
-from ..formats import read_docs
 from ..formats.output import check_target, replace_file
 from ..pipeline.lang import check_lang
 from .checks import check_input, iter_settings
+from .plan import FINE_TUNING, FROM_NOTHING, plan_training
 from .similarity import HEAD_FACTOR, LAYERED_ADAM, ONE_WAY, measure_similarity
 
 PACKAGE = Path(__file__).parents[1]
@@ -33,27 +30,7 @@ LARGE_LEARN_RATE = 0.00002
 UNKNOWN_LEARN_RATE = 0.00005
 # What a GPU does at once: more wordpieces.
 GPU_SETTINGS = {"batch_pieces": 16384}
-# Words in a step of training, about: those of 32 tweets.
-BATCH_WORDS, BATCH_DOCS = 600, 32
 ENCODERS = ("spacy-bert-ner.TransformerModel.v1", "spacy-bert-ner.Tok2VecTransformer.v1")
-
-
-class Passes(NamedTuple):
-    """How often to go over the data.
-
-    least (int): Passes over much of it.
-    most (int): Passes over little.
-    few_steps (int): How many steps are few, so that there are more than the least passes.
-    """
-
-    least: int
-    most: int
-    few_steps: int
-
-
-# Of encoders, which are fine-tuned, and of token vectors that are trained from nothing.
-FINE_TUNING = Passes(4, 20, 300)
-FROM_NOTHING = Passes(10, 100, 1000)
 
 
 def init_config(
@@ -195,48 +172,6 @@ def _check_architecture(config: Config, recipe: str, name: str) -> None:
             f"'{name}' can't be the encoder of the recipe '{recipe}', as it doesn't take the "
             f"settings there: {reason}. {way_out}"
         ) from error
-
-
-class Plan(NamedTuple):
-    """How long to train on a corpus.
-
-    batch_size (int): Documents in a step.
-    max_steps, warmup_steps (int): Steps in all, and those in which the learning rate rises.
-    eval_frequency (int): Steps between evaluations.
-    """
-
-    batch_size: int
-    max_steps: int
-    warmup_steps: int
-    eval_frequency: int
-
-
-def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
-    """Plan steps of about as many words as the recipe has that is known to work, and as many of
-    them as training takes. Data without entities are logged.
-
-    path (Path): A file in any of the formats.
-    lang (str): Code of the language, whose tokenizer reads texts without tokens.
-    passes (Passes): How often to go over the data.
-    RETURNS (Plan): The numbers.
-    RAISES (ValueError): For a file that can't be read, or has no words.
-    """
-    nlp = spacy.blank(lang)
-    nlp.max_length = sys.maxsize  # the limit is for parsers
-    n_docs = n_words = n_ents = 0
-    docs = read_docs(path, nlp)
-    for doc in tqdm(docs, path.name, unit=" documents", leave=False, disable=None):
-        n_docs += len(doc) > 0
-        n_words += len(doc)
-        n_ents += len(doc.ents)
-    if not n_words:
-        raise UserError(f"There is nothing to train on in {path}: it has no words.")
-    if not n_ents:
-        warn(f"{path} has no entities: there is nothing to learn. Name labeled data.")
-    batch_size = min(max(1, round(BATCH_WORDS * n_docs / n_words)), BATCH_DOCS)
-    epoch = math.ceil(n_docs / batch_size)
-    max_steps = epoch * min(max(passes.least, math.ceil(passes.few_steps / epoch)), passes.most)
-    return Plan(batch_size, max_steps, math.ceil(max_steps / 10), math.ceil(max_steps / 8))
 
 
 def get_recipes() -> List[str]:

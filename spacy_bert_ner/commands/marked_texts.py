@@ -79,7 +79,10 @@ class MarkedTexts:
         self.counts = MarkCounts()
 
     def translate(self, docs: Iterable[Doc]) -> Iterator[Doc]:
-        """YIELDS (Doc): A document for each of which a sentence was translated.
+        """Translate documents in batches.
+
+        docs (Iterable[Doc]): Documents with entities.
+        YIELDS (Doc): A document for each of which a sentence was translated.
         RAISES (UserError): If the function doesn't give a text for each; after the last document,
             if all sentences were lost.
         """
@@ -203,6 +206,7 @@ def _get_texts(doc: Doc) -> List[Span]:
 def mark(span: Span) -> Optional[Marked]:
     """Put marks around the entities of a text.
 
+    span (Span): The text, with its entities.
     RETURNS (Optional[Marked]): The text; None if it has all marks itself, or if some of its tokens,
         and not all, have no annotation.
     """
@@ -221,8 +225,13 @@ def mark(span: Span) -> Optional[Marked]:
 
 
 def split_marked(text: str, marks: str) -> Optional[List[str]]:
-    """RETURNS (Optional[List[str]]): What is before the first entity, the entity, what is before
-    the next one, and so on; None if marks don't come in pairs."""
+    """Take a text with marks apart.
+
+    text (str): The text.
+    marks (str): The two marks around an entity.
+    RETURNS (Optional[List[str]]): What is before the first entity, the entity, what is before the
+        next one, and so on; None if marks don't come in pairs.
+    """
     parts = re.split(f"([{re.escape(marks)}])", text)
     order = "".join(parts[1::2])
     if order != marks * (len(order) // 2):
@@ -274,6 +283,7 @@ def _join(parts: List[str], labels: Any) -> Optional[Found]:
 def load_function(name: str, code: Optional[Path] = None) -> TranslateT:
     """Load a function that is registered in spaCy's registry `misc`.
 
+    name (str): Its name there.
     code (Optional[Path]): A file of Python that registers it.
     RETURNS (TranslateT): The function.
     RAISES (UserError): If there is none of the name.

@@ -17,7 +17,7 @@ MOST_OF_DOC = 200
 # multilingual-e5-small 0.67.
 ONE_WAY = 0.5
 # How many times the rate of the encoder a new head takes on such vectors.
-HEAD_FACTOR = 100.0
+HEAD_FACTOR = 25.0
 # From this factor on, a config isn't said to lack one.
 LEAST_FACTOR = 5.0
 LAYERED_ADAM = "spacy-bert-ner.LayeredAdam.v1"
@@ -42,7 +42,11 @@ def measure_similarity(encoder: str, path: Path, lang: str) -> Optional[float]:
 
 
 def take_docs(docs: Iterable[Doc]) -> List[Doc]:
-    """RETURNS (List[Doc]): The beginnings of the first documents, of about 1,000 tokens."""
+    """Take enough text to look at.
+
+    docs (Iterable[Doc]): Documents, of which no more are read than needed.
+    RETURNS (List[Doc]): The beginnings of the first of them, of about 1,000 tokens.
+    """
     taken: List[Doc] = []
     for doc in filter(len, docs):
         taken.append(take_beginning(doc))
@@ -52,7 +56,11 @@ def take_docs(docs: Iterable[Doc]) -> List[Doc]:
 
 
 def take_beginning(doc: Doc) -> Doc:
-    """RETURNS (Doc): The first tokens of a document."""
+    """Take the first tokens of a document.
+
+    doc (Doc): The document.
+    RETURNS (Doc): A copy of its first tokens.
+    """
     return doc[:MOST_OF_DOC].as_doc()
 
 

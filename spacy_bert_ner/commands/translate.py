@@ -17,8 +17,12 @@ class Translator(Protocol):
     """Translates documents with their entities, see `word_by_word` and `marked_texts`."""
 
     def translate(self, docs: Iterable[Doc]) -> Iterator[Doc]:
-        """YIELDS (Doc): New documents. After the last one, it is an error if too little of them
-        could be translated."""
+        """Translate documents.
+
+        docs (Iterable[Doc]): Labeled documents.
+        YIELDS (Doc): New documents.
+        RAISES (UserError): After the last one, if too little of them could be translated.
+        """
 
     def summary(self) -> str:
         """RETURNS (str): What was translated, kept and lost, for people."""
@@ -37,6 +41,8 @@ def translate(
 ) -> Report:
     """Translate a labeled file, a document at a time. A progress bar is shown on terminals.
 
+    input_path (Path): The file.
+    output_path (Path): Where to write the documents.
     translator (Translator): What translates. It has the counts afterwards.
     source, target (Optional[str]): The formats, else guessed from the names of the files.
     column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.

@@ -38,10 +38,15 @@ class WordCounts:
 
     @property
     def n_tokens(self) -> int:
+        """RETURNS (int): All tokens."""
         return self.n_translated + self.n_unknown + self.n_named + self.n_without_letters
 
     def share(self, n: int) -> float:
-        """RETURNS (float): So many of the tokens, in percent."""
+        """Compare with all tokens.
+
+        n (int): Some of the tokens.
+        RETURNS (float): Their share of all, in percent.
+        """
         return 100.0 * n / max(self.n_tokens, 1)
 
 
@@ -76,7 +81,10 @@ class WordByWord:
         self.left_out = Report()
 
     def translate(self, docs: Iterable[Doc]) -> Iterator[Doc]:
-        """YIELDS (Doc): For each document one of as many tokens.
+        """Translate documents, token by token.
+
+        docs (Iterable[Doc]): Labeled documents.
+        YIELDS (Doc): For each document one of as many tokens.
         RAISES (UserError): After the last, if too few of their tokens are in the lexicon.
         """
         for doc in docs:
@@ -124,6 +132,8 @@ def copy_case(source: str, target: str, *, is_first: bool) -> str:
     stays as it is in the lexicon. A capital that is a word, such as "I", tells at the beginning of
     a sentence only.
 
+    source (str): The word.
+    target (str): Its translation in the lexicon.
     is_first (bool): Whether the word is the first of a sentence.
     RETURNS (str): The translation.
     """
@@ -135,7 +145,12 @@ def copy_case(source: str, target: str, *, is_first: bool) -> str:
 
 
 def copy_labels(doc: Doc, words: List[str]) -> Doc:
-    """RETURNS (Doc): A document of other words, as many, with the labels of the original."""
+    """Put the labels of a document on other words.
+
+    doc (Doc): The original.
+    words (List[str]): As many words as it has tokens.
+    RETURNS (Doc): A document of these words.
+    """
     spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
     copy = Doc(doc.vocab, words=words, spaces=spaces)
     labels: Any = doc.to_array(COPIED)
@@ -151,7 +166,12 @@ def copy_labels(doc: Doc, words: List[str]) -> Doc:
 
 
 def is_kept(label: str, keep: Iterable[str]) -> bool:
-    """RETURNS (bool): Whether entities of a label keep their words, which are named in any case."""
+    """Tell whether entities of a label keep their words.
+
+    label (str): The label.
+    keep (Iterable[str]): The labels whose entities do, in any letter case.
+    RETURNS (bool): Whether they do.
+    """
     return label.lower() in {name.lower() for name in keep}
 
 

@@ -59,8 +59,11 @@ class Lexicon:
         self.n_words = len(self._pairs)
 
     def look_up(self, word: str) -> List[str]:
-        """RETURNS (List[str]): The translations of a word as it is written, or else in any case,
-        the main one first; none if it isn't there."""
+        """Look up a word as it is written, or else in any letter case.
+
+        word (str): The word.
+        RETURNS (List[str]): Its translations, the main one first; none if it isn't there.
+        """
         pairs = self._pairs.get(word.lower(), [])
         same = [pair for pair in pairs if pair.source == word] or pairs
         return list(dict.fromkeys(pair.target for pair in same))
@@ -99,7 +102,11 @@ def read_lexicon(
 
 
 def is_word(text: str) -> bool:
-    """RETURNS (bool): Whether a text is one word, without white space or control characters."""
+    """Tell whether a text is one word, without white space or control characters.
+
+    text (str): The text.
+    RETURNS (bool): Whether it is.
+    """
     return text.split() == [text] and UNPRINTED.search(text) is None
 
 

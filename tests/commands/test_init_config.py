@@ -15,8 +15,8 @@ from spacy_bert_ner.commands.init_config import (
     get_learn_rate,
     get_recipes,
     init_config,
-    plan_training,
 )
+from spacy_bert_ner.commands.plan import plan_training
 from spacy_bert_ner.errors import UserError
 
 from ..toy import save_encoder
