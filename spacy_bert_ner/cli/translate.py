@@ -83,7 +83,8 @@ def _make_word_by_word(
 def _make_marked_texts(
     function: str, code: Optional[Path], to_lang: str, keep: Optional[str]
 ) -> Any:
-    from ..commands.marked_texts import MarkedTexts, load_function
+    from ..commands.marked_texts import MarkedTexts
+    from ..commands.translate import load_function
 
     return MarkedTexts(load_function(function, code), to_lang, keep=_split(keep, ()))
 

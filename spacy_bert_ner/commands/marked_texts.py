@@ -5,7 +5,6 @@ import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import islice
-from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import spacy
@@ -15,7 +14,6 @@ from ..errors import UserError
 from ..findings import number
 from ..formats.files import RECORD_KEY
 from ..pipeline.lang import check_lang
-from .checks import check_input
 from .word_by_word import is_kept
 
 TranslateT = Callable[[List[str]], List[str]]
@@ -278,24 +276,3 @@ def _join(parts: List[str], labels: Any) -> Optional[Found]:
     cut = len(text) - len(text.lstrip())
     text = text.strip()
     return Found(text, [(start - cut, end - cut, label) for start, end, label in ents])
-
-
-def load_function(name: str, code: Optional[Path] = None) -> TranslateT:
-    """Load a function that is registered in spaCy's registry `misc`.
-
-    name (str): Its name there.
-    code (Optional[Path]): A file of Python that registers it.
-    RETURNS (TranslateT): The function.
-    RAISES (UserError): If there is none of the name.
-    """
-    if code is not None:
-        check_input(code)
-        spacy.util.import_file("python_code", code)
-    if not spacy.registry.has("misc", name):
-        raise UserError(
-            f"No function '{name}' is registered to translate: put @spacy.registry.misc('{name}') "
-            "before one that takes a list of texts and returns their translations, and name its "
-            "file with --code."
-        )
-    function: TranslateT = spacy.registry.get("misc", name)
-    return function

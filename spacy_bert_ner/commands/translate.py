@@ -6,11 +6,13 @@ from typing import Iterable, Iterator, Optional, Protocol
 import spacy
 from spacy.tokens import Doc
 
+from ..errors import UserError
 from ..formats import Report, check_column, check_format, read_docs, write_docs
 from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..pipeline.lang import check_lang
 from .checks import check_input
+from .marked_texts import TranslateT
 
 
 class Translator(Protocol):
@@ -63,3 +65,24 @@ def translate(
         docs = progress.each(read_docs(progress.path, nlp, source, report, column=column))
         write_docs(output_path, translator.translate(docs), target, report)
     return report
+
+
+def load_function(name: str, code: Optional[Path] = None) -> TranslateT:
+    """Load a function that is registered in spaCy's registry `misc`.
+
+    name (str): Its name there.
+    code (Optional[Path]): A file of Python that registers it.
+    RETURNS (TranslateT): The function.
+    RAISES (UserError): If there is none of the name.
+    """
+    if code is not None:
+        check_input(code)
+        spacy.util.import_file("python_code", code)
+    if not spacy.registry.has("misc", name):
+        raise UserError(
+            f"No function '{name}' is registered to translate: put @spacy.registry.misc('{name}') "
+            "before one that takes a list of texts and returns their translations, and name its "
+            "file with --code."
+        )
+    function: TranslateT = spacy.registry.get("misc", name)
+    return function
