@@ -149,4 +149,5 @@ def plot_bars(axes, rows, key="words_per_second"):
     bars = axes.barh(names, values)
     axes.bar_label(bars, [_show(value) for value in values], padding=3)
     axes.set_xlabel(key.replace("_", " "))
-    axes.margins(x=0.12)
+    axes.margins(x=0.12, y=0.01)
+    axes.figure.set_figheight(max(4.5, 1.0 + 0.22 * len(rows)))  # a line for each name
