@@ -6,6 +6,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Set
 
+import numpy
 import safetensors.torch
 import srsly
 import torch
@@ -24,6 +25,7 @@ from .pretrained import (
     tokenizer_from_files,
     tokenizer_to_files,
 )
+from .tokenizer import PieceTokenizer
 
 # For an encoder that states no length at all: what most are pre-trained with.
 DEFAULT_LIMIT = 512
@@ -200,7 +202,11 @@ def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any])
     if lost or unexpected:
         details = f"missing {sorted(lost)}, unexpected {sorted(unexpected)}"
         raise DamagedPipelineError(_misfit(model, details))
-    return Encoder(model, tokenizer)
+    encoder = Encoder(model, tokenizer)
+    if data.get(CHECKSUMS) is None:  # of an earlier version: damage may show in use alone
+        with reading(get_place("parts")):
+            _try(encoder)
+    return encoder
 
 
 def get_place(part: str) -> str:
@@ -210,6 +216,18 @@ def get_place(part: str) -> str:
     RETURNS (str): What to call it.
     """
     return f"the {part} of the encoder in the file 'model' of its component"
+
+
+def _try(encoder: Encoder) -> None:
+    """Read a text once, with all kinds of special tokens."""
+    pieces = PieceTokenizer(encoder.tokenizer, get_rows(encoder.model))
+    (ids, _, _) = pieces(["A text"])
+    pad_id = int(encoder.tokenizer.pad_token_id or 0)
+    row = [*pieces.prefix, *ids.tolist(), pieces.filler, *pieces.suffix, pad_id]
+    pieces.strings(numpy.array(row, dtype="int32"))
+    encoder.model.eval()
+    with torch.inference_mode():
+        encoder.model(input_ids=torch.tensor([row]), attention_mask=torch.ones(1, len(row)))
 
 
 def _as_bytes(data: Dict[str, Any]) -> Dict[str, bytes]:

@@ -11,7 +11,7 @@ from spacy.training import Example
 from transformers import AutoConfig, AutoTokenizer, BartConfig, BartModel, BertTokenizerFast
 from transformers import XLMRobertaTokenizerFast as XLMRTokenizer
 
-from spacy_bert_ner.damage import CHECKSUMS
+from spacy_bert_ner.damage import CHECKSUMS, DamagedPipelineError
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.model.encoder.blocks import freeze
 from spacy_bert_ner.model.encoder.huggingface import (
@@ -521,6 +521,17 @@ def test_other_weights(change, message):
     change(weights)
     data["weights"] = safetensors.torch.save(weights)
     with pytest.raises(ValueError, match=message):
+        encoder_from_bytes(data, {})
+
+
+def test_damage_that_shows_in_use_alone():
+    """In a pipeline without checksums: torch takes the value, and stops at a text."""
+    data = encoder_to_bytes(toy.make_encoder("bert"))
+    data["config"] = json.dumps({**json.loads(data["config"]), "layer_norm_eps": "other"})
+    with pytest.raises(DamagedPipelineError, match="it was changed"):
+        encoder_from_bytes(data, {})
+    del data[CHECKSUMS]
+    with pytest.raises(DamagedPipelineError, match=r"Can't read the parts .*TypeError: layer_norm"):
         encoder_from_bytes(data, {})
 
 
