@@ -1,7 +1,7 @@
 """The entities that a pipeline finds in files."""
 
 from contextlib import closing
-from hashlib import sha256
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import (
@@ -28,14 +28,14 @@ from ..characters import copy_sent_starts
 from ..errors import UserError
 from ..formats import Report, check_column, check_format, get_writer, read_docs
 from ..formats.files import RECORD_KEY
-from ..formats.output import check_target, get_stream
-from ..formats.part import open_part
+from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..formats.spans import get_scores
 from ..terminal import printable
 from ..zones import bounded_zone
 from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
+from .resumable import digest_files, write_batches
 
 # Where documents have the output of the encoder, as spaCy keeps extensions.
 TRF_DATA: Any = ("._.", "trf_data", None, None)
@@ -100,8 +100,7 @@ def annotate(
 
     def predict_batches() -> Generator[Iterator[Doc], None, None]:
         with Progress(input_path, source, report) as progress:
-            skip = report.n_read
-            docs = read_docs(progress.path, nlp, source, report, column=column, skip=skip)
+            docs = read_docs(progress.path, nlp, source, report, column=column, skip=report.n_read)
             for batch in _predict_in_zones(nlp, progress.follow(docs), batch_size, keep_ents):
                 yield report.count(batch)
                 progress.update()
@@ -110,29 +109,18 @@ def annotate(
         if output_path is None:
             return list(make_rows(chain.from_iterable(batches))), report
         writer = get_writer(output_path, target)
-        if not can_resume(input_path, output_path):
-            writer.write(output_path, chain.from_iterable(batches), report)
-            return [], report
-        command = _describe(nlp, input_path, source, target, column, keep_ents)
-        # Errors close the bar before anything is printed.
-        with open_part(output_path, command, report, notify, restart=restart) as part:
-            with closing(batches):
-                for docs in batches:
-                    part.append(writer.pack(docs, report, is_first=not report.n_docs))
-            part.finish(writer)
+        describe = partial(_describe, nlp, input_path, source, target, column, keep_ents)
+        write_batches(
+            batches,
+            writer,
+            input_path,
+            output_path,
+            report,
+            describe,
+            restart=restart,
+            notify=notify,
+        )
     return [], report
-
-
-def can_resume(input_path: Path, output_path: Path) -> bool:
-    """Whether a run can be resumed: pipes and devices can't be read from where they were, or cut
-    where they should end.
-
-    input_path, output_path (Path): What is read and written.
-    RETURNS (bool): Whether both are files, or can become some.
-    """
-    if get_stream(output_path) is not None:
-        return False
-    return input_path.is_file() and (output_path.is_file() or not output_path.exists())
 
 
 def _describe(
@@ -158,22 +146,6 @@ def _describe(
         "--column": column,
         "--keep-ents": keep_ents,
     }
-
-
-def digest_files(folder: Path) -> str:
-    """Tell a pipeline from another, by the names, sizes and times of its files: weights may have
-    gigabytes.
-
-    folder (Path): A saved pipeline.
-    RETURNS (str): 16 digits and letters.
-    """
-    digest = sha256()
-    for path in sorted(folder.rglob("*")):
-        stat = path.stat()
-        if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            digest.update(f"{name}\n{stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 def _predict_in_zones(

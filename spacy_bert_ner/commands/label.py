@@ -1,6 +1,7 @@
 """Texts with what teachers think of them, for a student to learn from."""
 
 from contextlib import ExitStack, closing
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Callable, Dict, Generator, Iterable, Iterator, Optional, Sequence
@@ -13,12 +14,11 @@ from .. import __version__
 from ..errors import UserError
 from ..formats import check_column, check_format, get_writer, read_docs
 from ..formats.output import check_target
-from ..formats.part import open_part
 from ..formats.progress import Progress
 from ..zones import bounded_zone
-from .annotate import can_resume, digest_files
 from .checks import check_input
 from .labeling import Labeling, LabelReport, label_docs
+from .resumable import digest_files, write_batches
 from .teachers import School, check_weights, load_teacher, make_school
 
 
@@ -71,23 +71,23 @@ def label(
 
     def label_batches() -> Generator[Iterable[Doc], None, None]:
         with Progress(input_path, source, report) as progress:
-            skip = report.n_read
-            docs = read_docs(progress.path, nlp, source, report, column=column, skip=skip)
+            docs = read_docs(progress.path, nlp, source, report, column=column, skip=report.n_read)
             for batch in _label_in_zones(labeling, progress.follow(docs), size, report):
                 yield report.count(batch)
                 progress.update()
 
-    writer = get_writer(output_path, "spacy")
     with closing(label_batches()) as batches:
-        if not can_resume(input_path, output_path):
-            writer.write(output_path, chain.from_iterable(batches), report)
-            return report
-        command = _describe(labeling, input_path, source, column)
-        with open_part(output_path, command, report, notify, restart=restart) as part:
-            with closing(batches):
-                for docs in batches:
-                    part.append(writer.pack(docs, report, is_first=not report.n_docs))
-            part.finish(writer)
+        describe = partial(_describe, labeling, input_path, source, column)
+        write_batches(
+            batches,
+            get_writer(output_path, "spacy"),
+            input_path,
+            output_path,
+            report,
+            describe,
+            restart=restart,
+            notify=notify,
+        )
     return report
 
 

@@ -136,7 +136,7 @@ def check_format(path: Path, name: Optional[str] = None, *, for_writing: bool = 
     RAISES (ValueError): For one that isn't there, or can't be read or written; if nothing tells.
 
     path (Path): What is read or written.
-    name (Optional[str]): The format, None if it is to be guessed.
+    name (Optional[str]): The format, None to guess it.
     for_writing (bool): Whether it is written.
     """
     name = guess_format(path, for_writing=for_writing) if name is None else name
