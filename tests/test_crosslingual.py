@@ -1,7 +1,5 @@
 """The workflows of projects/crosslingual, with a tiny encoder on a small corpus."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,33 +7,60 @@ import spacy
 import srsly
 
 from .toy import save_encoder
-from .util import TAGS, WORDS
+from .util import TAGS, WORDS, run_spacy
 
 PROJECT = Path(__file__).parent.parent / "projects" / "crosslingual"
 IOB2 = "# newdoc id = 1\n# sent_id = 1\n" + "".join(
     f"{i}\t{word}\t{tag}\t-\t-\n" for i, (word, tag) in enumerate(zip(WORDS, TAGS), start=1)
 )
-VARS = {"steps": 2, "warmup": 1, "eval_frequency": 1, "freeze_layers": 1}
+VARS = {
+    "batch_docs": 1,
+    "steps": 2,
+    "warmup": 1,
+    "batch_sents": 2,
+    "student_steps": 2,
+    "student_warmup": 1,
+    "further_steps": 2,
+    "further_warmup": 1,
+    "eval_frequency": 1,
+    "freeze_layers": 1,
+    "layers": 1,
+    "lexicon": "assets/lexicon.tsv",
+}
+# What each workflow makes that tells whether it was done, next to scores.
+WORKFLOWS = {
+    "zero-shot": "zero_shot/da",
+    "teacher-student": "teacher_student/da/model-last",
+    "multi-source": "multi_source/da/model-last",
+    "other-source": "other_source/da/model-last",
+    "unitrans": "unitrans/da/model-last",
+    "uxla": "uxla/da/model-last",
+    "compress": "small/da/model-last",
+}
 
 
 @pytest.fixture
-def project(tmp_path, tmp_path_factory):
-    """A copy, with the files that its assets are."""
+def project(tmp_path, tmp_path_factory, monkeypatch, project_in_process):
+    """A copy, with the files that its assets are, in the folder in which commands run."""
     encoder = save_encoder(tmp_path_factory.mktemp("encoder"), "bert", max_position_embeddings=128)
     config = srsly.read_yaml(PROJECT / "project.yml")
+    assert set(VARS) <= set(config["vars"])
     config["vars"].update(encoder=encoder, **VARS)
     srsly.write_yaml(tmp_path / "project.yml", config)
     for asset in config["assets"]:
         path = tmp_path / asset["dest"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(IOB2, encoding="utf-8")
+    lexicon = "".join(f"{word}\t{word}en\n" for word in WORDS)
+    (tmp_path / "assets" / "lexicon.tsv").write_text(lexicon, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def run(project, workflow, *options):
-    command = [sys.executable, "-m", "spacy", "project", "run", workflow, ".", *options]
-    result = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
+def run(workflow, **overrides):
+    options = [word for name, value in overrides.items() for word in (f"--vars.{name}", value)]
+    result = run_spacy("project", "run", workflow, *options)
+    assert result.exit_code == 0, result.output + repr(result.exception)
     return result.stdout
 
 
@@ -43,34 +68,46 @@ def get_times(project, pattern):
     return {path: path.stat().st_mtime_ns for path in project.glob(pattern)}
 
 
-def test_zero_shot(project):
-    run(project, "zero-shot")
-    scores = srsly.read_json(project / "training" / "zero_shot" / "da.json")
-    assert 0.0 <= scores["ents_f"] <= 1.0
-    nlp = spacy.load(project / "training" / "zero_shot" / "da")
+def get_scores(project, model):
+    path = project / "training" / model.removesuffix("/model-last")
+    return srsly.read_json(path.with_name(f"{path.name}.json"))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_workflow(project, workflow):
+    run(workflow)
+    model = WORKFLOWS[workflow]
+    assert 0.0 <= get_scores(project, model)["ents_f"] <= 1.0
+    nlp = spacy.load(project / "training" / model)
     assert nlp.lang == "da"
-    settings = nlp.config["components"]["transformer"]["model"]
-    assert settings["freeze_layers"] == 1
-    assert nlp.config["training"]["max_steps"] == 2
-    # For another language, nothing is trained again.
+    assert set(nlp.get_pipe("bert_ner").labels) == {"PER", "LOC"}
+
+
+def test_for_another_language_nothing_is_trained_again(project):
+    run("zero-shot")
+    settings = spacy.load(project / "training" / "zero_shot" / "da").config
+    assert settings["components"]["transformer"]["model"]["freeze_layers"] == 1
+    assert settings["training"]["max_steps"] == 2
     trained = get_times(project, "training/zero_shot/model-last/**/*")
     assert len(trained) > 5
-    out = run(project, "zero-shot", "--vars.target", "sv")
-    assert "Skipping 'train'" in out
+    assert "Skipping 'train'" in run("zero-shot", target="sv")
     assert get_times(project, "training/zero_shot/model-last/**/*") == trained
     assert spacy.load(project / "training" / "zero_shot" / "sv").lang == "sv"
-    assert (project / "training" / "zero_shot" / "sv.json").exists()
+    assert get_scores(project, "zero_shot/sv")
 
 
 def test_no_step_but_the_score_reads_labels_of_the_other_language():
     config = srsly.read_yaml(PROJECT / "project.yml")
+    names = [command["name"] for command in config["commands"]]
+    lines = [line for command in config["commands"] for line in command["script"]]
     readers = {
         command["name"]
         for command in config["commands"]
         for line in command["script"]
         if "${vars.target}/test" in line
     }
-    assert readers == {"target", "evaluate"}
+    assert readers == {"target", *(name for name in names if name.startswith("evaluate"))}
+    assert not [line for line in lines if "${vars.target}/dev" in line]
 
 
 def test_assets_and_commands_are_complete():

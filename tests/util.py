@@ -65,7 +65,7 @@ def run_spacy(*words):
     seconds. As wide as 100 columns, and without a trace in the level of spaCy's logger."""
     registry.cli.get_all()  # commands of packages, as `python -m spacy` finds them
     if words[:2] == ("project", "run"):
-        words = (*words, Path.cwd())  # else, that of the import
+        words = (*words[:3], Path.cwd(), *words[3:])  # else, that of the import
     level = logger.level
     try:
         return CliRunner(env={"COLUMNS": "100"}).invoke(spacy_app, [str(word) for word in words])

@@ -201,7 +201,7 @@ def _print_encoders(msg: "Printer", report: "DataReport", *, verbose: bool) -> N
             msg.warn(
                 f"The encoder's vectors all point one way (mean cosine {first.similarity:.2f}), "
                 "from which a new head learns slowly: use spacy-bert-ner.LayeredAdam.v1 as "
-                "[training.optimizer], with head_factor = 25. init-config with --encoder and "
+                "[training.optimizer], with head_factor = 50. init-config with --encoder and "
                 "--train writes that"
             )
     for component, architecture in report.others.items():

@@ -17,7 +17,7 @@ MOST_OF_DOC = 200
 # multilingual-e5-small 0.67.
 ONE_WAY = 0.5
 # How many times the rate of the encoder a new head takes on such vectors.
-HEAD_FACTOR = 25.0
+HEAD_FACTOR = 50.0
 # From this factor on, a config isn't said to lack one.
 LEAST_FACTOR = 5.0
 LAYERED_ADAM = "spacy-bert-ner.LayeredAdam.v1"

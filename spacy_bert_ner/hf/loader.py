@@ -55,17 +55,20 @@ class HuggingFaceCheckpoint:
 
 
 def make_checkpoint_loader(
-    name: str, labels: Optional[Dict[str, Optional[str]]] = None, scheme: Optional[str] = None
-) -> HuggingFaceCheckpoint:
+    name: Optional[str],
+    labels: Optional[Dict[str, Optional[str]]] = None,
+    scheme: Optional[str] = None,
+) -> Optional[HuggingFaceCheckpoint]:
     """Construct `spacy-bert-ner.HuggingFaceCheckpoint.v1`, for `checkpoint` in
     `[initialize.components.bert_ner]`.
 
-    name (str): A folder, an installed Python package, or a name on the Hugging Face hub.
+    name (Optional[str]): A folder, an installed Python package, or a name on the Hugging Face hub;
+        null for none, so that configs have a place to name one.
     labels (Optional[Dict[str, Optional[str]]]): Other names for its labels.
     scheme (Optional[str]): "BIO" or "IOB1", where the labels don't tell.
-    RETURNS (HuggingFaceCheckpoint): The loader.
+    RETURNS (Optional[HuggingFaceCheckpoint]): The loader, None without a name.
     """
-    return HuggingFaceCheckpoint(name, labels, scheme)
+    return None if name is None else HuggingFaceCheckpoint(name, labels, scheme)
 
 
 def prepare(
