@@ -10,7 +10,7 @@ from ._util import BATCH_SIZE, COLUMN, ON_ERROR, SOURCE, TARGET, USE_GPU, OnErro
 
 def annotate_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
-    input_path: Path = Argument(..., readable=False, help="Text, or a file of documents"),
+    input_path: Path = Argument(..., readable=False, help="Text, a file of documents, or a folder of .txt files"),
     output_path: Optional[Path] = Argument(None, readable=False, help="Where to write the documents; without it, a table of the entities is printed"),
     source: Optional[str] = SOURCE,
     target: Optional[str] = TARGET,

@@ -9,7 +9,7 @@ from ._util import COLUMN, ON_ERROR, SOURCE, TARGET, OnError
 
 
 def convert_cli(
-    input_path: Path = Argument(..., readable=False, help="Labeled file"),
+    input_path: Path = Argument(..., readable=False, help="Labeled file, or a folder of .txt files"),
     output_path: Path = Argument(..., readable=False, help="Where to write the documents"),
     source: Optional[str] = SOURCE,
     target: Optional[str] = TARGET,

@@ -10,7 +10,7 @@ from ._util import COLUMN, ON_ERROR, SOURCE, USE_GPU, OnError, notify
 
 def label_cli(
     teachers: List[str] = Argument(..., metavar="TEACHER...", help="Names or paths of trained pipelines"),
-    input_path: Path = Argument(..., readable=False, help="Text, or a file of documents"),
+    input_path: Path = Argument(..., readable=False, help="Text, a file of documents, or a folder of .txt files"),
     output_path: Path = Argument(..., readable=False, help="Where to write the documents, a .spacy file"),
     weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="What the teachers count in the mean, as 2,1,1; else all the same"),
     vote: bool = Option(False, "--vote", help="Keep the entities that more than half of the teachers find, by weight; else those of the mean"),

@@ -35,7 +35,7 @@ from ..terminal import printable
 from ..zones import bounded_zone
 from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
-from .resumable import digest_files, write_batches
+from .resumable import describe_input, digest_files, write_batches
 
 # Where documents have the output of the encoder, as spaCy keeps extensions.
 TRF_DATA: Any = ("._.", "trf_data", None, None)
@@ -73,7 +73,7 @@ def annotate(
     file; what comes out of a pipe or goes into one can't be resumed.
 
     pipeline (str): Name or path of a trained pipeline.
-    input_path (Path): What is read.
+    input_path (Path): What is read: a file, or a folder of .txt files.
     output_path (Optional[Path]): Where to write the documents, as they are ready.
     source, target (Optional[str]): The formats, else guessed from the names of the files.
     column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
@@ -86,7 +86,7 @@ def annotate(
     RAISES (UserError): For what can't be read, loaded or written.
     """
     # What is wrong with the names is reported before the pipeline is loaded.
-    check_input(input_path)
+    check_input(input_path, or_folder=True)
     source = check_format(input_path, source)
     check_column(source, column)
     if output_path is not None:
@@ -133,14 +133,11 @@ def _describe(
 ) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): All that the output depends on. Batches and devices are left out:
     they change scores by less than 1e-5, and whoever is out of memory has to change them."""
-    stat = input_path.stat()
     return {
         "spacy-bert-ner": __version__,
         "pipeline": str(nlp.path.resolve()),
         "the digest of its files": digest_files(nlp.path),
-        "input": str(input_path.resolve()),
-        "its size": stat.st_size,
-        "its time": stat.st_mtime_ns,
+        **describe_input(input_path),
         "--from": source,
         "--to": target,
         "--column": column,

@@ -11,17 +11,18 @@ from spacy.util import SimpleFrozenDict, load_config, load_model_from_config
 from ..errors import MissingFileError, UserError, describe_error
 
 
-def check_input(path: Path) -> None:
+def check_input(path: Path, *, or_folder: bool = False) -> None:
     """Check that a file can be read, before anything else is done. Nothing is opened: what is in a
     pipe comes once.
 
     path (Path): A file, a pipe or a device.
+    or_folder (bool): Whether it can be a folder of texts as well.
     RAISES (UserError): If there is none (MissingFileError), for a folder, and without the right to
         read it.
     """
     if not path.exists():
         raise MissingFileError(f"There is no file {path}. Check its name and folder.")
-    if path.is_dir():
+    if path.is_dir() and not or_folder:
         raise UserError(f"Can't read {path}: it is a folder. Name a file.")
     if not os.access(path, os.R_OK):
         raise UserError(f"Can't read {path}: you have no right to. Ask its owner for it.")

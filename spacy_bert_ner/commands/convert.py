@@ -28,7 +28,8 @@ def convert(
 ) -> Report:
     """Convert a file of documents.
 
-    input_path, output_path (Path): What is read, and where to write.
+    input_path, output_path (Path): What is read, a file or a folder of .txt files, and where to
+        write.
     source, target (Optional[str]): The formats, else guessed from the names of the files.
     column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
     lang (str): Code of the language whose tokenizer reads texts without tokens. Take the one that
@@ -38,7 +39,7 @@ def convert(
     RETURNS (Report): How much there was, and what didn't fit.
     RAISES (UserError): For what can't be read or written, and for an unknown language.
     """
-    check_input(input_path)
+    check_input(input_path, or_folder=True)
     source = check_format(input_path, source)
     target = check_format(output_path, target, for_writing=True)
     check_target(output_path, [input_path])

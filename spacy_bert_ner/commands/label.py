@@ -18,7 +18,7 @@ from ..formats.progress import Progress
 from ..zones import bounded_zone
 from .checks import check_input
 from .labeling import Labeling, LabelReport, label_docs
-from .resumable import digest_files, write_batches
+from .resumable import describe_input, digest_files, write_batches
 from .teachers import School, check_weights, load_teacher, make_school
 
 
@@ -43,7 +43,7 @@ def label(
     The output is made as by `annotate`: the same call resumes one that was interrupted.
 
     pipelines (Sequence[str]): Names or paths of the teachers.
-    input_path (Path): Text, or a file of documents.
+    input_path (Path): Text, a folder of .txt files, or a file of documents.
     output_path (Path): Where to write the documents, a .spacy file.
     weights (Optional[Sequence[float]]): What the teachers count in the mean; None for all the same.
     vote (bool): Keep the entities that more than half of the teachers find, by weight, and mark
@@ -54,7 +54,7 @@ def label(
     RAISES (ValueError): For what can't be read, loaded or written, and for teachers that can't be
         averaged. OSError: Without a pipeline.
     """
-    check_input(input_path)
+    check_input(input_path, or_folder=True)
     source = check_format(input_path, source)
     check_column(source, column)
     _check_output(output_path, input_path)
@@ -113,15 +113,12 @@ def _describe(
     labeling: Labeling, input_path: Path, source: str, column: Optional[str]
 ) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): All that the output depends on, see `annotate`."""
-    stat = input_path.stat()
     paths = [teacher.nlp.path for teacher in labeling.school.teachers]
     return {
         "spacy-bert-ner": __version__,
         "teachers": [str(path.resolve()) for path in paths],
         "the digests of their files": [digest_files(path) for path in paths],
-        "input": str(input_path.resolve()),
-        "its size": stat.st_size,
-        "its time": stat.st_mtime_ns,
+        **describe_input(input_path),
         "--weights": labeling.weights.tolist(),
         "--vote": labeling.vote,
         "--keep-ents": labeling.keep_ents,

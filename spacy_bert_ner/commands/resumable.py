@@ -53,18 +53,34 @@ def can_resume(input_path: Path, output_path: Path) -> bool:
     where they should end.
 
     input_path, output_path (Path): What is read and written.
-    RETURNS (bool): Whether both are files, or can become some.
+    RETURNS (bool): Whether both are files, or can become some, or the first is a folder.
     """
     if get_stream(output_path) is not None:
         return False
-    return input_path.is_file() and (output_path.is_file() or not output_path.exists())
+    is_there = input_path.is_file() or input_path.is_dir()
+    return is_there and (output_path.is_file() or not output_path.exists())
+
+
+def describe_input(path: Path) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): What tells an input from another, or from itself after a change.
+
+    path (Path): A file or a folder.
+    """
+    if path.is_dir():
+        return {"input": str(path.resolve()), "the digest of its texts": digest_files(path)}
+    stat = path.stat()
+    return {
+        "input": str(path.resolve()),
+        "its size": stat.st_size,
+        "its time": stat.st_mtime_ns,
+    }
 
 
 def digest_files(folder: Path) -> str:
-    """Tell a pipeline from another, by the names, sizes and times of its files: weights may have
+    """Tell a folder from another, by the names, sizes and times of its files: weights may have
     gigabytes.
 
-    folder (Path): A saved pipeline.
+    folder (Path): A saved pipeline, or texts.
     RETURNS (str): 16 digits and letters.
     """
     digest = sha256()

@@ -186,13 +186,16 @@ def check_column(name: str, column: Optional[str]) -> None:
 
 
 def guess_format(path: Path, *, for_writing: bool = False) -> str:
-    """The format of a file, by its suffix, and by the first record of JSON files to read.
+    """The format of a file, by its suffix, and by the first record of JSON files to read. A folder
+    to read is one of texts.
 
     path (Path): What is read or written.
     for_writing (bool): Whether it is written.
     RETURNS (str): Its name in the table.
     RAISES (ValueError): If nothing tells.
     """
+    if path.is_dir() and not for_writing:
+        return "text"
     names = [name for name, entry in FORMATS.items() if path.suffix.lower() in entry.suffixes]
     if not names:
         if not for_writing and path.is_file():

@@ -1,15 +1,16 @@
-"""Plain text: a file is one document, or each of its lines is."""
+"""Plain text: a file is one document, or each of its lines is, or each .txt file of a folder."""
 
 import re
-from typing import Iterator
+from pathlib import Path
+from typing import Iterator, List
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..findings import show
 from .files import Record, check_utf8, make_doc, open_text
-from .report import Report
-from .source import Source
+from .report import FormatError, Report
+from .source import Source, Watched
 
 UNWRITTEN = "entities are left out: plain text has none"
 BROKEN = "documents have line breaks, which are written as spaces"
@@ -18,14 +19,36 @@ LINE_BREAKS = re.compile(r"\r\n|\r|\n")
 
 
 def read(source: Source) -> Iterator[Record]:
-    """YIELDS (Record): The whole file as one document, with its line ends as they are.
+    """YIELDS (Record): The whole file as one document, with its line ends as they are; of a folder,
+        each .txt file in it, at any depth, in the order of their names.
 
     source (Source): What is read.
     """
-    with open_text(source.path, newline="") as file:
-        text = file.read()
-    if text:
-        yield Record(source.path, 1, 1, {"text": text})
+    paths = [source.path]
+    if source.path.is_dir():
+        paths = find_texts(source.path)
+        if isinstance(source.path, Watched):
+            source.path.n_records = len(paths)
+    for path in paths:
+        with open_text(path, newline="") as file:
+            text = file.read()
+        if text:
+            yield Record(path, 1, 1, {"text": text})
+
+
+def find_texts(folder: Path) -> List[Path]:
+    """RETURNS (List[Path]): The .txt files in a folder, at any depth.
+
+    folder (Path): The folder.
+    RAISES (FormatError): If there is none.
+    """
+    # Of the plain class: `Watched` would take each for what it watches.
+    folder = Path(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".txt")
+    paths = [path for path in paths if path.is_file()]
+    if not paths:
+        raise FormatError(f"There is no .txt file in {folder}. Name a file, or a folder of texts.")
+    return paths
 
 
 def read_lines(source: Source) -> Iterator[Record]:

@@ -309,6 +309,36 @@ def test_resumes(teachers, tmp_path, monkeypatch):
     label(names, source, out, **settings, restart=True, vote=True)
 
 
+def test_folder(teachers, tmp_path, monkeypatch):
+    """Read and resumed as a file is; a changed text is another input."""
+    folder, out = tmp_path / "texts", tmp_path / "a.spacy"
+    (folder / "more").mkdir(parents=True)
+    for i, text in enumerate(TEXTS):
+        (folder / "more" / f"{i}.txt").write_text(text, encoding="utf-8")
+    names, settings = [teachers["one"]], {"batch_size": 1}
+    expected = label(names, folder, tmp_path / "whole.spacy", **settings)
+    assert expected.n_docs == len(TEXTS) > 2
+    original, calls = module.label_docs, []
+
+    def stop(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(module, "label_docs", stop)
+    with pytest.raises(KeyboardInterrupt):
+        label(names, folder, out, **settings)
+    with (folder / "more" / "1.txt").open("a", encoding="utf-8") as file:
+        file.write(" Oslo.")
+    with pytest.raises(FormatError, match="the digest of its texts was"):
+        label(names, folder, out, **settings)
+    label(names, folder, out, **settings, restart=True)
+    report = label(names, folder, tmp_path / "again.spacy", **settings)
+    assert out.read_bytes() == (tmp_path / "again.spacy").read_bytes()
+    assert report.n_docs == expected.n_docs and report.n_tokens > expected.n_tokens
+
+
 def test_batches_dont_matter(teachers, source, tmp_path):
     names = [teachers["one"], teachers["two"]]
     docs, _ = run_label(names, source, tmp_path / "a.spacy", batch_size=1)

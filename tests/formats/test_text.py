@@ -28,6 +28,21 @@ def test_a_line_is_a_document(tmp_path):
     assert (tmp_path / "b").read_text(encoding="utf-8") == "Anna.\n  Bo\t\u2028b \n"
 
 
+def test_a_folder_is_documents(tmp_path):
+    """Of its .txt files alone, in the order of their paths; an empty one is none."""
+    texts = {"b.txt": "Bo.", "a/z.TXT": "Anna.", "c.md": "No.", "d.txt": ""}
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert [doc.text for doc in read_docs(tmp_path, NLP)] == ["Anna.", "Bo."]
+    (tmp_path / "b.txt").write_bytes(b"Bo\xff")
+    with pytest.raises(FormatError, match="b.txt"):
+        list(read_docs(tmp_path, NLP))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FormatError, match="There is no .txt file in .*empty"):
+        list(read_docs(tmp_path / "empty", NLP))
+
+
 @pytest.mark.parametrize("name", ["text", "lines"])
 def test_nothing(tmp_path, name):
     path = tmp_path / "a.txt"
