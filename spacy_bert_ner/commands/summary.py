@@ -95,14 +95,32 @@ def get_f1(counts: Ints2d) -> Floats1d:
     return 200.0 * counts[..., 0] / numpy.maximum(counts[..., 1] + counts[..., 2], 1)
 
 
-def get_interval(first: Ints2d, second: Ints2d, seed: int = 0) -> Tuple[float, float, float]:
-    """The mean difference of F1 over seeds, and its 95 % interval by the paired bootstrap (Efron
-    1979; Berg-Kirkpatrick et al. 2012): seeds and documents are drawn again, with replacement, the
-    same ones for both systems.
+def get_interval(first: Ints2d, second: Ints2d) -> Tuple[float, float, float]:
+    """The mean difference of F1 over seeds, and its 95 % interval, see `draw_differences`.
 
-    seed (int): Of the resampling.
     first, second (Ints2d): Counts by seed and document, (n_seeds, n_docs, 3).
     RETURNS (Tuple[float, float, float]): The difference of the second from the first, and the ends.
+    """
+    low, high = numpy.quantile(draw_differences(first, second), [0.025, 0.975])
+    return get_difference(first, second), float(low), float(high)
+
+
+def get_difference(first: Ints2d, second: Ints2d) -> float:
+    """RETURNS (float): The mean difference of F1 over seeds, of the second from the first.
+
+    first, second (Ints2d): Counts by seed and document, (n_seeds, n_docs, 3).
+    """
+    return float((get_f1(second.sum(axis=1)) - get_f1(first.sum(axis=1))).mean())
+
+
+def draw_differences(first: Ints2d, second: Ints2d, seed: int = 0) -> Floats1d:
+    """What the mean difference of F1 would be on other seeds and documents, by the paired bootstrap
+    (Efron 1979; Berg-Kirkpatrick et al. 2012): seeds and documents are drawn again, with
+    replacement, the same ones for both systems.
+
+    first, second (Ints2d): Counts by seed and document, (n_seeds, n_docs, 3).
+    seed (int): Of the resampling.
+    RETURNS (Floats1d): Differences of the second from the first, (N_RESAMPLES,).
     """
     rng = numpy.random.default_rng(seed)
     n_seeds, n_docs, _ = first.shape
@@ -112,9 +130,7 @@ def get_interval(first: Ints2d, second: Ints2d, seed: int = 0) -> Tuple[float, f
         weights = numpy.bincount(rng.integers(n_docs, size=n_docs), minlength=n_docs)
         one, other = (numpy.einsum("d,sdc->sc", weights, X[seeds]) for X in (first, second))
         differences[i] = (get_f1(other) - get_f1(one)).mean()
-    low, high = numpy.quantile(differences, [0.025, 0.975])
-    whole = (get_f1(second.sum(axis=1)) - get_f1(first.sum(axis=1))).mean()
-    return float(whole), float(low), float(high)
+    return differences
 
 
 def format_markdown(rows: Sequence[SystemScores]) -> str:

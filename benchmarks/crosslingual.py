@@ -1,0 +1,102 @@
+"""How well pipelines read a language that they have no labels of: a table and a plot of what
+comparisons of workflows have measured, by language and in the mean of both.
+
+    spacy bert-ner compare benchmarks/crosslingual_da.yml benchmarks/results/crosslingual_da
+    spacy bert-ner compare benchmarks/crosslingual_sv.yml benchmarks/results/crosslingual_sv
+    python benchmarks/crosslingual.py
+
+What the comparisons need is in the heads of these files. Differences are from zero-shot, of the
+same seeds, with 95 % intervals by the paired bootstrap over seeds and documents; for the mean of
+both languages, these are drawn for each on its own.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy
+from harness import RESULTS, report
+
+from spacy_bert_ner.commands.runs import read_results
+from spacy_bert_ner.commands.spec import read_spec
+from spacy_bert_ner.commands.summary import draw_differences, get_difference, get_f1
+
+HERE = Path(__file__).parent
+LANGUAGES = {"da": "Danish", "sv": "Swedish"}
+
+
+def read_counts(lang, folder):
+    """RETURNS (dict): By system and seed, counts of the test documents, (n_docs, 3)."""
+    path = folder / f"crosslingual_{lang}" / "results.jsonl"
+    with path.open("rb+") as file:
+        runs = read_results(path, file).values()
+    names = [cell.name for cell in read_spec(HERE / f"crosslingual_{lang}.yml").cells]
+    counts = {name: {} for name in names}
+    for run in runs:
+        if run.cell in counts:
+            counts[run.cell][run.seed] = numpy.array(run.counts["test"])
+    return {name: seeds for name, seeds in counts.items() if seeds}
+
+
+def stack(first, second):
+    """RETURNS (tuple): Counts of two systems, of common seeds, (n_seeds, n_docs, 3)."""
+    seeds = sorted(set(first) & set(second))
+    return tuple(numpy.array([own[seed] for seed in seeds]) for own in (first, second))
+
+
+def show(difference, draws):
+    """RETURNS (str): A difference with its interval."""
+    low, high = numpy.quantile(draws, [0.025, 0.975])
+    return f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def make_row(name, counts):
+    """RETURNS (dict): Scores of a system in each language."""
+    row, differences, draws = {"system": name}, [], []
+    for number, (lang, title) in enumerate(LANGUAGES.items()):
+        seeds = counts[lang].get(name)
+        if seeds is None:
+            row.update({title: None, f"{title}_difference": None})
+            continue
+        row["seeds"] = len(seeds)
+        row[title] = round(
+            float(numpy.mean([get_f1(own.sum(axis=0)) for own in seeds.values()])), 1
+        )
+        first, second = stack(next(iter(counts[lang].values())), seeds)
+        differences.append(get_difference(first, second))
+        draws.append(draw_differences(first, second, seed=number))
+        row[f"{title}_difference"] = show(differences[-1], draws[-1])
+    is_both = len(differences) == len(LANGUAGES)
+    row["both"] = show(numpy.mean(differences), numpy.mean(draws, axis=0)) if is_both else None
+    return row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="Folder of the comparisons")
+    args = parser.parse_args()
+    counts = {lang: read_counts(lang, args.results) for lang in LANGUAGES}
+    names = dict.fromkeys(name for own in counts.values() for name in own)
+    rows = [make_row(name, counts) for name in names]
+    sizes = [
+        f"{title}: {len(docs)} documents, {docs[:, 2].sum()} entities"
+        for lang, title in LANGUAGES.items()
+        for docs in [next(iter(next(iter(counts[lang].values())).values()))]
+    ]
+
+    def plot(axes):
+        places = numpy.arange(len(rows))
+        for i, title in enumerate(LANGUAGES.values()):
+            values = [row[title] or 0.0 for row in rows]
+            bars = axes.barh(places + 0.4 * i - 0.2, values, height=0.38, label=title)
+            axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=3)
+        axes.set_yticks(places, [row["system"] for row in rows])
+        axes.invert_yaxis()
+        axes.set_xlabel("strict F1, test")
+        axes.margins(x=0.12)
+        axes.legend(loc="lower left")
+
+    report("crosslingual", "From English labels", rows, notes=sizes, plot=plot, folder=args.results)
+
+
+if __name__ == "__main__":
+    main()
