@@ -23,9 +23,12 @@ from ..formats.output import check_target, open_locked, replace_file, sync
 from ..hf.folders import report_unwritable
 from .annotate import predict
 from .checks import check_input, require_gpu
+from .pipelines import load_pipeline
 from .runs import Run, digest, make_key, read_results
 from .spec import Cell, Spec, check_spec, read_spec
 from .summary import SystemScores, format_markdown, format_time, summarize
+from .workflow_folders import WorkflowRun, plan_run
+from .workflows import get_facts
 
 
 def compare_file(
@@ -90,7 +93,7 @@ def compare(
         with what it printed; with `keep`, for an existing folder of a pipeline's name that isn't
         one of this comparison. OSError: For files that don't exist.
     """
-    check_spec(spec)
+    check_spec(spec, use_gpu)
     with report_unwritable(output):
         output.mkdir(parents=True, exist_ok=True)
     results = output / "results.jsonl"
@@ -117,7 +120,7 @@ def compare(
                     file.write(f"{srsly.json_dumps(run._asdict())}\n".encode())
                     sync(file, results)
                     if keep:
-                        path.rename(plan.folder)
+                        _keep(plan, path)
             yield done[plan.key]._replace(cell=plan.cell.name)
 
 
@@ -138,22 +141,31 @@ class Planned(NamedTuple):
 
     key (str): Tells whether a result is that of it.
     folder (Path): Where the pipeline is kept, if it is.
+    workflow_run (Optional[WorkflowRun]): What makes it in place of a config.
     """
 
     cell: Cell
     seed: int
     key: str
     folder: Path
+    workflow_run: Optional[WorkflowRun] = None
 
 
 def _plan(spec: Spec, output: Path) -> List[Planned]:
-    data = [digest(Path(path)) for path in spec.paths]
+    data = {split: digest(Path(path)) for split, path in spec.paths.items()}
     planned = []
     for cell in spec.cells:
-        settings = load_config(cell.config, interpolate=False).to_str()
+        if cell.workflow is None:
+            settings = load_config(cell.config, interpolate=False).to_str()
         for seed in cell.seeds:
-            key = make_key([settings, cell.overrides, seed, spec.model, data])
-            planned.append(Planned(cell, seed, key, output / cell.get_folder(seed)))
+            folder = output / cell.get_folder(seed)
+            if cell.workflow is None:
+                facts = [settings, cell.overrides, seed, spec.model, list(data.values())]
+                planned.append(Planned(cell, seed, make_key(facts), folder))
+            else:
+                facts = [get_facts(cell.workflow, seed), seed, data["dev"], data["test"]]
+                workflow_run = plan_run(cell.workflow, seed, output)
+                planned.append(Planned(cell, seed, make_key(facts), folder, workflow_run))
     return planned
 
 
@@ -171,34 +183,55 @@ def _tell_left(todo: Sequence[Planned], done: Dict[str, Run]) -> str:
 
 
 def _run(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> Run:
-    cell, seed = plan.cell, plan.seed
+    start = time.perf_counter()
+    if plan.workflow_run is None:
+        _call(plan, _make_command(spec, plan, folder, use_gpu))
+    else:
+        with plan.workflow_run.lock() as inherited:
+            _call(plan, plan.workflow_run.prepare(use_gpu), inherited)
+    seconds = time.perf_counter() - start
+    if plan.workflow_run is None:
+        nlp = spacy.load(folder / spec.model)
+    else:
+        nlp = load_pipeline(str(plan.workflow_run.find_pipeline()))
+    counts, speed = {}, 0.0
+    for split, path in (("dev", spec.dev), ("test", spec.test)):
+        counts[split], speed = count(nlp, Path(path))
+    return Run(plan.cell.name, plan.seed, plan.key, counts, round(seconds, 1), round(speed, 1))
+
+
+def _call(plan: Planned, command: List[str], inherited: Sequence[int] = ()) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, pass_fds=inherited)
+    if result.returncode:
+        raise UserError(
+            f"Training '{plan.cell.name}' with seed {plan.seed} has failed. Finished trainings are "
+            "kept: fix this, and run the same command again.\n"
+            f"{shlex.join(command)}\n{result.stdout}{result.stderr}"
+        )
+
+
+def _make_command(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> List[str]:
+    """The training of a config."""
     overrides = {
         "paths.train": spec.train,
         "paths.dev": spec.dev,
-        "system.seed": seed,
-        **cell.overrides,
+        "system.seed": plan.seed,
+        **plan.cell.overrides,
     }
     options = [
         word
         for name, value in overrides.items()
         for word in (f"--{name}", value if isinstance(value, str) else srsly.json_dumps(value))
     ]
-    command = [sys.executable, "-m", "spacy", "train", cell.config, "--output", str(folder)]
-    command += ["--gpu-id", str(use_gpu), *options]
-    start = time.perf_counter()
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        raise UserError(
-            f"Training '{cell.name}' with seed {seed} has failed. Finished trainings are kept: fix "
-            "this, and run the same command again.\n"
-            f"{shlex.join(command)}\n{result.stdout}{result.stderr}"
-        )
-    seconds = time.perf_counter() - start
-    nlp = spacy.load(folder / spec.model)
-    counts, speed = {}, 0.0
-    for split, path in (("dev", spec.dev), ("test", spec.test)):
-        counts[split], speed = count(nlp, Path(path))
-    return Run(cell.name, seed, plan.key, counts, round(seconds, 1), round(speed, 1))
+    command = [sys.executable, "-m", "spacy", "train", plan.cell.config, "--output", str(folder)]
+    return [*command, "--gpu-id", str(use_gpu), *options]
+
+
+def _keep(plan: Planned, path: Path) -> None:
+    """Keep a pipeline: of a workflow, a copy of what other workflows may write again."""
+    if plan.workflow_run is not None:
+        shutil.copytree(plan.workflow_run.find_pipeline(), path)
+    path.rename(plan.folder)
 
 
 def count(nlp: Language, path: Path) -> Tuple[List[List[int]], float]:

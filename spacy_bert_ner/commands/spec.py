@@ -1,18 +1,27 @@
 """What a comparison trains: read from YAML, and checked before hours of training."""
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import srsly
 
 from ..errors import MissingFileError, UserError
 from .checks import iter_settings, load_blank
+from .workflow_folders import make_slug
+from .workflows import Workflow, check_workflow, flatten
 
 DEFAULT_SEEDS = (1, 2, 3)
 MODELS = ("model-last", "model-best")
 SPLITS = ("train", "dev", "test")
+SETTINGS = ("cells", "config", "model", "overrides", "paths", "project", "seeds", "vars")
+# Of a workflow: the first three are needed.
+WORKFLOW_SETTINGS = ("workflow", "project", "pipeline", "vars")
+EXAMPLES = {
+    "workflow": "the name of a workflow",
+    "project": "the folder of a project.yml",
+    "pipeline": "the path at which the workflow makes it, such as training/model-last",
+}
 
 
 @dataclass(frozen=True)
@@ -22,22 +31,24 @@ class Cell:
     Attributes
     ----------
     name (str): Its name.
-    config (str): Path of its config.
+    config (str): Path of its config; "" for a workflow.
     overrides (Dict[str, Any]): Settings that take the place of the config's.
     seeds (Tuple[int, …]): Each trains it once.
+    workflow (Optional[Workflow]): What makes it in place of a config.
     """
 
     name: str
     config: str
     overrides: Dict[str, Any] = field(default_factory=dict)
     seeds: Tuple[int, ...] = DEFAULT_SEEDS
+    workflow: Optional[Workflow] = None
 
     def get_folder(self, seed: int) -> str:
         """RETURNS (str): A name for the folder of a pipeline that is kept.
 
         seed (int): That it was trained with.
         """
-        return f"{re.sub(r'[^0-9A-Za-z._]+', '-', self.name).strip('-.')}-{seed}"
+        return f"{make_slug(self.name)}-{seed}"
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,8 @@ class Spec:
 
     Attributes
     ----------
-    train, dev, test (str): Paths of the data, in any of the formats.
+    train, dev, test (str): Paths of the data, in any of the formats. `train` is "" if there is
+        none, and only workflows.
     cells (Tuple[Cell, …]): The systems. The others are compared with the first.
     model (str): "model-last" or "model-best".
     """
@@ -58,9 +70,9 @@ class Spec:
     model: str = "model-last"
 
     @property
-    def paths(self) -> Tuple[str, str, str]:
-        """RETURNS (Tuple[str, str, str]): The data."""
-        return self.train, self.dev, self.test
+    def paths(self) -> Dict[str, str]:
+        """RETURNS (Dict[str, str]): The data that there are."""
+        return {split: path for split in SPLITS if (path := getattr(self, split))}
 
 
 def read_spec(path: Path) -> Spec:
@@ -68,14 +80,18 @@ def read_spec(path: Path) -> Spec:
 
         paths: {train: train.spacy, dev: dev.spacy, test: test.spacy}
         config: configs/bert_ner.cfg
+        project: projects/crosslingual
         seeds: [1, 2, 3]
         overrides: {training.max_steps: 428}
+        vars: {target: da}
         cells:
           first piece: {}
           smoothed: {components.bert_ner.loss.label_smoothing: 0.1}
           crf: {config: configs/crf.cfg, seeds: [1, 2]}
+          zero-shot: {workflow: zero-shot, pipeline: training/zero_shot/da, vars: {steps: 1600}}
 
-    `config`, `seeds` and `overrides` are those of all cells; a cell's own are put over them.
+    `config`, `seeds` and `overrides` are those of all cells; a cell's own are put over them. A cell
+    with `workflow` has no config: `project` and `vars` are those of all such cells, likewise.
 
     path (Path): The file.
     RETURNS (Spec): What to compare.
@@ -88,28 +104,20 @@ def read_spec(path: Path) -> Spec:
 
 
 def _read_spec(data: Any) -> Spec:
-    known = {"paths", "config", "seeds", "overrides", "cells", "model"}
-    data = _check_block(data, f"the file holds no settings. They are {', '.join(sorted(known))}.")
-    unknown, missing = set(data) - known, {"paths", "cells"} - set(data)
+    data = _check_block(data, f"the file holds no settings. They are {', '.join(SETTINGS)}.")
+    unknown, missing = set(data) - set(SETTINGS), {"paths", "cells"} - set(data)
     if unknown or missing:
         problems = [f"{key!r} is unknown" for key in sorted(map(str, unknown))]
         problems += [f"{key!r} is missing" for key in sorted(missing)]
-        raise UserError(f"{', '.join(problems)}. The settings are {', '.join(sorted(known))}.")
-    paths = data["paths"]
-    fits = isinstance(paths, dict) and set(paths) == set(SPLITS)
-    if not fits or not all(isinstance(path, str) for path in paths.values()):
-        raise UserError(f"set paths to {', '.join(SPLITS)}, a file each.")
+        raise UserError(f"{', '.join(problems)}. The settings are {', '.join(SETTINGS)}.")
     cells = _check_block(data["cells"], "cells must be a block with a line NAME: {} for each.")
     if not cells:
         raise UserError("cells is empty. Name at least one system: {}.")
     model = data.get("model", MODELS[0])
     if model not in MODELS:
         raise UserError(f"model is {model!r}. Set it to {' or '.join(MODELS)}.")
-    spec = Spec(
-        **paths,
-        cells=tuple(_read_cell(data, str(name), settings) for name, settings in cells.items()),
-        model=model,
-    )
+    systems = tuple(_read_cell(data, str(name), settings) for name, settings in cells.items())
+    spec = Spec(**_read_paths(data["paths"], systems), cells=systems, model=model)
     folders: Dict[str, str] = {}
     for cell in spec.cells:
         other = folders.setdefault(cell.get_folder(0), cell.name)
@@ -120,18 +128,51 @@ def _read_spec(data: Any) -> Spec:
     return spec
 
 
+def _read_paths(paths: Any, cells: Tuple[Cell, ...]) -> Dict[str, str]:
+    if isinstance(paths, dict) and not any(cell.config for cell in cells):
+        paths = {"train": "", **paths}
+    fits = isinstance(paths, dict) and set(paths) == set(SPLITS)
+    if not fits or not all(isinstance(path, str) for path in paths.values()):
+        raise UserError(
+            f"set paths to {', '.join(SPLITS)}, a file each (train only if a cell has a config)."
+        )
+    return paths
+
+
 def _read_cell(data: Dict[str, Any], name: str, settings: Any) -> Cell:
-    common = _check_block(data.get("overrides") or {}, "overrides must be a block of settings.")
-    own = _check_block(settings or {}, f"'{name}' must be a block of settings, such as {{}}.")
-    overrides = {**common, **own}
-    config = overrides.pop("config", data.get("config"))
-    seeds = overrides.pop("seeds", data.get("seeds", list(DEFAULT_SEEDS)))
-    if config is None:
-        raise UserError(f"'{name}' has no config. Set one for all.")
+    own = dict(_check_block(settings or {}, f"'{name}' must be a block of settings, such as {{}}."))
+    seeds = own.pop("seeds", data.get("seeds", list(DEFAULT_SEEDS)))
     fits = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
     if not fits or not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"'{name}' has seeds = {seeds}. Set a list of whole numbers: [1, 2].")
+    if "workflow" in own:
+        workflow = _read_workflow(data, name, own)
+        return Cell(name, "", seeds=tuple(seeds), workflow=workflow)
+    common = _check_block(data.get("overrides") or {}, "overrides must be a block of settings.")
+    overrides = {**common, **own}
+    config = overrides.pop("config", data.get("config"))
+    if config is None:
+        raise UserError(f"'{name}' has no config. Set one for all.")
     return Cell(name, str(config), overrides, tuple(seeds))
+
+
+def _read_workflow(data: Dict[str, Any], name: str, own: Dict[str, Any]) -> Workflow:
+    own = {"project": data.get("project"), **own}
+    unknown = set(own) - set(WORKFLOW_SETTINGS)
+    if unknown:
+        raise UserError(
+            f"'{name}' sets {min(map(str, unknown))}, which a workflow doesn't have. It has "
+            f"{', '.join(WORKFLOW_SETTINGS)}, seeds."
+        )
+    values: Dict[str, Any] = {}
+    for block in (data.get("vars"), own.pop("vars", None)):
+        values.update(flatten(_check_block(block or {}, "vars must be a block of values.")))
+    if "seed" in values:
+        raise UserError(f"vars of '{name}' set the seed. Set seeds: [{values['seed']}] in place.")
+    for key in WORKFLOW_SETTINGS[:3]:
+        if not isinstance(own.get(key), str):
+            raise UserError(f"'{name}' has {key} = {own.get(key)}. Set it to {EXAMPLES[key]}.")
+    return Workflow(own["workflow"], own["project"], own["pipeline"], values)
 
 
 def _check_block(value: Any, message: str) -> Dict[str, Any]:
@@ -140,18 +181,22 @@ def _check_block(value: Any, message: str) -> Dict[str, Any]:
     return value
 
 
-def check_spec(spec: Spec) -> None:
+def check_spec(spec: Spec, use_gpu: int = -1) -> None:
     """Check files, configs and overrides: spaCy ignores a setting of [training] that isn't there,
-    and a comparison would be that of a system with itself.
+    and a comparison would be that of a system with itself. Also projects, see `check_workflow`.
 
     spec (Spec): What to compare.
+    use_gpu (int): Number of the GPU, -1 for the CPU.
     RAISES (UserError): For a file that isn't there (MissingFileError), for a config that is none,
         and for overrides of settings that it doesn't have.
     """
-    for split, path in zip(SPLITS, spec.paths):
+    for split, path in spec.paths.items():
         if not Path(path).exists():
             raise MissingFileError(f"There is no file {path}, to which paths sets {split}.")
-    for config in {cell.config for cell in spec.cells}:
+    for cell in spec.cells:
+        if cell.workflow is not None:
+            check_workflow(cell.name, cell.workflow, cell.seeds, use_gpu)
+    for config in sorted({cell.config for cell in spec.cells if cell.config}):
         nlp = load_blank(config)
         names = {name for name, _ in iter_settings(nlp.config)}
         for cell in spec.cells:

@@ -1,0 +1,145 @@
+"""Where the workflows of a comparison run: each in a folder of its own, with what it makes, and
+links to the rest of the project."""
+
+import os
+import re
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, List, NamedTuple, Tuple
+
+import srsly
+
+from ..errors import MissingFileError
+from ..formats.output import open_locked
+from ..hf.folders import report_unwritable
+from .runs import make_key
+from .workflows import (
+    PROJECT_FILE,
+    Workflow,
+    get_outputs,
+    get_pipeline,
+    get_sources,
+    interpolate,
+    put_vars,
+)
+
+PROJECT_LOCK = "project.lock"
+
+
+class WorkflowRun(NamedTuple):
+    """A run of a workflow.
+
+    workflow (Workflow): The workflow, checked.
+    seed (int): The seed.
+    folder (Path): Where it is run.
+    """
+
+    workflow: Workflow
+    seed: int
+    folder: Path
+
+    @contextmanager
+    def lock(self) -> Iterator[Tuple[int, ...]]:
+        """Keep others from the folder: also the next comparison, while what a killed one has
+        started is running.
+
+        YIELDS (Tuple[int, ...]): Files that the workflow's process inherits, to keep the lock.
+        RAISES (UserError): If another process has it.
+        """
+        with open_locked(self.folder / ".lock") as file:
+            yield () if sys.platform == "win32" else (file.fileno(),)
+
+    def prepare(self, use_gpu: int = -1) -> List[str]:
+        """Make the folder as the project is now, but for what its steps have made there. It is
+        locked.
+
+        use_gpu (int): Number of the GPU, -1 for the CPU.
+        RETURNS (List[str]): The command that runs the workflow.
+        RAISES (UserError): If the folder can't be written.
+        """
+        workflow, seed, folder = self
+        with report_unwritable(folder):
+            for path in folder.iterdir():
+                if path.is_symlink():
+                    path.unlink()
+            for path in _list_links(workflow, folder, seed):
+                _link(Path(workflow.project) / path, folder / path)
+            srsly.write_yaml(folder / PROJECT_FILE, put_vars(workflow, seed, use_gpu))
+        return [sys.executable, "-m", "spacy", "project", "run", workflow.name, str(folder)]
+
+    def find_pipeline(self) -> Path:
+        """RETURNS (Path): The pipeline that the workflow has made.
+
+        RAISES (UserError): If there is none.
+        """
+        workflow, seed, folder = self
+        path = folder / get_pipeline(workflow, seed)
+        if not path.is_dir():
+            raise MissingFileError(
+                f"The workflow '{workflow.name}' of {workflow.file} has ended, and hasn't made the "
+                f"pipeline {path}. Correct the outputs of its commands, or the cell's pipeline."
+            )
+        return path
+
+
+def plan_run(workflow: Workflow, seed: int, output: Path) -> WorkflowRun:
+    """RETURNS (WorkflowRun): A run of a workflow, in one folder for all workflows of the project
+        with the same values and seed: steps that they share are run once.
+
+    workflow (Workflow): The workflow, checked.
+    seed (int): The seed.
+    output (Path): The folder of the comparison.
+    """
+    project = os.path.realpath(workflow.project)
+    key = make_key([project, workflow.vars])[:8]
+    name = f"{make_slug(os.path.basename(project))}-{key}-{seed}"
+    return WorkflowRun(workflow, seed, output / "projects" / name)
+
+
+def make_slug(name: str) -> str:
+    """RETURNS (str): A name for a folder: letters, digits, dots and hyphens.
+
+    name (str): Any name.
+    """
+    return re.sub(r"[^0-9A-Za-z._]+", "-", name).strip("-.")
+
+
+def _list_links(workflow: Workflow, folder: Path, seed: int) -> List[Path]:
+    """What isn't made by the project. Of a folder that commands write to, that is what they need
+    and none of them makes. Other folders are linked whole, but for those of `directories` that
+    nothing needs: these are written to without being told."""
+    data = interpolate(workflow, seed)
+    commands = data.get("commands", [])
+    outputs = get_outputs(commands)
+    sources = get_sources(commands, outputs)
+    sources += [Path(asset["dest"]) for asset in data.get("assets", []) if "dest" in asset]
+    needed = {path.parts[0] for path in sources}
+    made = {path.parts[0] for path in outputs}
+    own = {PROJECT_FILE, PROJECT_LOCK, *made, *(set(data.get("directories", [])) - needed)}
+    inside = {path.resolve() for path in folder.resolve().parents}
+    project = Path(workflow.project)
+    links = [
+        Path(path.name)
+        for path in sorted(project.iterdir())
+        if path.name not in own and path.resolve() not in inside
+    ]
+    return links + [path for path in sources if path.parts[0] in made and (project / path).exists()]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link to a file or folder, or copy it where there are no links, as on Windows without the
+    right to make them."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.symlink_to(source.resolve(), target_is_directory=source.is_dir())
+    except (OSError, NotImplementedError):
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copyfile(source, target)
