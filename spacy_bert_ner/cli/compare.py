@@ -9,15 +9,15 @@ from ._util import USE_GPU, notify
 
 
 def compare_cli(
-    spec_path: Path = Argument(..., readable=False, help="YAML file: paths, config, seeds, cells"),
-    output_path: Path = Argument(..., readable=False, help="Folder for results.jsonl"),
+    spec_path: Path = Argument(..., readable=False, help="YAML file: paths, seeds, cells, a config or project"),
+    output_path: Path = Argument(..., readable=False, help="Folder for results.jsonl, and for runs of workflows"),
     markdown_path: Optional[Path] = Option(None, "--markdown", "-m", readable=False, help="File to write the table to as well, in markdown"),
     keep: bool = Option(False, "--keep", "-k", help="Keep the trained pipelines; those that were trained and not kept are trained again"),
     use_gpu: int = USE_GPU,
 ) -> None:
     # fmt: on
     """
-    Train a grid of configs, settings and seeds, and print which is better by how much.
+    Train a grid of configs, settings, workflows and seeds, and print which is better by how much.
 
     Finished trainings are in results.jsonl and aren't repeated: the same command resumes an
     interrupted comparison. Differences are from the first system, with 95 % intervals by the paired

@@ -25,7 +25,8 @@ from .workflows import (
     put_vars,
 )
 
-PROJECT_LOCK = "project.lock"
+# What the project's folder may have as well, and is not linked.
+PROJECT_LOCK, RUN_LOCK = "project.lock", ".lock"
 
 
 class WorkflowRun(NamedTuple):
@@ -48,7 +49,7 @@ class WorkflowRun(NamedTuple):
         YIELDS (Tuple[int, ...]): Files that the workflow's process inherits, to keep the lock.
         RAISES (UserError): If another process has it.
         """
-        with open_locked(self.folder / ".lock") as file:
+        with open_locked(self.folder / RUN_LOCK) as file:
             yield () if sys.platform == "win32" else (file.fileno(),)
 
     def prepare(self, use_gpu: int = -1) -> List[str]:
@@ -117,7 +118,8 @@ def _list_links(workflow: Workflow, folder: Path, seed: int) -> List[Path]:
     sources += [Path(asset["dest"]) for asset in data.get("assets", []) if "dest" in asset]
     needed = {path.parts[0] for path in sources}
     made = {path.parts[0] for path in outputs}
-    own = {PROJECT_FILE, PROJECT_LOCK, *made, *(set(data.get("directories", [])) - needed)}
+    own = {PROJECT_FILE, PROJECT_LOCK, RUN_LOCK, *made}
+    own |= set(data.get("directories", [])) - needed
     inside = {path.resolve() for path in folder.resolve().parents}
     project = Path(workflow.project)
     links = [

@@ -84,22 +84,19 @@ def check_workflow(cell: str, workflow: Workflow, seeds: Sequence[int], use_gpu:
             f"'{cell}' names the workflow {workflow.name!r}, which {file} doesn't have. It has "
             f"{', '.join(names) or 'none'}."
         )
-    missing = set(names[workflow.name]) - {step["name"] for step in project.get("commands", [])}
-    if missing:
-        raise UserError(
-            f"The workflow '{workflow.name}' of {file} names {min(missing)!r}, which isn't among "
-            "the commands. Add it to them."
-        )
+    commands = {command["name"] for command in project.get("commands", [])}
+    for name, steps in names.items():
+        for step in steps:
+            if step not in commands:
+                raise UserError(
+                    f"The workflow '{name}' of {file} names {step!r}, which isn't among the "
+                    "commands. Add it to them."
+                )
     _check_steps(cell, workflow, seeds)
 
 
 def _check_steps(cell: str, workflow: Workflow, seeds: Sequence[int]) -> None:
     steps = _read_steps(workflow, seeds[0])
-    if len(seeds) > 1 and steps == _read_steps(workflow, seeds[1]):
-        raise UserError(
-            f"'{cell}' would be trained {len(seeds)} times with the same result: no step of the "
-            f"workflow '{workflow.name}' has ${{vars.seed}}. Add it to the commands that train."
-        )
     outputs, pipeline = get_outputs(steps), get_pipeline(workflow, seeds[0])
     if not _is_within(Path(pipeline), outputs):
         raise UserError(
@@ -127,6 +124,11 @@ def _check_steps(cell: str, workflow: Workflow, seeds: Sequence[int]) -> None:
                 f"{needs} isn't there. Run `python -m spacy project assets {workflow.project}` if "
                 "it is an asset."
             )
+    if len(seeds) > 1 and steps == _read_steps(workflow, seeds[1]):
+        raise UserError(
+            f"'{cell}' would be trained {len(seeds)} times with the same result: no step of the "
+            f"workflow '{workflow.name}' has ${{vars.seed}}. Add it to the commands that train."
+        )
 
 
 def get_facts(workflow: Workflow, seed: int) -> List[Any]:

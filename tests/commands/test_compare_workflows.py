@@ -1,6 +1,12 @@
 """Comparisons of workflows: the steps of a project that copy pipelines, and note that they ran."""
 
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +15,13 @@ import srsly
 
 from spacy_bert_ner.commands import compare as module
 from spacy_bert_ner.commands.compare import compare
-from spacy_bert_ner.commands.spec import read_spec
+from spacy_bert_ner.commands.spec import check_spec, read_spec
+from spacy_bert_ner.commands.workflow_folders import plan_run
+from spacy_bert_ner.commands.workflows import get_facts
+from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.formats.output import open_locked
 
-from ..util import EXPECTED, run_command
+from ..util import CONFIG_FOLDER, EXPECTED, ROOT, plain, run_cli, run_command
 
 # Notes a step and its settings, then copies a folder. A file "stop" makes the student fail, "wait"
 # makes it wait.
@@ -55,6 +65,7 @@ PROJECT = {
     ],
 }
 STUDENT = {"workflow": "to-student", "pipeline": "training/student"}
+LOG = "projects/*/log.txt"
 OTHER = {"workflow": "to-other", "pipeline": "training/other/${vars.ruler}"}
 
 
@@ -135,3 +146,326 @@ def test_shared_steps_run_once(spec_path, project, in_process):
     assert run(spec_path) == runs
     assert read_logs(spec_path) == logs
     assert sorted(project.rglob("*")) == before, "something is written to the project's folder"
+
+
+def test_other_values_have_another_folder(spec_path, in_process):
+    """Those of all cells, and a cell's own over them; by dotted names, or in blocks."""
+    half = {**STUDENT, "vars": {"ruler": "half", "rates.student": 5e-05}}
+    change(spec_path, seeds=[1], vars={"rates": {"student": 0.3}}, cells={"a": STUDENT, "b": half})
+    assert get_scores(run(spec_path)) == {"a 1": 100.0, "b 1": 66.7}
+    logs = sorted(read_logs(spec_path).values())
+    assert logs == [
+        ["convert", "teacher 1 a", "student 0.3"],
+        ["convert", "teacher 1 a", "student 5e-05"],
+    ]
+
+
+def test_what_results_depend_on(spec_path, project, in_process):
+    """On the steps of their own workflow, and on the files that these need."""
+    change(spec_path, seeds=[1])
+    n_results = 2
+
+    def check(*trained):
+        nonlocal n_results
+        n_results += len(trained)
+        run(spec_path)
+        lines = list(srsly.read_jsonl(spec_path.parent / "out" / "results.jsonl"))
+        assert len(lines) == n_results
+        assert {line["cell"] for line in lines[n_results - len(trained) :]} == set(trained)
+
+    run(spec_path)
+    (project / "assets" / "unrelated").write_text("new", encoding="utf-8")
+    more = make_step("more", "training/other", "training/more")
+    changed = {
+        "workflows": {**PROJECT["workflows"], "all": ["convert", "teacher", "student", "more"]},
+        "commands": [*PROJECT["commands"], more],
+        "vars": {**PROJECT["vars"], "more": 1},
+    }
+    change(project / "project.yml", **changed)
+    check()
+    changed["vars"]["rates"] = {"student": 0.7, "other": 2}
+    change(project / "project.yml", **changed)
+    check("student")
+    change(spec_path, cells={"student": {**STUDENT, "pipeline": "training/student/sub"}})
+    shutil.copytree(project / "assets" / "half", project / "assets" / "all" / "sub")
+    check("student")
+    (log,) = read_logs(spec_path).values()
+    assert log == [
+        *("convert", "teacher 1 a", "student 0.5", "other"),
+        "student 0.7",
+        *("convert", "teacher 1 a", "student 0.7"),
+    ]
+
+
+def test_failed_step_is_resumed(spec_path, project):
+    """What the step printed is shown; steps that had finished are not repeated."""
+    change(spec_path, seeds=[1], cells={"student": STUDENT})
+    (project / "assets" / "stop").touch()
+    result = run_cli("compare", spec_path, spec_path.parent / "out")
+    assert result.exit_code == 1
+    assert "Training 'student' with seed 1 has failed" in plain(result)
+    assert "stopped by assets/stop" in plain(result)
+    (project / "assets" / "stop").unlink()
+    result = run_cli("compare", spec_path, spec_path.parent / "out")
+    assert result.exit_code == 0, result.output
+    assert "Training student, seed 1: training 1 of 1" in result.output
+    assert "100.00" in result.output
+    (log,) = read_logs(spec_path).values()
+    assert log == ["convert", "teacher 1 a", "student 0.5", "student 0.5"]
+
+
+def is_free(path):
+    try:
+        open_locked(path).close()
+    except UserError:
+        return False
+    return True
+
+
+def wait_for(condition):
+    for _ in range(2400):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("timed out")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_killed_comparison_is_resumed(spec_path, project):
+    """Not before what it had started has ended: both would write the same files."""
+    change(spec_path, seeds=[1], cells={"student": STUDENT})
+    output = spec_path.parent / "out"
+    waits = project / "assets" / "wait"
+    waits.touch()
+    words = ("-m", "spacy", "bert-ner", "compare", str(spec_path), str(output))
+    killed = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
+    wait_for(lambda: any("student" in path.read_text("utf-8") for path in output.glob(LOG)))
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    with pytest.raises(UserError, match=r"\.lock: another process is writing it"):
+        run(spec_path)
+    waits.unlink()
+    (lock,) = output.glob("projects/*/project.lock")
+    wait_for(lambda: is_free(lock.with_name(".lock")))
+    assert get_scores(run(spec_path)) == {"student 1": 100.0}
+    (log,) = read_logs(spec_path).values()
+    assert log == ["convert", "teacher 1 a", "student 0.5"]
+
+
+def test_project_folder(spec_path, project, in_process):
+    """What the project makes isn't linked, so nothing is written to it; all else is."""
+    for name in ("training/mine", "metrics/mine", "corpus/given", "notes/a", "out of it"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("mine", encoding="utf-8")
+    steps = [*PROJECT["commands"]]
+    steps[0] = {**steps[0], "deps": [*steps[0]["deps"], "corpus/given"]}
+    change(project / "project.yml", commands=steps)
+    change(spec_path, seeds=[1], cells={"student": STUDENT})
+    run(spec_path)
+    (folder,) = (spec_path.parent / "out" / "projects").iterdir()
+    links = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink()}
+    assert links == {"assets", "scripts", "notes", "out of it", "corpus/given"}
+    assert (folder / "corpus" / "given").read_text(encoding="utf-8") == "mine"
+    assert not list((folder / "metrics").iterdir())
+    assert not (project / "training" / "student").exists()
+
+
+def test_copies_where_there_are_no_links(spec_path, project, in_process, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    change(spec_path, seeds=[1], cells={"student": STUDENT})
+    (project / "README.md").write_text("old", encoding="utf-8")
+    first = run(spec_path)
+    (folder,) = (spec_path.parent / "out" / "projects").iterdir()
+    shutil.rmtree(project / "assets" / "all")
+    shutil.copytree(project / "assets" / "half", project / "assets" / "all")
+    (project / "README.md").write_text("new", encoding="utf-8")
+    assert (get_scores(first), get_scores(run(spec_path))) == (
+        {"student 1": 100.0},
+        {"student 1": 66.7},
+    )
+    assert (folder / "README.md").read_text(encoding="utf-8") == "new"
+    assert not any(path.is_symlink() for path in folder.rglob("*"))
+
+
+def test_output_within_the_project(spec_path, project, in_process):
+    """A folder doesn't hold a link to one that it is in."""
+    change(spec_path, seeds=[1], cells={"student": STUDENT})
+    list(compare(read_spec(spec_path), project / "results" / "first"))
+    (folder,) = (project / "results" / "first" / "projects").iterdir()
+    assert not (folder / "results").exists()
+
+
+def test_kept_pipelines(spec_path, in_process):
+    """Copies: the folder of the project stays whole."""
+    change(spec_path, seeds=[1])
+    output = spec_path.parent / "out"
+    runs = run(spec_path)
+    assert not (output / "student-1").exists()
+    kept = list(compare(read_spec(spec_path), output, keep=True))
+    assert get_scores(kept) == get_scores(runs)
+    assert spacy.load(output / "student-1").pipe_names == ["entity_ruler"]
+    (folder,) = (output / "projects").iterdir()
+    assert spacy.load(folder / "training" / "other" / "all")
+    log = (folder / "log.txt").read_text("utf-8").splitlines()
+    assert log == ["convert", "teacher 1 a", "student 0.5", "other"], "trained again"
+
+
+def test_with_cells_of_configs(spec_path, corpus, tiny_encoder, in_process):
+    """They need paths.train, and compare with workflows."""
+    config = {
+        "config": str(CONFIG_FOLDER / "bert_ner.cfg"),
+        "vars.encoder": tiny_encoder,
+        "components.transformer.model.window": 0,
+        "training.max_steps": 1,
+        "training.optimizer.learn_rate.warmup_steps": 1,
+    }
+    change(spec_path, seeds=[1], cells={"rules": STUDENT, "trained": config})
+    with pytest.raises(UserError, match="set paths to train, dev, test"):
+        read_spec(spec_path)
+    paths = {**srsly.read_yaml(spec_path)["paths"], "train": str(corpus / "train.spacy")}
+    change(spec_path, paths=paths)
+    rules, trained = run(spec_path)
+    assert (rules.cell, trained.cell) == ("rules", "trained")
+    assert get_scores([rules]) == {"rules 1": 100.0}
+    assert len(trained.counts["test"]) == 4
+
+
+def test_gpu(spec_path, project):
+    """Its number is a var of the project, and no other result."""
+    spec = read_spec(spec_path)
+    with pytest.raises(UserError, match="Can't run 'student' on GPU 0: .* has no var 'gpu'. Add"):
+        check_spec(spec, 0)
+    change(project / "project.yml", vars={**PROJECT["vars"], "gpu": -1})
+    check_spec(spec, 0)
+    cell = spec.cells[0]
+    workflow_run = plan_run(cell.workflow, 1, spec_path.parent / "out")
+    workflow_run.folder.mkdir(parents=True)
+    for number in (0, -1):
+        workflow_run.prepare(number)
+        made = srsly.read_yaml(workflow_run.folder / "project.yml")
+        assert (made["vars"]["gpu"], made["vars"]["seed"]) == (number, 1)
+
+
+@pytest.mark.parametrize(
+    "cell,message",
+    [
+        ({"workflow": None}, "'a' has workflow = None. Set it to the name of a workflow"),
+        ({"pipeline": 1}, "'a' has pipeline = 1. Set it to the path at which"),
+        ({"training.max_steps": 1}, "'a' sets training.max_steps, which a workflow doesn't have"),
+        ({"config": "x.cfg"}, "'a' sets config, which a workflow doesn't have. It has workflow"),
+        ({"vars": [1]}, "vars must be a block"),
+        ({"vars": {"seed": 7}}, r"vars of 'a' set the seed. Set seeds: \[7\]"),
+        ({"seeds": []}, r"seeds = \[\]"),
+    ],
+)
+def test_wrong_cell(spec_path, cell, message):
+    change(spec_path, cells={"a": {**STUDENT, **cell}})
+    with pytest.raises(UserError, match=message):
+        read_spec(spec_path)
+
+
+def test_no_project(spec_path):
+    data = srsly.read_yaml(spec_path)
+    del data["project"]
+    srsly.write_yaml(spec_path, data)
+    with pytest.raises(UserError, match="'student' has project = None. Set it to the folder of"):
+        read_spec(spec_path)
+
+
+STEPS = PROJECT["commands"]
+UNSEEDED = make_step("teacher", "corpus/ruler", "training/teacher")
+
+
+@pytest.mark.parametrize(
+    "cell,changed,message",
+    [
+        ({"project": "gone"}, {}, "no file gone.project.yml. Set project to the folder"),
+        ({"workflow": "students"}, {}, "workflow 'students', which .* It has to-student, to-oth"),
+        ({"vars": {"rate": 1}}, {}, "sets the var rate, which .* It has note, rates, rates.other"),
+        ({"vars": {"note": {"x": 1}}}, {}, "sets the var note.x, which"),
+        ({"pipeline": "training/teachers"}, {}, "training/teachers, .* They are corpus/ruler, tr"),
+        ({"pipeline": "training/${vars.no}"}, {}, "Can't read .*project.yml: .*vars.no"),
+        ({}, {"vars": {"ruler": "all"}}, "has no var 'seed', .* Add `seed: 1` to its vars"),
+        ({}, {"commands": 3}, r"project.yml is no project: \[commands\]"),
+        (
+            {},
+            {"workflows": {"b": ["teach"], "to-student": []}},
+            "workflow 'b' .* names 'teach', wh",
+        ),
+        ({"vars": {"ruler": "none"}}, {}, "needs assets.none, which isn't there. Run `python -m "),
+        ({}, {"workflows": {"to-student": ["convert", "student"]}}, "teacher, which another comm"),
+        (
+            {},
+            {"commands": [*STEPS[:2], {**STEPS[2], "outputs": []}, STEPS[3]]},
+            "isn't among the o",
+        ),
+        (
+            {"pipeline": "../x"},
+            {"commands": [*STEPS[:2], {**STEPS[2], "outputs": ["../x"]}, STEPS[3]]},
+            r"makes \.\..x, outside of the project's folder",
+        ),
+        (
+            {},
+            {
+                "commands": [
+                    *STEPS[:2],
+                    {**STEPS[2], "deps": ["../x", STEPS[2]["deps"][0]]},
+                    STEPS[3],
+                ]
+            },
+            r"needs \.\..x, which is outside of the project's folder",
+        ),
+        (
+            {},
+            {"commands": [STEPS[0], UNSEEDED, *STEPS[2:]]},
+            r"trained 2 times with the same result: no step .* has \$\{vars.seed\}",
+        ),
+    ],
+)
+def test_checked_before_training(spec_path, project, tmp_path, cell, changed, message):
+    change(project / "project.yml", **changed)
+    change(spec_path, cells={"a": {**STUDENT, **cell}})
+    with pytest.raises(UserError, match=message):
+        run(spec_path)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "text,message", [("a: [", "Can't read .*project.yml"), ("- a", "is no pr")]
+)
+def test_broken_project(spec_path, project, text, message):
+    (project / "project.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        check_spec(read_spec(spec_path))
+
+
+def test_pipeline_that_is_not_made(spec_path, project, in_process):
+    """Outputs may tell what isn't so."""
+    outputs = ["training/student", "training/gone"]
+    steps = [*STEPS[:2], {**STEPS[2], "outputs": outputs}, STEPS[3]]
+    change(project / "project.yml", commands=steps)
+    change(spec_path, seeds=[1], cells={"a": {**STUDENT, "pipeline": "training/gone"}})
+    with pytest.raises(UserError, match="has ended, and hasn't made the pipeline .*training.gone"):
+        run(spec_path)
+
+
+def test_shown_spec(tmp_path, monkeypatch):
+    """That of the documentation names workflows, vars and pipelines that the project has."""
+    text = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
+    _, shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "shown.yml").write_text(shown, encoding="utf-8")
+    spec = read_spec(tmp_path / "shown.yml")
+    file = Path("projects") / "crosslingual" / "project.yml"
+    (tmp_path / file).parent.mkdir(parents=True)
+    shutil.copy(ROOT / file, tmp_path / file)
+    for asset in srsly.read_yaml(tmp_path / file)["assets"]:
+        path = tmp_path / file.parent / asset["dest"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    check_spec(spec)
+    facts = [get_facts(cell.workflow, 1) for cell in spec.cells]
+    assert all(fact != facts[0] for fact in facts[1:]), "systems that are the same"
