@@ -376,6 +376,13 @@ def test_no_project(spec_path):
 
 
 STEPS = PROJECT["commands"]
+
+
+def with_student(**changes):
+    """RETURNS (Dict): The commands of the project, with another student."""
+    return {"commands": [*STEPS[:2], {**STEPS[2], **changes}, STEPS[3]]}
+
+
 UNSEEDED = make_step("teacher", "corpus/ruler", "training/teacher")
 
 
@@ -393,18 +400,18 @@ UNSEEDED = make_step("teacher", "corpus/ruler", "training/teacher")
         (
             {},
             {"workflows": {"b": ["teach"], "to-student": []}},
-            "workflow 'b' .* names 'teach', wh",
+            "workflow 'b' .* names 'teach', ",
         ),
         ({"vars": {"ruler": "none"}}, {}, "needs assets.none, which isn't there. Run `python -m "),
         ({}, {"workflows": {"to-student": ["convert", "student"]}}, "teacher, which another comm"),
         (
             {},
-            {"commands": [*STEPS[:2], {**STEPS[2], "outputs": []}, STEPS[3]]},
+            with_student(outputs=[]),
             "isn't among the o",
         ),
         (
             {"pipeline": "../x"},
-            {"commands": [*STEPS[:2], {**STEPS[2], "outputs": ["../x"]}, STEPS[3]]},
+            with_student(outputs=["../x"]),
             r"makes \.\..x, outside of the project's folder",
         ),
         (
@@ -444,9 +451,7 @@ def test_broken_project(spec_path, project, text, message):
 
 def test_pipeline_that_is_not_made(spec_path, project, in_process):
     """Outputs may tell what isn't so."""
-    outputs = ["training/student", "training/gone"]
-    steps = [*STEPS[:2], {**STEPS[2], "outputs": outputs}, STEPS[3]]
-    change(project / "project.yml", commands=steps)
+    change(project / "project.yml", **with_student(outputs=["training/student", "training/gone"]))
     change(spec_path, seeds=[1], cells={"a": {**STUDENT, "pipeline": "training/gone"}})
     with pytest.raises(UserError, match="has ended, and hasn't made the pipeline .*training.gone"):
         run(spec_path)
