@@ -64,7 +64,7 @@ def run_spacy(*words):
     """RETURNS (Result): What `python -m spacy …` comes to, in this process: to start one takes
     seconds. As wide as 100 columns, and without a trace in the level of spaCy's logger."""
     registry.cli.get_all()  # commands of packages, as `python -m spacy` finds them
-    if words[:2] == ("project", "run") and str((*words, "--")[3]).startswith("--"):
+    if words[:2] == ("project", "run") and (len(words) < 4 or words[3].startswith("--")):
         words = (*words[:3], Path.cwd(), *words[3:])  # else, that of the import
     level = logger.level
     try:

@@ -116,7 +116,11 @@ def compare(
                 todo = [other for other in todo if other.key != plan.key]
                 with _make_folder(output / ".training") as temporary:
                     path = temporary / "pipeline"
-                    run = done[plan.key] = _run(spec, plan, path, use_gpu)
+                    run = _run(spec, plan, path, use_gpu)
+                    if plan.key in done and plan.workflow_run is not None:  # steps were finished
+                        seconds = max(run.train_seconds, done[plan.key].train_seconds)
+                        run = run._replace(train_seconds=seconds)
+                    done[plan.key] = run
                     file.write(f"{srsly.json_dumps(run._asdict())}\n".encode())
                     sync(file, results)
                     if keep:

@@ -304,8 +304,12 @@ def test_kept_pipelines(spec_path, in_process):
     output = spec_path.parent / "out"
     runs = run(spec_path)
     assert not (output / "student-1").exists()
+    srsly.write_jsonl(
+        output / "results.jsonl", [run._replace(train_seconds=1e6)._asdict() for run in runs]
+    )
     kept = list(compare(read_spec(spec_path), output, keep=True))
     assert get_scores(kept) == get_scores(runs)
+    assert [run.train_seconds for run in kept] == [1e6, 1e6], "the time of steps that were skipped"
     assert spacy.load(output / "student-1").pipe_names == ["entity_ruler"]
     (folder,) = (output / "projects").iterdir()
     assert spacy.load(folder / "training" / "other" / "all")
