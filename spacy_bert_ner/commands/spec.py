@@ -129,10 +129,12 @@ def _read_spec(data: Any) -> Spec:
 
 
 def _read_paths(paths: Any, cells: Tuple[Cell, ...]) -> Dict[str, str]:
-    if isinstance(paths, dict) and not any(cell.config for cell in cells):
+    needed = SPLITS if any(cell.config for cell in cells) else SPLITS[1:]
+    if isinstance(paths, dict) and "train" not in needed:
         paths = {"train": "", **paths}
     fits = isinstance(paths, dict) and set(paths) == set(SPLITS)
-    if not fits or not all(isinstance(path, str) for path in paths.values()):
+    fits = fits and all(isinstance(path, str) for path in paths.values())
+    if not fits or not all(paths[split] for split in needed):
         raise UserError(
             f"set paths to {', '.join(SPLITS)}, a file each (train only if a cell has a config)."
         )

@@ -256,6 +256,7 @@ def test_names_in_markdown():
         ({"paths": {"train": "a"}}, "set paths to train, dev, test, a file each"),
         ({"config": None}, "'greedy' has no config"),
         ({"paths": {"train": 1, "dev": "b", "test": "c"}}, "a file each"),
+        ({"paths": {"train": "", "dev": "b", "test": "c"}}, "a file each"),
         ({"cells": ["a", "b"]}, "a block with a line NAME"),
         ({"cells": {}}, "cells is empty"),
         ({"cells": {"a": "b"}}, "'a' must be a block of settings"),
