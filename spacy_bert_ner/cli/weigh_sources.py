@@ -10,8 +10,8 @@ from ._util import SOURCE, USE_GPU
 
 def weigh_sources_cli(
     encoder: str = Argument(..., help="A folder, an installed Python package that holds an encoder, or a name on the Hugging Face hub: one that knows all the languages"),
-    target: Path = Argument(..., readable=False, help="Text in the target language, or a file of documents"),
-    sources: List[Path] = Argument(..., metavar="SOURCE...", readable=False, help="Such files of the source languages, one of each, in the order of the teachers"),
+    target: Path = Argument(..., readable=False, help="In the target language: text, a file of documents, or a folder of .txt files"),
+    sources: List[Path] = Argument(..., metavar="SOURCE...", readable=False, help="The same of the source languages, one of each, in the order of the teachers"),
     output_path: Optional[Path] = Option(None, "--output", "-o", readable=False, help="Where to write the weights, in JSON, for --weights of label"),
     max_sents: int = Option(2000, "--max-sents", min=10, help="Sentences read of each file at most; a document without sentence boundaries counts as one"),
     tau: Optional[float] = Option(None, "--tau", min=0.0, help="What scores are multiplied with before they become shares: the larger, the more the best source gets; else 1 / their variance, as published"),

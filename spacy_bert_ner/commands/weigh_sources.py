@@ -69,7 +69,8 @@ def weigh_sources(
     shown on terminals.
 
     encoder (str): A folder, an installed Python package, or a name on the hub. It isn't trained.
-    target (Path): Text in the target language: a file in any of the formats.
+    target (Path): Text in the target language: a file in any of the formats, or a folder of .txt
+        files.
     sources (Sequence[Path]): At least two such files, one of each source language.
     settings (IdentifierSettings): Of the classifier.
     max_sents (int): How many sentences of each file to read at most, from its first on. A document
@@ -85,7 +86,7 @@ def weigh_sources(
         raise UserError("Can't weigh one source against itself: name two files or more.")
     paths = [target, *sources]
     for path in paths:
-        check_input(path)
+        check_input(path, or_folder=True)
         check_format(path, source)
     if output_path is not None:
         check_target(output_path, paths)

@@ -132,6 +132,15 @@ def test_long_documents(files, tiny_encoder, tmp_path):
     assert weighing.weights[1].weight > 0.6
 
 
+def test_folders_of_texts(files, tiny_encoder, tmp_path):
+    """Each file is one document."""
+    for i, sent in enumerate(make_sents(LETTERS["target"], LEAST_SENTS)):
+        (tmp_path / f"{i}.txt").write_text(" ".join(sent), encoding="utf-8")
+    sources = [files["one"], files["two"]]
+    weighing = weigh_sources(tiny_encoder, tmp_path, sources, settings=LEARNED)
+    assert weighing.weights[1].weight > 0.5
+
+
 def test_shares():
     scores = numpy.array([[2.0, 0.0, 1.0], [0.0, 4.0, 1.0]], dtype="float32")
     shares, tau = get_shares(scores)
