@@ -12,7 +12,7 @@ def label_cli(
     teachers: List[str] = Argument(..., metavar="TEACHER...", help="Names or paths of trained pipelines"),
     input_path: Path = Argument(..., readable=False, help="Text, a file of documents, or a folder of .txt files"),
     output_path: Path = Argument(..., readable=False, help="Where to write the documents, a .spacy file"),
-    weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="What the teachers count in the mean, as 2,1,1; else all the same"),
+    weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="What the teachers count in the mean, as 2,1,1, or the JSON file of weigh-sources, whose sources are in the order of the teachers; else all the same"),
     vote: bool = Option(False, "--vote", help="Keep the entities that more than half of the teachers find, by weight; else those of the mean"),
     keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, as gold annotation next to the soft labels"),
     source: Optional[str] = SOURCE,
@@ -38,20 +38,12 @@ def label_cli(
     from ..commands.checks import require_gpu
     from ..commands.label import label
 
-    numbers = None
-    if weights is not None:
-        try:
-            numbers = [float(part) for part in weights.split(",")]
-        except ValueError as error:
-            raise BadParameter(
-                f"--weights has to be numbers with commas between them, as 2,1, not {weights!r}."
-            ) from error
     require_gpu(use_gpu)
     report = label(
         teachers,
         input_path,
         output_path,
-        weights=numbers,
+        weights=None if weights is None else _read_weights(weights, teachers),
         vote=vote,
         keep_ents=keep_ents,
         source=source,
@@ -66,3 +58,20 @@ def label_cli(
         notify(report.describe_agreement())
     if report.message():
         notify(report.message())
+
+
+def _read_weights(text: str, teachers: List[str]) -> List[float]:
+    if text.lower().endswith(".json"):
+        from ..commands.weigh_sources import read_weights
+
+        entries = read_weights(Path(text), teachers)
+        for teacher, entry in zip(teachers, entries):
+            notify(f"{teacher} counts {entry.weight:.3f}, as {entry.source} in {text}.")
+        return [entry.weight for entry in entries]
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise BadParameter(
+            f"--weights has to be numbers with commas between them, as 2,1, or a .json file, not "
+            f"{text!r}."
+        ) from error

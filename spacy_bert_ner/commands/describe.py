@@ -16,6 +16,7 @@ from ..pipeline.encoders import Found, iter_encoders
 from ..pipeline.listener_kinds import KINDS
 from ..pipeline.listeners import find_upstream, get_listeners
 from ..pipeline.settings import CONFIGURED
+from ..training.callbacks import META_KEY
 from .pipelines import load_pipeline
 
 
@@ -47,7 +48,7 @@ def _describe_pipeline(nlp: Language, source: str) -> Dict[str, Any]:
                 encoders.append(_describe_encoder(nlp, found))
         if nlp.get_pipe_meta(name).factory not in {kind.factory for kind in KINDS.values()}:
             components.append(_describe_component(nlp, name, pipe))
-    return {
+    info = {
         "source": source,
         "kind": "spaCy pipeline",
         "lang": nlp.lang,
@@ -55,6 +56,9 @@ def _describe_pipeline(nlp: Language, source: str) -> Dict[str, Any]:
         "encoders": encoders,
         "components": components,
     }
+    noted = nlp.meta.get(META_KEY)
+    training = noted.get("training") if isinstance(noted, dict) else None
+    return {**info, "training": training} if isinstance(training, dict) else info
 
 
 def _describe_component(nlp: Language, name: str, pipe: Any) -> Dict[str, Any]:
@@ -240,6 +244,8 @@ def format_description(info: Dict[str, Any]) -> str:
     lines = [f"{info['kind']}: {info['source']}"]
     if "pipeline" in info:
         lines.append(f"  language {info['lang']}, components {', '.join(info['pipeline'])}")
+    if "training" in info:
+        lines.append(f"  {_format_training(info['training'])}")
     for part, title in (("encoders", "Encoder"), ("components", "Component")):
         for entry in info[part]:
             lines.append("")
@@ -249,6 +255,18 @@ def format_description(info: Dict[str, Any]) -> str:
     if "note" in info:
         lines += ["", info["note"]]
     return "\n".join(lines)
+
+
+def _format_training(training: Dict[str, Any]) -> str:
+    """RETURNS (str): What a pipeline was trained on, and which data have chosen it."""
+    train, dev = training.get("train"), training.get("dev")
+    if training.get("selection") == "best":
+        return f"trained on {train}; chosen by its score on {dev}, the best of all evaluations"
+    text = f"trained on {train}; as it was after the last step"
+    if training.get("patience"):
+        end = f"{training['patience']} steps after the best score on {dev} at the latest"
+        return f"{text}, which came {end}"
+    return f"{text}, not chosen by its score on {dev}"
 
 
 def _format_entry(entry: Dict[str, Any]) -> List[str]:

@@ -1,11 +1,12 @@
 """How similar the vectors of an encoder are to each other, before it is trained."""
 
 from pathlib import Path
-from typing import Any, Iterable, List, Optional
+from typing import Any, Iterable, List, Optional, Union
 
 import numpy
 import spacy
-from spacy.tokens import Doc
+from spacy.language import Language
+from spacy.tokens import Doc, Span
 
 from ..formats import read_docs
 from ..types import Floats2d
@@ -33,12 +34,22 @@ def measure_similarity(encoder: str, path: Path, lang: str) -> Optional[float]:
     RETURNS (Optional[float]): The mean cosine, see `get_mean_cosine`.
     """
     nlp = spacy.blank(lang)
+    return get_similarity(make_encoder_node(encoder, nlp), take_docs(read_docs(path, nlp)))
+
+
+def make_encoder_node(encoder: str, nlp: Language) -> Any:
+    """Load an encoder to read sentences, or documents without sentence boundaries.
+
+    encoder (str): A folder, an installed Python package, or a name on the hub.
+    nlp (Language): A pipeline, which gets a component with the encoder.
+    RETURNS (Model): A layer of ours, initialized.
+    """
     settings = {"@architectures": "spacy-bert-ner.TransformerModel.v1", "name": encoder}
-    # A window of 0 is a sentence, which is a document here: any encoder can read it.
+    # A window of 0 is a sentence: any encoder can read it.
     config = {"model": {**settings, "window": 0}}
     node: Any = nlp.add_pipe("transformer", config=config).model  # type: ignore[attr-defined]
     node.initialize()
-    return get_similarity(node, take_docs(read_docs(path, nlp)))
+    return node
 
 
 def take_docs(docs: Iterable[Doc]) -> List[Doc]:
@@ -55,10 +66,10 @@ def take_docs(docs: Iterable[Doc]) -> List[Doc]:
     return taken
 
 
-def take_beginning(doc: Doc) -> Doc:
+def take_beginning(doc: Union[Doc, Span]) -> Doc:
     """Take the first tokens of a document.
 
-    doc (Doc): The document.
+    doc (Union[Doc, Span]): The document, or a sentence of one.
     RETURNS (Doc): A copy of its first tokens.
     """
     return doc[:MOST_OF_DOC].as_doc()

@@ -4,14 +4,18 @@ from pathlib import Path
 import numpy
 import pytest
 import spacy
+from spacy.cli.package import get_meta
 from spacy.kb import InMemoryLookupKB
 from spacy.training import Example
 from spacy.util import load_config, load_model_from_config
 
 from spacy_bert_ner import from_huggingface
-from spacy_bert_ner.training.callbacks import make_set_max_length
+from spacy_bert_ner.commands.describe import describe, format_description
+from spacy_bert_ner.commands.set_lang import set_lang
+from spacy_bert_ner.training.callbacks import make_before_to_disk, make_set_max_length
 
 from ..hf.util import make_checkpoint
+from ..util import CONFIG_FOLDER, run_spacy
 
 NAME = "spacy-bert-ner.set_max_length.v1"
 
@@ -135,3 +139,94 @@ def test_entity_linker_behind():
 
 def test_from_huggingface(tmp_path):
     check_tensor(make_cleaned_doc(from_huggingface(make_checkpoint(tmp_path))))
+
+
+@pytest.fixture(scope="module")
+def output(corpus, tiny_encoder, tmp_path_factory):
+    """What a training has written that was given relative paths."""
+    folder = tmp_path_factory.mktemp("noted")
+    for name in ("train", "dev"):
+        (folder / f"{name}.spacy").symlink_to(corpus / f"{name}.spacy")
+    words = ["--paths.train", "train.spacy", "--paths.dev", "./dev.spacy"]
+    words += ["--vars.encoder", tiny_encoder, "--components.transformer.model.window", "0"]
+    words += ["--training.max_steps", "3", "--training.eval_frequency", "2"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        config = CONFIG_FOLDER / "student.cfg"
+        result = run_spacy("train", config, "--output", "output", *words)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return folder / "output"
+
+
+NOTED = {"train": "train.spacy", "dev": "./dev.spacy", "patience": 0}
+
+
+def read_noted(folder):
+    return json.loads((folder / "meta.json").read_text("utf-8"))["spacy_bert_ner"]["training"]
+
+
+def test_what_chose_a_pipeline_is_noted(output):
+    best, last = output / "model-best", output / "model-last"
+    assert read_noted(best) == {**NOTED, "selection": "best"}
+    assert read_noted(last) == {**NOTED, "selection": "last"}
+    assert describe(str(best))["training"] == read_noted(best)
+    assert (
+        "trained on train.spacy; chosen by its score on ./dev.spacy, the best of all evaluations"
+        in format_description(describe(str(best)))
+    )
+    info = describe(str(last))
+    end = "as it was after the last step"
+    assert f"{end}, not chosen by its score on ./dev.spacy\n" in format_description(info)
+    info["training"]["patience"] = 30
+    text = f"{end}, which came 30 steps after the best score on ./dev.spacy at the latest"
+    assert text in format_description(info)
+
+
+def test_what_is_noted_stays(output, tmp_path):
+    """After loading, for a package and in another language."""
+    expected = read_noted(output / "model-best")
+    spacy.load(output / "model-best").to_disk(tmp_path / "again")
+    assert read_noted(tmp_path / "again") == expected
+    set_lang(str(output / "model-best"), tmp_path / "danish", "da")
+    assert read_noted(tmp_path / "danish") == expected
+    meta = get_meta(tmp_path / "danish", {"name": "packaged"})
+    assert meta["spacy_bert_ner"]["training"] == expected
+
+
+def test_optimizer_can_be_made_of_what_training_saved(output):
+    """Its total_steps was ${training.max_steps}."""
+    nlp = spacy.load(output / "model-last")
+    assert nlp.config["training"]["optimizer"]["learn_rate"]["total_steps"] == 3
+    assert nlp.create_optimizer() is not None
+
+
+def test_best_is_what_spacy_takes_for_it():
+    """Of the same score, too. After the last evaluation, there is one more call."""
+    nlp = spacy.blank("en")
+    nlp.config["training"]["score_weights"] = {"f": 0.5, "g": 0.5, "h": None}
+    callback = make_before_to_disk()
+    found = []
+    for score in (0.5, 0.7, 0.6, 0.7, None):
+        if score is not None:
+            nlp.meta["performance"] = {"f": score, "g": 0.0, "h": {}}
+        assert callback(nlp) is nlp
+        found.append(nlp.meta["spacy_bert_ner"]["training"]["selection"])
+    assert found == ["best", "best", "last", "best", "last"]
+    nlp = spacy.blank("en")
+    assert make_before_to_disk()(nlp).meta["spacy_bert_ner"]["training"]["selection"] == "last"
+
+
+def test_corpora_without_a_path():
+    nlp = spacy.blank("en")
+    nlp.config["corpora"] = {"mine": {"@readers": "my_reader.v1"}, "dev": {"path": "dev.txt"}}
+    nlp.config["training"]["train_corpus"] = "corpora.mine"
+    noted = make_before_to_disk()(nlp).meta["spacy_bert_ner"]["training"]
+    assert (noted["train"], noted["dev"]) == ("my_reader.v1", "dev.txt")
+
+
+def test_pipelines_without_a_note():
+    nlp = spacy.blank("en")
+    for meta in ({}, {"spacy_bert_ner": 1}, {"spacy_bert_ner": {"training": "x"}}):
+        nlp.meta.update(meta)
+        assert "training" not in describe(nlp)
+        assert "trained" not in format_description(describe(nlp))
