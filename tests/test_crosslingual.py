@@ -1,18 +1,16 @@
 """The workflows of projects/crosslingual, with a tiny encoder on a small corpus."""
 
-from pathlib import Path
-
 import pytest
 import spacy
 import srsly
 
 from .toy import save_encoder
-from .util import TAGS, WORDS, run_spacy
+from .util import ROOT, TAGS, WORDS, run_spacy
 
-PROJECT = Path(__file__).parent.parent / "projects" / "crosslingual"
-IOB2 = "# newdoc id = 1\n# sent_id = 1\n" + "".join(
-    f"{i}\t{word}\t{tag}\t-\t-\n" for i, (word, tag) in enumerate(zip(WORDS, TAGS), start=1)
-)
+PROJECT = ROOT / "projects" / "crosslingual"
+TOKENS = "".join(f"{i}\t{word}\t{TAGS[i - 1]}\t-\t-\n" for i, word in enumerate(WORDS, start=1))
+# As many documents as a language can be told by.
+IOB2 = "\n".join(f"# newdoc id = {i}\n# sent_id = {i}\n{TOKENS}" for i in range(10))
 VARS = {
     "batch_docs": 1,
     "steps": 2,
@@ -94,6 +92,32 @@ def test_for_another_language_nothing_is_trained_again(project):
     assert get_times(project, "training/zero_shot/model-last/**/*") == trained
     assert spacy.load(project / "training" / "zero_shot" / "sv").lang == "sv"
     assert get_scores(project, "zero_shot/sv")
+
+
+def test_six_commands(tmp_path, tmp_path_factory, monkeypatch):
+    """Those of the page, on a small corpus, and with another encoder."""
+    page = (ROOT / "docs" / "crosslingual.md").read_text(encoding="utf-8")
+    block = next(part for part in page.split("```console\n") if "danish_texts" in part)
+    commands = block.split("```")[0].splitlines()
+    assert len(commands) == 6
+    settings = {"max_position_embeddings": 128, "num_hidden_layers": 4}
+    encoder = save_encoder(tmp_path_factory.mktemp("encoder"), "bert", **settings)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "danish_texts").mkdir()
+    for path in ("train.iob2", "dev.iob2"):
+        (tmp_path / path).write_text(IOB2, encoding="utf-8")
+    for number in range(2):
+        path = tmp_path / "danish_texts" / f"{number}.txt"
+        path.write_text(" ".join(WORDS), encoding="utf-8")
+    for command in commands:
+        words = command.replace("intfloat/multilingual-e5-small", str(encoder)).split()
+        assert words[:3] == ["python", "-m", "spacy"]
+        result = run_spacy(*words[3:])
+        assert result.exit_code == 0, result.output + repr(result.exception)
+    nlp = spacy.load(tmp_path / "training" / "danish" / "model-last")
+    assert nlp.lang == "da" and set(nlp.get_pipe("bert_ner").labels) == {"PER", "LOC"}
+    assert spacy.load(tmp_path / "training" / "zero_shot").lang == "da"
+    assert nlp.meta["spacy_bert_ner"]["training"]["dev"] == "dev.iob2"
 
 
 def test_no_step_but_the_score_reads_labels_of_the_other_language():
