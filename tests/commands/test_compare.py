@@ -369,6 +369,7 @@ def test_shown_specs_are_right(tmp_path, monkeypatch):
     (tmp_path / "shown.yml").write_text(shown, encoding="utf-8")
     specs = [read_spec(path) for path in (ROOT / "benchmarks").glob("*.yml")]
     monkeypatch.chdir(ROOT)
+    specs = [spec for spec in specs if spec.train]  # of workflows, see test_compare_workflows.py
     for spec in [*specs, read_spec(tmp_path / "shown.yml")]:
         paths = {"train": __file__, "dev": __file__, "test": __file__}
         check_spec(replace(spec, **paths))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from spacy_bert_ner.commands import compare as module
 from spacy_bert_ner.commands.compare import compare
 from spacy_bert_ner.commands.spec import check_spec, read_spec
 from spacy_bert_ner.commands.workflow_folders import plan_run
-from spacy_bert_ner.commands.workflows import get_facts
+from spacy_bert_ner.commands.workflows import check_workflow, get_facts
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats.output import open_locked
 
@@ -461,20 +462,29 @@ def test_pipeline_that_is_not_made(spec_path, project, in_process):
         run(spec_path)
 
 
-def test_shown_spec(tmp_path, monkeypatch):
-    """That of the documentation names workflows, vars and pipelines that the project has."""
+def test_shown_specs_are_right(tmp_path, monkeypatch):
+    """That of the documentation, and those of the benchmarks, name workflows, vars and pipelines
+    that the project has."""
     text = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
     _, shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "shown.yml").write_text(shown, encoding="utf-8")
-    spec = read_spec(tmp_path / "shown.yml")
-    file = Path("projects") / "crosslingual" / "project.yml"
-    (tmp_path / file).parent.mkdir(parents=True)
-    shutil.copy(ROOT / file, tmp_path / file)
-    for asset in srsly.read_yaml(tmp_path / file)["assets"]:
-        path = tmp_path / file.parent / asset["dest"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("", encoding="utf-8")
+    paths = [tmp_path / "shown.yml", *(ROOT / "benchmarks").glob("*.yml")]
+    specs = [spec for spec in map(read_spec, paths) if not spec.train]
+    assert len(specs) > 2
+    project = Path("projects") / "crosslingual"
+    lexicon = "assets/lexicon.txt"
+    assets = srsly.read_yaml(ROOT / project / "project.yml")["assets"]
+    files = [project / name for name in (lexicon, *(asset["dest"] for asset in assets))]
+    files += [Path(path) for spec in specs for path in spec.paths.values()]
+    for path in files:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("", encoding="utf-8")
+    shutil.copy(ROOT / project / "project.yml", tmp_path / project)
     monkeypatch.chdir(tmp_path)
-    check_spec(spec)
-    facts = [get_facts(cell.workflow, 1) for cell in spec.cells]
-    assert all(fact != facts[0] for fact in facts[1:]), "systems that are the same"
+    for spec in specs:
+        facts = []
+        for cell in spec.cells:
+            workflow = replace(cell.workflow, vars={**cell.workflow.vars, "lexicon": lexicon})
+            check_workflow(cell.name, workflow, cell.seeds)
+            facts.append(get_facts(workflow, 1))
+        assert all(fact not in facts[:i] for i, fact in enumerate(facts)), "systems that are one"
