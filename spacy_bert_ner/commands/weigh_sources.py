@@ -25,6 +25,8 @@ from .similarity import make_encoder_node, take_beginning
 LEAST_SENTS = 10
 # Share of the sources' own sentences whose source is found, below which weights tell little.
 LEAST_ACCURACY = 0.9
+# A teacher's weight has to be above 0.
+LEAST_WEIGHT = 1e-6
 BATCH_SIZE = 64
 
 
@@ -117,7 +119,8 @@ def get_shares(scores: Floats2d, tau: Optional[float] = None) -> Tuple[Floats1d,
     scores = tau * scores
     shares = numpy.exp(scores - scores.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
-    return shares.mean(axis=0), tau
+    weights = numpy.maximum(shares.mean(axis=0), LEAST_WEIGHT)
+    return weights / weights.sum(), tau
 
 
 def _read_sents(path: Path, source: Optional[str], most: int) -> List[Doc]:
