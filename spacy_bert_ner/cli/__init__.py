@@ -15,6 +15,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "convert": {},
     "annotate": {},
     "label": {},
+    "filter": {},
     "weigh-sources": {},
     "shrink": {},
     "translate": {},
