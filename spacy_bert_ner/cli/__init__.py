@@ -16,6 +16,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "annotate": {},
     "label": {},
     "filter": {},
+    "augment": {},
     "weigh-sources": {},
     "shrink": {},
     "translate": {},
