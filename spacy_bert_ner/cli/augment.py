@@ -10,7 +10,7 @@ from ._util import COLUMN, ON_ERROR, SOURCE, USE_GPU, OnError, notify
 
 def augment_cli(
     encoder: str = Argument(..., help="Masked language model: a folder, an installed package, or a name on the Hugging Face hub"),
-    input_path: Path = Argument(..., readable=False, help="Text, or a file of documents"),
+    input_path: Path = Argument(..., readable=False, help="Text, a file of documents, or a folder of .txt files"),
     output_path: Path = Argument(..., readable=False, help="Where to write the new texts, a .spacy file"),
     share: float = Option(0.15, "--share", min=0, max=1, help="How many of the words of each sentence are replaced, of those that can be"),
     copies: int = Option(1, "--copies", min=1, help="How many times each text is written, with other words replaced"),

@@ -180,10 +180,16 @@ class Augmenter:
         waiting, parts = list(zip(starts, [*starts[1:], len(doc)])), []
         limit = min(self.language_model.limit, MOST_PIECES)
         while waiting:
-            sizes = self.language_model.count_pieces([doc[i:j].text for i, j in waiting])
-            long = [(i, j) for (i, j), n in zip(waiting, sizes) if n > limit and j - i > 1]
-            parts += [part for part in waiting if part not in set(long)]
-            waiting = [half for i, j in long for half in ((i, (i + j) // 2), ((i + j) // 2, j))]
+            # What has as many tokens isn't asked for its pieces, of which it has more.
+            short = [doc[i:j].text if j - i <= limit else "" for i, j in waiting]
+            sizes = self.language_model.count_pieces(short)
+            halves = []
+            for (i, j), n in zip(waiting, sizes):
+                if j - i > 1 and limit < max(n, j - i):
+                    halves += [(i, (i + j) // 2), ((i + j) // 2, j)]
+                else:
+                    parts.append((i, j))
+            waiting = halves
         return sorted(parts)
 
 
@@ -203,7 +209,7 @@ def augment(
     Nothing is known of their entities: `label` finds these. A progress bar is shown on terminals.
 
     encoder (str): The language model: a folder, an installed package, or a hub name.
-    input_path (Path): Text, or a file of documents.
+    input_path (Path): Text, a folder of .txt files, or a file of documents.
     output_path (Path): Where to write the copies, a .spacy file.
     masking (Masking): Which words are masked.
     source (Optional[str]): The format of the input, else guessed from its name.
@@ -215,7 +221,7 @@ def augment(
         masked words, and if no text has a word to replace. There is no output then.
     """
     masking.check()
-    check_input(input_path)
+    check_input(input_path, or_folder=True)
     source = check_format(input_path, source)
     check_column(source, column)
     if check_format(output_path, for_writing=True) != "spacy":

@@ -16,7 +16,7 @@ from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats import FormatError, read_docs, write_docs
 
 from ..formats.util import NLP, make_doc, sents_of, tags_of, words_of
-from ..model.encoder.test_masked_lm import KINDS, TOWNS, save_masked_lm
+from ..language_models import KINDS, TOWNS, save_masked_lm
 from ..toy import save_encoder
 from ..util import plain, run_cli
 
@@ -96,6 +96,18 @@ def test_successive_max(language_models, source, family):
     assert (report.n_docs, report.n_tokens, report.n_ents) == (2, 14, 0)
     # Capitals are as the model has them.
     assert (report.n_masked, report.n_changed, report.n_same) == (9, 5, 0)
+
+
+def test_folder_of_texts(language_models, tmp_path):
+    """Each file is a document."""
+    folder, out = tmp_path / "texts", tmp_path / "out.spacy"
+    folder.mkdir()
+    for name, town in [("b", "rome"), ("a", "oslo")]:
+        (folder / f"{name}.txt").write_text(f"lena lives in {town}", encoding="utf-8")
+    masking = Masking(share=1.0, min_length=4)
+    report = augment(language_models["bert"], folder, out, masking, lang="en")
+    assert [str(doc) for doc in read_docs(out, NLP)] == ["anna lives in oslo", "karl lives in rome"]
+    assert report.n_docs == 2
 
 
 def test_one_word_sees_the_others(language_models, source):

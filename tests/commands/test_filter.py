@@ -19,7 +19,7 @@ from spacy_bert_ner.training.losses import CrossEntropy
 
 from ..formats.util import NLP, ents_of, sents_of, tags_of, words_of
 from ..util import make_nlp, plain, run_cli
-from .test_label import train
+from .util import train
 
 TAG_SET = TagSet("BIO", ("LOC", "PER"))
 TAGS = list(TAG_SET.tags)

@@ -20,7 +20,8 @@ WAY_OUT = "Name a checkpoint of a ...ForMaskedLM, such as xlm-roberta-base."
 # logits, as wide as the vocabulary.
 BATCH_PIECES = 4096
 BATCH_TEXTS = 64
-# How many words are encoded at once to see which are one piece.
+# How many texts, and how many words of the vocabulary, are encoded at once.
+ENCODED_TEXTS = 500
 CHUNK = 10_000
 # A word before another, that it doesn't stand at the beginning.
 BEFORE = "a"
@@ -68,7 +69,7 @@ class MaskedLM:
         texts (List[str]): The texts.
         RETURNS (List[int]): How many wordpieces each has, with special tokens.
         """
-        return [len(encoding) for encoding in self.backend.encode_batch(texts)]
+        return list(map(len, self._encode(texts)))
 
     def fill(self, texts: List[str]) -> List[Optional[str]]:
         """Find the most probable word for the mask of each text.
@@ -77,7 +78,7 @@ class MaskedLM:
         RETURNS (List[Optional[str]]): The words; None for a text in which there isn't one mask: it
             has what looks like another.
         """
-        rows = [encoding.ids for encoding in self.backend.encode_batch(texts)]
+        rows = self._encode(texts)
         fit = [i for i, ids in enumerate(rows) if ids.count(self._mask_id) == 1]
         words: List[Optional[str]] = [None] * len(texts)
         for chosen in _make_batches(sorted(fit, key=lambda i: -len(rows[i])), rows):
@@ -86,6 +87,15 @@ class MaskedLM:
             for i, place in zip(chosen, best.tolist()):
                 words[i] = self.words[place]
         return words
+
+    def _encode(self, texts: List[str]) -> List[List[int]]:
+        """RETURNS (List[List[int]]): Ids of wordpieces, with special tokens. The tokenizer's own
+        records are larger: there are few of them at once."""
+        rows: List[List[int]] = []
+        for start in range(0, len(texts), ENCODED_TEXTS):
+            chunk = self.backend.encode_batch(texts[start : start + ENCODED_TEXTS])
+            rows += [encoding.ids for encoding in chunk]
+        return rows
 
     def get_logits(self, rows: List[List[int]]) -> torch.Tensor:
         """Read texts, and predict what is masked, and no other piece: that would take a row of
