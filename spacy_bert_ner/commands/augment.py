@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import numpy
 import spacy
@@ -15,11 +15,11 @@ from ..findings import number
 from ..formats import Report, check_column, check_format, read_docs, write_docs
 from ..formats.output import check_target
 from ..formats.progress import Progress
-from ..model.encoder.masked_lm import MaskedLM, is_word, load_masked_lm
+from ..model.encoder.masked_lm import MaskedLM, load_masked_lm
 from ..pipeline.lang import check_lang
-from ..types import Bools1d
 from ..zones import bounded_zone
 from .checks import check_input
+from .masking import Masking, find_words
 from .selection import get_owners
 
 # The most wordpieces that are read as one text: sentences are shorter, and what isn't parted into
@@ -52,35 +52,6 @@ class AugmentReport(Report):
             copies = number(self.n_same, "copy is", "copies are")
             text += f" {copies} left out, without a word that no other has."
         return text
-
-
-class Masking(NamedTuple):
-    """Which words are masked.
-
-    share (float): How many of the words of each text that can be, above 0 to 1: at least one.
-    copies (int): How many copies there are of a text. They have other words masked, as long as
-        there are some.
-    min_length (int): The length of the shortest words, in characters.
-    seed (int): Of the choice, from 0 up.
-    """
-
-    share: float = 0.15
-    copies: int = 1
-    min_length: int = 3
-    seed: int = 0
-
-    def check(self) -> None:
-        """RAISES (UserError): For settings that can't be."""
-        if not 0.0 < self.share <= 1.0:
-            raise UserError(
-                f"Can't mask {self.share} of the words: name a share above 0 to 1, as 0.15."
-            )
-        least = {"copies": 1, "min_length": 1, "seed": 0}
-        for name, lowest in least.items():
-            value = getattr(self, name)
-            if value < lowest:
-                option = name.replace("_", "-")
-                raise UserError(f"Can't have --{option} {value}: name a number from {lowest} up.")
 
 
 @dataclass
@@ -180,7 +151,7 @@ class Augmenter:
         waiting, parts = list(zip(starts, [*starts[1:], len(doc)])), []
         limit = min(self.language_model.limit, MOST_PIECES)
         while waiting:
-            # What has as many tokens isn't asked for its pieces, of which it has more.
+            # What has more tokens than that is too long, however many pieces it has.
             short = [doc[i:j].text if j - i <= limit else "" for i, j in waiting]
             sizes = self.language_model.count_pieces(short)
             halves = []
@@ -271,24 +242,6 @@ def _take(docs: Iterator[Doc]) -> List[Doc]:
         if n_tokens >= BATCH_TOKENS or len(batch) >= BATCH_DOCS:
             break
     return batch
-
-
-def find_words(doc: Doc, min_length: int) -> Bools1d:
-    """Find the words that can be masked: of letters (and digits), after white space or nothing, and
-    not before more letters, as "do" in "don't" is.
-
-    doc (Doc): A document.
-    min_length (int): The length of the shortest, in characters.
-    RETURNS (Bools1d): bool, (n_tokens,).
-    """
-    text = f" {doc.text} "
-    found = numpy.zeros(len(doc), dtype=bool)
-    for i, token in enumerate(doc):
-        word = token.text
-        if len(word) >= min_length and is_word(word) and not word.isnumeric():
-            before, after = text[token.idx], text[token.idx + len(word) + 1]
-            found[i] = before.isspace() and not is_word(after)
-    return found
 
 
 def _make_doc(doc: Doc, words: List[str]) -> Doc:

@@ -5,13 +5,8 @@ import spacy
 from spacy.tokens import Doc
 
 from spacy_bert_ner.commands import augment as module
-from spacy_bert_ner.commands.augment import (
-    Augmenter,
-    AugmentReport,
-    Masking,
-    augment,
-    find_words,
-)
+from spacy_bert_ner.commands.augment import Augmenter, AugmentReport, augment
+from spacy_bert_ner.commands.masking import Masking, find_words
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats import FormatError, read_docs, write_docs
 
