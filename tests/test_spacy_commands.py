@@ -68,6 +68,7 @@ def test_fill_config(tmp_path):
     component = filled["components"]["bert_ner"]
     assert component["threshold"] == 0.0
     assert component["loss"]["label_smoothing"] == 0.0
+    assert component["loss"]["confidence_penalty"] == 0.0
     assert component["model"]["@architectures"] == "spacy-bert-ner.LinearSoftmax.v1"
     assert filled["components"]["transformer"]["model"]["batch_pieces"] is None
 

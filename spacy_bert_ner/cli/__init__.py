@@ -15,6 +15,8 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "convert": {},
     "annotate": {},
     "label": {},
+    "filter": {},
+    "augment": {},
     "weigh-sources": {},
     "shrink": {},
     "translate": {},

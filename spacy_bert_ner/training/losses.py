@@ -48,17 +48,20 @@ class Loss(Protocol):
 class CrossEntropy:
     """Mean cross-entropy of the tokens that have a gold tag, each with the weight of its label,
     and for each span that is known to be no entity, -log(1 - p) of its probability (unlikelihood,
-    Welleck et al. 2020).
+    Welleck et al. 2020). With a penalty, the mean entropy of the same tokens, by the same weights,
+    is subtracted.
 
     Attributes
     ----------
     label_weights (Dict[str, float]): Weights of labels, and of "O"; 1 for those not named.
     label_smoothing (float): Share of a token's mass that is spread over all tags (Szegedy et al.
         2016), 0 to 1.
+    confidence_penalty (float): Of the entropy that is subtracted (Pereyra et al. 2017), 0 or more.
     """
 
     label_weights: Dict[str, float] = field(default_factory=dict)
     label_smoothing: float = 0.0
+    confidence_penalty: float = 0.0
 
     def check(self, labels: Sequence[str], model: AnyModel) -> None:
         """Check that this loss fits a component.
@@ -118,8 +121,14 @@ class CrossEntropy:
         row_weights = xp.asarray(weights)[tags][:, None]
         gradient = xp.zeros_like(probs)
         gradient[rows] = row_weights * (probs[rows] - targets)
-        losses = row_weights * targets * xp.log(xp.maximum(probs[rows], TINY))
-        return -float(losses.sum()), gradient
+        log_probs = xp.log(xp.maximum(probs[rows], TINY))
+        loss = -float((row_weights * targets * log_probs).sum())
+        if self.confidence_penalty:
+            weights = self.confidence_penalty * row_weights
+            entropies = -(probs[rows] * log_probs).sum(axis=1, keepdims=True)
+            loss -= float((weights * entropies).sum())
+            gradient[rows] += weights * probs[rows] * (log_probs + entropies)
+        return loss, gradient
 
     def _get_tag_weights(self, tag_set: TagSet) -> Floats1d:
         labels = [OUTSIDE, *tag_set.labels]
@@ -129,13 +138,17 @@ class CrossEntropy:
 
 
 def make_cross_entropy(
-    label_weights: Optional[Dict[str, float]] = None, label_smoothing: float = 0.0
+    label_weights: Optional[Dict[str, float]] = None,
+    label_smoothing: float = 0.0,
+    confidence_penalty: float = 0.0,
 ) -> CrossEntropy:
     """Construct `spacy-bert-ner.CrossEntropy.v1`.
 
     label_weights (Optional[Dict[str, float]]): Weights of labels in the loss, and of "O" for tokens
         outside; 1 for those not named.
     label_smoothing (float): Share of a token's mass that is spread over all tags, 0 to 1.
+    confidence_penalty (float): Of the entropy that is subtracted, 0 or more, so that a model
+        doesn't become too sure.
     RETURNS (CrossEntropy): The loss.
     RAISES (ValueError): For weights below 0, and for a share that isn't one.
     """
@@ -148,7 +161,12 @@ def make_cross_entropy(
             f"Can't smooth labels by {label_smoothing}: set label_smoothing to 0 for none, or to a "
             "share below 1, such as 0.1."
         )
-    return CrossEntropy(label_weights, label_smoothing)
+    if not (confidence_penalty >= 0.0 and math.isfinite(confidence_penalty)):
+        raise UserError(
+            f"Can't have confidence_penalty = {confidence_penalty}: set it to 0 for none, or to a "
+            "number above it, such as 1."
+        )
+    return CrossEntropy(label_weights, label_smoothing, confidence_penalty)
 
 
 def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[float, List[Floats2d]]:

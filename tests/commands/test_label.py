@@ -18,26 +18,10 @@ from spacy_bert_ner.tagging.decode import crf_probs
 from spacy_bert_ner.tagging.soft_labels import get_soft_labels
 
 from ..formats.util import NLP, ents_of, sents_of, words_of
-from ..util import CRF, TAGS, WORDS, make_example, make_nlp, plain, run_cli
+from ..util import CRF, TAGS, WORDS, make_nlp, plain, run_cli
+from .util import NO_DROPOUT, train
 
-NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TEXTS = ["Anna Berg lives in Oslo. She met Karl.", "It rained in New York.", "Oslo Berg", "Anna"]
-
-
-def train(path, encoder, tags=TAGS, n_steps=8, seed=0, **settings):
-    """A pipeline of the tiny encoder that has learned a bit, and isn't sure."""
-    fix_random_seed(seed)
-    transformer = {"name": encoder, "window": 0, "transformer_config": NO_DROPOUT}
-    nlp = make_nlp(transformer, **settings)
-    nlp.add_pipe("sentencizer", first=True)
-    nlp.add_pipe("doc_cleaner", config={"attrs": {"_.trf_data": None}})
-    examples = [make_example(nlp, tags=tags)]
-    sgd = nlp.initialize(lambda: examples)
-    sgd.learn_rate = 1e-2
-    for _ in range(n_steps):
-        nlp.update(examples, sgd=sgd, drop=0.0)
-    nlp.to_disk(path)
-    return str(path)
 
 
 @pytest.fixture(scope="module")

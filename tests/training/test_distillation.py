@@ -156,6 +156,23 @@ def test_gold_alone_is_the_other_loss():
     numpy.testing.assert_allclose(gradient, 2 * d_expected)
 
 
+def test_confidence_penalty_of_the_other_loss():
+    """On gold annotation and hard labels, by their weights, next to that of all soft labels."""
+    golds = [make_soft(4), make_gold(list("abc"), [(1, 3, "LOC")], missing=[0])[0]]
+    other = make_cross_entropy(confidence_penalty=1.0)
+    weights = {"hard_weight": 0.5, "gold_weight": 2.0, "confidence_penalty": 0.3}
+    check_gradient(make_distillation(other, **weights), golds, TAG_SET, [4, 3])
+    probs = [softmax(random_logits(n, TAG_SET)) for n in (4, 3)]
+    loss, _ = make_distillation(other, **weights)(HEAD, probs, golds, TAG_SET)
+    plain, _ = make_distillation(**weights)(HEAD, probs, golds, TAG_SET)
+    entropies = [-(X * numpy.log(X)).sum(axis=1) for X in probs]
+    hard = make_distillation(**weights)._get_agreed(golds[0], TAG_SET).tags >= 0
+    assert hard.any()
+    # Six tokens are known.
+    expected = plain - (0.5 * entropies[0][hard].sum() + 2.0 * entropies[1][1:].sum()) / 6
+    assert loss == pytest.approx(expected)
+
+
 def test_hard_labels_need_agreement():
     """And fit each other: an I- after O is no tag to learn."""
     gold, _ = make_gold(list("abcd"), [])

@@ -32,6 +32,9 @@ class TestCrossEntropy:
             {"label_weights": {"PER": 3.0, "O": 0.2}},
             {"label_smoothing": 0.1},
             {"label_weights": {"LOC": 0.0}, "label_smoothing": 0.3},
+            {"confidence_penalty": 1.0},
+            {"confidence_penalty": 0.5, "label_weights": {"PER": 3.0, "O": 0.2}},
+            {"confidence_penalty": 2.0, "label_weights": {"LOC": 0.0}, "label_smoothing": 0.3},
         ],
     )
     def test_gradient(self, scheme, settings):
@@ -57,10 +60,51 @@ class TestCrossEntropy:
         expected = cross_entropy(tensor(logits), tensor(gold.tags), label_smoothing=0.2)
         assert loss == pytest.approx(float(expected), rel=1e-5)
 
+    def test_entropy_is_subtracted(self):
+        """Its mean over the tokens that count, by the weights of their labels."""
+        gold, tag_set = make_gold(["a", "b", "c"], [(0, 1, "PER")], missing=[2])
+        probs = softmax(random_logits(3, tag_set))
+        plain, _ = make_cross_entropy()(HEAD, [probs], [gold], tag_set)
+        loss, (gradient,) = make_cross_entropy(confidence_penalty=1.0)(
+            HEAD, [probs], [gold], tag_set
+        )
+        entropies = -(probs * numpy.log(probs)).sum(axis=1)
+        assert loss == pytest.approx(plain - entropies[:2].mean(), rel=1e-6)
+        assert not gradient[2].any()
+        plain, _ = make_cross_entropy({"PER": 3.0})(HEAD, [probs], [gold], tag_set)
+        loss, _ = make_cross_entropy({"PER": 3.0}, confidence_penalty=0.5)(
+            HEAD, [probs], [gold], tag_set
+        )
+        expected = plain - 0.5 * (3 * entropies[0] + entropies[1]) / 4
+        assert loss == pytest.approx(expected, rel=1e-6)
+
+    def test_certain_of_all(self):
+        """Probabilities of 0 have no logarithm: the gradient is finite, and none of the entropy."""
+        gold, tag_set = make_gold(["a"], [(0, 1, "PER")])
+        probs = numpy.float32([[0, 1, 0, 0, 0]])
+        loss, (gradient,) = make_cross_entropy(confidence_penalty=1.0)(
+            HEAD, [probs], [gold], tag_set
+        )
+        assert loss == 0.0
+        assert not gradient.any()
+
+    def test_no_penalty_changes_nothing(self):
+        """Not a bit, and a penalty does."""
+        gold, tag_set = make_gold(list("abcd"), [(0, 3, "PER")])
+        probs = [softmax(random_logits(4, tag_set)).astype("float32")]
+        settings = ({"PER": 3.0}, 0.1)
+        loss, (gradient,) = make_cross_entropy(*settings)(HEAD, probs, [gold], tag_set)
+        same, (d_same,) = make_cross_entropy(*settings, 0.0)(HEAD, probs, [gold], tag_set)
+        assert (same, d_same.tobytes()) == (loss, gradient.tobytes())
+        other, (d_other,) = make_cross_entropy(*settings, 0.1)(HEAD, probs, [gold], tag_set)
+        assert other < loss
+        assert (d_other != gradient).any()
+
     def test_nothing_known(self):
         gold, tag_set = make_gold(["a", "b"])
         probs = softmax(random_logits(2, tag_set))
-        loss, (gradient,) = make_cross_entropy({"O": 2.0})(HEAD, [probs], [gold], tag_set)
+        made = make_cross_entropy({"O": 2.0}, confidence_penalty=1.0)
+        loss, (gradient,) = made(HEAD, [probs], [gold], tag_set)
         assert loss == 0.0
         assert (gradient == 0).all()
 
@@ -71,6 +115,8 @@ class TestCrossEntropy:
             ({"label_weights": {"PER": float("nan")}}, "Can't weigh labels by {'PER': nan}"),
             ({"label_smoothing": 1.0}, "Can't smooth labels by 1.0"),
             ({"label_smoothing": -0.1}, "Can't smooth labels by -0.1"),
+            ({"confidence_penalty": -0.1}, "Can't have confidence_penalty = -0.1"),
+            ({"confidence_penalty": float("inf")}, "Can't have confidence_penalty = inf"),
         ],
     )
     def test_bad_settings(self, settings, message):
@@ -186,8 +232,9 @@ def test_rehearsal_loss():
 
 def test_settings_reach_training(tmp_path):
     """Through the config, saved and loaded."""
-    nlp = make_nlp(component={"loss": {"label_weights": {"PER": 2.0}, "label_smoothing": 0.1}})
+    settings = {"label_weights": {"PER": 2.0}, "label_smoothing": 0.1, "confidence_penalty": 0.3}
+    nlp = make_nlp(component={"loss": settings})
     nlp.initialize(lambda: [make_example(nlp)])
     nlp.to_disk(tmp_path)
     loss = spacy.load(tmp_path).get_pipe("bert_ner").loss
-    assert loss == CrossEntropy({"PER": 2.0}, 0.1)
+    assert loss == CrossEntropy({"PER": 2.0}, 0.1, 0.3)

@@ -77,6 +77,18 @@ def test_values():
     assert loss == pytest.approx(plain + 3.0 * divergence)
 
 
+def test_confidence_penalty():
+    """Of the other loss, a mean over both readings."""
+    gold, tag_set = make_gold(WORDS, ENTS, missing=[2])
+    loss = RDrop(CrossEntropy(confidence_penalty=0.5), 2.0)
+    check_gradient(loss, [gold, gold], tag_set, [4, 4])
+    P, Q = (softmax(random_logits(4, tag_set, seed=i)) for i in (1, 2))
+    value, _ = loss(HEAD, [P, Q], [gold, gold], tag_set)
+    plain, _ = make_rdrop(weight=2.0)(HEAD, [P, Q], [gold, gold], tag_set)
+    entropies = [-(X * numpy.log(X)).sum(axis=1)[[0, 1, 3]].mean() for X in (P, Q)]
+    assert value == pytest.approx(plain - 0.5 * numpy.mean(entropies))
+
+
 def test_agreement_costs_nothing():
     gold, tag_set = make_gold(WORDS, ENTS)
     P = softmax(random_logits(4, tag_set))
