@@ -4,6 +4,7 @@ import pytest
 import spacy
 import srsly
 
+from .language_models import save_masked_lm
 from .toy import save_encoder
 from .util import ROOT, TAGS, WORDS, run_spacy
 
@@ -83,6 +84,20 @@ def test_workflow(project, workflow):
     nlp = spacy.load(project / "training" / model)
     assert nlp.lang == "da"
     assert set(nlp.get_pipe("bert_ner").labels) == {"PER", "LOC"}
+
+
+def test_another_round(project):
+    """It goes on from the first one, and trains no model of the warm-up again."""
+    masked_model = save_masked_lm(project / "masked", "bert")
+    run("uxla-round", **LONGER, masked_model=masked_model)
+    warm = get_times(project, "training/warm_*/**/*")
+    first = get_times(project, "training/round1_*/**/*")
+    run("uxla-round", **LONGER, masked_model=masked_model, round=2, before="training/round1")
+    assert get_scores(project, "round2_a/da")
+    assert get_times(project, "training/warm_*/**/*") == warm
+    assert get_times(project, "training/round1_*/**/*") == first
+    before = srsly.read_json(project / "training" / "round2_b" / "checkpoint" / "config.json")
+    assert before["architectures"] == ["BertForTokenClassification"]
 
 
 def test_for_another_language_nothing_is_trained_again(project):
