@@ -5,13 +5,10 @@ import spacy
 import srsly
 
 from .language_models import save_masked_lm
+from .projects import IOB2, check_project, copy_project, read_project, run_workflow
 from .toy import save_encoder
-from .util import ROOT, TAGS, WORDS, run_spacy
+from .util import ROOT, WORDS, run_spacy
 
-PROJECT = ROOT / "projects" / "crosslingual"
-TOKENS = "".join(f"{i}\t{word}\t{TAGS[i - 1]}\t-\t-\n" for i, word in enumerate(WORDS, start=1))
-# As many documents as a language can be told by.
-IOB2 = "\n".join(f"# newdoc id = {i}\n# sent_id = {i}\n{TOKENS}" for i in range(10))
 VARS = {
     "batch_docs": 1,
     "steps": 2,
@@ -42,25 +39,11 @@ WORKFLOWS = {
 def project(tmp_path, tmp_path_factory, monkeypatch, project_in_process):
     """A copy, with the files that its assets are, in the folder in which commands run."""
     encoder = save_encoder(tmp_path_factory.mktemp("encoder"), "bert", max_position_embeddings=128)
-    config = srsly.read_yaml(PROJECT / "project.yml")
-    assert set(VARS) <= set(config["vars"])
-    config["vars"].update(encoder=encoder, **VARS)
-    srsly.write_yaml(tmp_path / "project.yml", config)
-    for asset in config["assets"]:
-        path = tmp_path / asset["dest"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(IOB2, encoding="utf-8")
+    copy_project("crosslingual", tmp_path, encoder=encoder, **VARS)
     lexicon = "".join(f"{word}\t{word}en\n" for word in WORDS)
     (tmp_path / "assets" / "lexicon.tsv").write_text(lexicon, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(workflow, **overrides):
-    options = [word for name, value in overrides.items() for word in (f"--vars.{name}", str(value))]
-    result = run_spacy("project", "run", workflow, *options)
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return result.stdout
 
 
 def get_times(project, pattern):
@@ -78,7 +61,7 @@ LONGER = {"steps": 40, "warmup": 4, "batch_docs": 4, "learn_rate": 0.01, "eval_f
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_workflow(project, workflow):
-    run(workflow, **(LONGER if workflow == "uxla" else {}))
+    run_workflow(workflow, **(LONGER if workflow == "uxla" else {}))
     model = WORKFLOWS[workflow]
     assert 0.0 <= get_scores(project, model)["ents_f"] <= 1.0
     nlp = spacy.load(project / "training" / model)
@@ -88,11 +71,11 @@ def test_workflow(project, workflow):
 
 def test_another_round(project):
     """It goes on from the first one, and trains no model of the warm-up again."""
-    masked_model = save_masked_lm(project / "masked", "bert")
-    run("uxla-round", **LONGER, masked_model=masked_model)
+    settings = {**LONGER, "masked_model": save_masked_lm(project / "masked", "bert")}
+    run_workflow("uxla-round", **settings)
     warm = get_times(project, "training/warm_*/**/*")
     first = get_times(project, "training/round1_*/**/*")
-    run("uxla-round", **LONGER, masked_model=masked_model, round=2, before="training/round1")
+    run_workflow("uxla-round", **settings, round=2, before="training/round1")
     assert get_scores(project, "round2_a/da")
     assert get_times(project, "training/warm_*/**/*") == warm
     assert get_times(project, "training/round1_*/**/*") == first
@@ -101,13 +84,13 @@ def test_another_round(project):
 
 
 def test_for_another_language_nothing_is_trained_again(project):
-    run("zero-shot")
+    run_workflow("zero-shot")
     settings = spacy.load(project / "training" / "zero_shot" / "da").config
     assert settings["components"]["transformer"]["model"]["freeze_layers"] == 1
     assert settings["training"]["max_steps"] == 2
     trained = get_times(project, "training/zero_shot/model-last/**/*")
     assert len(trained) > 5
-    assert "Skipping 'train'" in run("zero-shot", target="sv")
+    assert "Skipping 'train'" in run_workflow("zero-shot", target="sv")
     assert get_times(project, "training/zero_shot/model-last/**/*") == trained
     assert spacy.load(project / "training" / "zero_shot" / "sv").lang == "sv"
     assert get_scores(project, "zero_shot/sv")
@@ -140,7 +123,7 @@ def test_six_commands(tmp_path, tmp_path_factory, monkeypatch):
 
 
 def test_no_step_but_the_score_reads_labels_of_the_other_language():
-    config = srsly.read_yaml(PROJECT / "project.yml")
+    config = read_project("crosslingual")
     names = [command["name"] for command in config["commands"]]
     lines = [line for command in config["commands"] for line in command["script"]]
     readers = {
@@ -153,14 +136,5 @@ def test_no_step_but_the_score_reads_labels_of_the_other_language():
     assert not [line for line in lines if "${vars.target}/dev" in line]
 
 
-def test_assets_and_commands_are_complete():
-    config = srsly.read_yaml(PROJECT / "project.yml")
-    assert all(asset["url"].startswith("https://") for asset in config["assets"])
-    assert all(len(asset["checksum"]) == 32 for asset in config["assets"])
-    commands = {command["name"]: command for command in config["commands"]}
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    for name, steps in config["workflows"].items():
-        assert set(steps) <= set(commands)
-        assert f"`{name}`" in readme
-    for command in commands.values():
-        assert command["outputs"], command["name"]  # so that a finished step is skipped
+def test_project_is_complete():
+    check_project("crosslingual")

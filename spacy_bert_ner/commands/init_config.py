@@ -30,6 +30,8 @@ LARGE_LEARN_RATE = 0.00002
 UNKNOWN_LEARN_RATE = 0.00005
 # What a GPU does at once: more wordpieces.
 GPU_SETTINGS = {"batch_pieces": 16384}
+# The recipe that learns from soft labels, and the head of the block that says so.
+STUDENT, LOSS = "student", "[components.bert_ner.loss]"
 ENCODERS = ("spacy-bert-ner.TransformerModel.v1", "spacy-bert-ner.Tok2VecTransformer.v1")
 
 
@@ -39,6 +41,7 @@ def init_config(
     encoder: Optional[str] = None,
     gpu: bool = False,
     recipe: str = "bert_ner",
+    distill: bool = False,
     train: Optional[Path] = None,
     dev: Optional[Path] = None,
     name: str = "config.cfg",
@@ -52,6 +55,8 @@ def init_config(
         the registered name of a token-to-vector architecture.
     gpu (bool): Whether to train on a GPU.
     recipe (str): Name of a template.
+    distill (bool): Learn from soft labels as well: the loss of the recipe becomes that of tags in
+        `spacy-bert-ner.Distillation.v1`.
     train (Optional[Path]): A file of training data in any of the formats. It is read once, for the
         number of steps and the size of a batch. If an encoder is given too, it reads the first
         texts: where its vectors all point one way, the head gets a rate of its own.
@@ -65,6 +70,8 @@ def init_config(
         if data is not None:
             check_input(data)
     text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
+    if distill:
+        text = _put_distillation(text, recipe)
     text = _set(text, "nlp", "lang", check_lang(lang))
     if encoder is not None:
         text = _set(text, "vars", "encoder", encoder)
@@ -139,6 +146,26 @@ def make_train_command(
             command.append(f"--paths.{split} {split}.spacy")
     command.append("--output training" + " --gpu-id 0" * gpu)
     return " ".join(command)
+
+
+def _put_distillation(text: str, recipe: str) -> str:
+    """Put the loss of soft labels, as the template of students has it, around that of a recipe."""
+    if recipe == STUDENT:
+        raise UserError(
+            f"The recipe '{STUDENT}' learns from soft labels as it is. Leave out --distill, or take "
+            "another recipe."
+        )
+    outer = _find_loss(get_template(STUDENT))
+    # Its own loss of tags is null, in a line with a comment above.
+    lines = re.sub(r"(#.*\n)?loss = null\n", "", outer)
+    inner = _find_loss(text)
+    return text.replace(inner, f"{lines}\n{inner.replace(LOSS, f'{LOSS[:-1]}.loss]', 1)}")
+
+
+def _find_loss(text: str) -> str:
+    """RETURNS (str): The block of the loss."""
+    start = text.index(LOSS)
+    return text[start : text.index("\n[", start)]
 
 
 def _set_head_factor(text: str) -> str:

@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 import spacy
 from spacy.cli.init_config import fill_config
-from spacy.util import load_config, load_config_from_str
+from spacy.util import load_config, load_config_from_str, load_model_from_config
 
 from spacy_bert_ner.commands.init_config import (
     TEMPLATES,
@@ -42,6 +42,29 @@ def flatten(block, path=""):
 def test_without_options_is_the_template(recipe):
     text = init_config(recipe=recipe, name=f"configs/{recipe}.cfg")
     assert text == (TEMPLATES / f"{recipe}.cfg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("recipe", [name for name in get_recipes() if name != "student"])
+def test_distill(recipe):
+    """The loss of the recipe, with its comments, inside that of soft labels; nothing else."""
+    template = load_config(TEMPLATES / f"{recipe}.cfg")["components"]["bert_ner"].pop("loss")
+    text = init_config(recipe=recipe, distill=True)
+    config = load_config_from_str(text)
+    loss = config["components"]["bert_ner"]["loss"]
+    assert loss.pop("loss") == template
+    student = load_config(TEMPLATES / "student.cfg")["components"]["bert_ner"]["loss"]
+    assert student.pop("loss") is None
+    assert loss == student
+    before = dict(flatten(load_config(TEMPLATES / f"{recipe}.cfg")))
+    after = dict(flatten(config))
+    changed = {key for key in {*before, *after} if after.get(key) != before.get(key)}
+    assert changed and all(key.startswith("components.bert_ner.loss.") for key in changed)
+    load_model_from_config(config, auto_fill=True)
+
+
+def test_students_learn_from_soft_labels_as_they_are():
+    with pytest.raises(UserError, match="Leave out --distill, or take another recipe"):
+        init_config(recipe="student", distill=True)
 
 
 def test_help_tells_the_recipes():
