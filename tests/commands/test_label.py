@@ -257,13 +257,8 @@ def test_other_pipelines_are_refused(teachers, tmp_path):
         load_teacher("nothing-there")
 
 
-def test_resumes(teachers, tmp_path, monkeypatch):
-    """With what was counted, and the same output."""
-    source, out = tmp_path / "in.txt", tmp_path / "a.spacy"
-    source.write_text("\n".join(TEXTS * 3), encoding="utf-8")
-    names, told = [teachers["one"], teachers["two"]], []
-    settings = {"batch_size": 4, "notify": told.append, "source": "lines"}
-    expected = label(names, source, tmp_path / "whole.spacy", **settings)
+def stop_in_second_batch(monkeypatch):
+    """RETURNS (list): The calls so far: whoever clears it is interrupted again."""
     original, calls = module.label_docs, []
 
     def stop(*args):
@@ -273,6 +268,17 @@ def test_resumes(teachers, tmp_path, monkeypatch):
         return original(*args)
 
     monkeypatch.setattr(module, "label_docs", stop)
+    return calls
+
+
+def test_resumes(teachers, tmp_path, monkeypatch):
+    """With what was counted, and the same output."""
+    source, out = tmp_path / "in.txt", tmp_path / "a.spacy"
+    source.write_text("\n".join(TEXTS * 3), encoding="utf-8")
+    names, told = [teachers["one"], teachers["two"]], []
+    settings = {"batch_size": 4, "notify": told.append, "source": "lines"}
+    expected = label(names, source, tmp_path / "whole.spacy", **settings)
+    calls = stop_in_second_batch(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         label(names, source, out, **settings)
     assert told == [
@@ -302,15 +308,7 @@ def test_folder(teachers, tmp_path, monkeypatch):
     names, settings = [teachers["one"]], {"batch_size": 1}
     expected = label(names, folder, tmp_path / "whole.spacy", **settings)
     assert expected.n_docs == len(TEXTS) > 2
-    original, calls = module.label_docs, []
-
-    def stop(*args):
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*args)
-
-    monkeypatch.setattr(module, "label_docs", stop)
+    stop_in_second_batch(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         label(names, folder, out, **settings)
     with (folder / "more" / "1.txt").open("a", encoding="utf-8") as file:
