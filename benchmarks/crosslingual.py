@@ -49,22 +49,26 @@ def show(difference, draws):
     return f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
+def get_mean(counts, lang, name):
+    """RETURNS (float): F1 in the mean over seeds, 0 if there is none."""
+    seeds = counts[lang].get(name, {}).values()
+    return float(numpy.mean([get_f1(own.sum(axis=0)) for own in seeds])) if seeds else 0.0
+
+
 def make_row(name, counts):
-    """RETURNS (dict): Scores of a system in each language."""
+    """RETURNS (dict): Scores of a system in each language, and how it differs from the first."""
     row, differences, draws = {"system": name}, [], []
     for number, (lang, title) in enumerate(LANGUAGES.items()):
-        seeds = counts[lang].get(name)
-        if seeds is None:
-            row.update({title: None, f"{title}_difference": None})
-            continue
-        row["seeds"] = len(seeds)
-        row[title] = round(
-            float(numpy.mean([get_f1(own.sum(axis=0)) for own in seeds.values()])), 1
-        )
-        first, second = stack(next(iter(counts[lang].values())), seeds)
-        differences.append(get_difference(first, second))
-        draws.append(draw_differences(first, second, seed=number))
-        row[f"{title}_difference"] = show(differences[-1], draws[-1])
+        first, *_ = counts[lang]
+        seeds = counts[lang].get(name, {})
+        mean = get_mean(counts, lang, name)
+        row[f"{title} (seeds)"] = f"{mean:.1f} ({len(seeds)})" if seeds else None
+        row[f"{title}, difference"] = None
+        if seeds and name != first:
+            pair = stack(counts[lang][first], seeds)
+            differences.append(get_difference(*pair))
+            draws.append(draw_differences(*pair, seed=number))
+            row[f"{title}, difference"] = show(differences[-1], draws[-1])
     is_both = len(differences) == len(LANGUAGES)
     row["both"] = show(numpy.mean(differences), numpy.mean(draws, axis=0)) if is_both else None
     return row
@@ -85,15 +89,15 @@ def main():
 
     def plot(axes):
         places = numpy.arange(len(rows))
-        for i, title in enumerate(LANGUAGES.values()):
-            values = [row[title] or 0.0 for row in rows]
+        for i, (lang, title) in enumerate(LANGUAGES.items()):
+            values = [get_mean(counts, lang, row["system"]) for row in rows]
             bars = axes.barh(places + 0.4 * i - 0.2, values, height=0.38, label=title)
             axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=3)
         axes.set_yticks(places, [row["system"] for row in rows])
         axes.invert_yaxis()
         axes.set_xlabel("strict F1, test")
         axes.margins(x=0.12)
-        axes.legend(loc="lower left")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(LANGUAGES))
 
     report("crosslingual", "From English labels", rows, notes=sizes, plot=plot, folder=args.results)
 
