@@ -62,11 +62,9 @@ class WorkflowRun(NamedTuple):
         """
         workflow, seed, folder = self
         with report_unwritable(folder):
-            for path in folder.iterdir():
-                if path.is_symlink():
-                    path.unlink()
+            _unlink(Path(workflow.project), folder)
             for path in _list_links(workflow, folder, seed):
-                _link(Path(workflow.project) / path, folder / path)
+                _link(Path(workflow.project), folder, path)
             srsly.write_yaml(folder / PROJECT_FILE, put_vars(workflow, seed, use_gpu))
         return [sys.executable, "-m", "spacy", "project", "run", workflow.name, str(folder)]
 
@@ -116,8 +114,10 @@ def _list_links(workflow: Workflow, folder: Path, seed: int) -> List[Path]:
     outputs = get_outputs(commands)
     sources = get_sources(commands, outputs)
     sources += [Path(asset["dest"]) for asset in data.get("assets", []) if "dest" in asset]
+    # Others are read, and made, where they are. They may be those of other workflows, unchecked.
+    sources = [path for path in sorted(sources) if _is_inside(path)]
     needed = {path.parts[0] for path in sources}
-    made = {path.parts[0] for path in outputs}
+    made = {path.parts[0] for path in outputs if _is_inside(path)}
     own = {PROJECT_FILE, PROJECT_LOCK, RUN_LOCK, *made}
     own |= set(data.get("directories", [])) - needed
     inside = {path.resolve() for path in folder.resolve().parents}
@@ -127,12 +127,35 @@ def _list_links(workflow: Workflow, folder: Path, seed: int) -> List[Path]:
         for path in sorted(project.iterdir())
         if path.name not in own and path.resolve() not in inside
     ]
-    return links + [path for path in sources if path.parts[0] in made and (project / path).exists()]
+    for path in sources:
+        is_linked = not set(links).isdisjoint([path, *path.parents])
+        if path.parts[0] in made and (project / path).exists() and not is_linked:
+            links.append(path)
+    return links
 
 
-def _link(source: Path, target: Path) -> None:
-    """Link to a file or folder, or copy it where there are no links, as on Windows without the
-    right to make them."""
+def _is_inside(path: Path) -> bool:
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _unlink(project: Path, folder: Path) -> None:
+    """Remove the links of an earlier run: what a step makes now must not be written through one."""
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink():
+                source = project / path.relative_to(folder)
+                if path.parent == folder or path.resolve() == source.resolve():
+                    path.unlink()
+
+
+def _link(project: Path, folder: Path, path: Path) -> None:
+    """Link to a file or folder of a project, or copy it where there are no links, as on Windows
+    without the right to make them. What a step has made in its place is removed, but nothing that a
+    link leads to."""
+    source, target = project / path, folder / path
+    for parent in list(path.parents)[:-1]:
+        if (folder / parent).is_symlink():
+            (folder / parent).unlink()
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
     else:

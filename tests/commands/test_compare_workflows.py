@@ -271,6 +271,71 @@ def test_project_folder(spec_path, project, in_process):
     assert not (project / "training" / "student").exists()
 
 
+def prepare(spec_path):
+    """RETURNS (Path): The folder of the first cell's run, prepared and not run."""
+    spec = read_spec(spec_path)
+    check_spec(spec)
+    planned = plan_run(spec.cells[0].workflow, 1, spec_path.parent / "out")
+    with planned.lock():
+        planned.prepare()
+    return planned.folder
+
+
+@pytest.fixture
+def given(project):
+    """A folder of the project's that stands next to what steps make."""
+    (project / "corpus" / "given" / "part").mkdir(parents=True)
+    for name in ("text", "part/text"):
+        (project / "corpus" / "given" / name).write_text("mine", encoding="utf-8")
+    return project / "corpus" / "given"
+
+
+def check_given(given):
+    for path in (given / "text", given / "part" / "text"):
+        assert not path.is_symlink()
+        assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_linked_folder_keeps_what_is_linked_in_it(spec_path, project, given):
+    needed = ["corpus/given", "corpus/given/part", "corpus/given/text"]
+    first, *others = PROJECT["commands"]
+    commands = [{**first, "deps": [*first["deps"], *needed]}, *others]
+    change(project / "project.yml", commands=commands)
+    for _ in range(2):
+        folder = prepare(spec_path)
+        check_given(given)
+        assert (folder / "corpus" / "given").resolve() == given
+    # As a part of what was linked, of a project that has changed.
+    commands[0] = {**first, "deps": [*first["deps"], *needed[1:]]}
+    change(project / "project.yml", commands=commands)
+    prepare(spec_path)
+    check_given(given)
+    assert not (folder / "corpus" / "given").is_symlink()
+    assert (folder / "corpus" / "given" / "part").resolve() == given / "part"
+    # As what a step makes.
+    commands[0] = {**first, "outputs": [*first["outputs"], "corpus/given/part"]}
+    change(project / "project.yml", commands=commands)
+    prepare(spec_path)
+    assert not (folder / "corpus" / "given" / "part").exists()
+    check_given(given)
+
+
+def test_nothing_outside_is_linked(spec_path, project, given, tmp_path):
+    """Paths of other workflows aren't checked: such as absolute ones, next to absolute outputs."""
+    moved = tmp_path / "moved"
+    given.rename(moved)
+    (tmp_path / "out" / "projects" / "mine").mkdir(parents=True)
+    (tmp_path / "my project" / "mine").mkdir()
+    outside = [str(moved), "../mine", "corpus/../mine", "."]
+    other = {"name": "absolute", "script": [], "deps": outside}
+    other["outputs"] = [str(tmp_path / "made"), "../made"]
+    change(project / "project.yml", commands=[*PROJECT["commands"], other])
+    folder = prepare(spec_path)
+    check_given(moved)
+    assert not (folder.parent / "mine").is_symlink()
+    assert {path.name for path in folder.rglob("*") if path.is_symlink()} >= {"assets", "mine"}
+
+
 def test_copies_where_there_are_no_links(spec_path, project, in_process, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError("A required privilege is not held by the client")
