@@ -60,10 +60,11 @@ def label(
     _check_output(output_path, input_path)
     if vote and keep_ents:
         raise UserError("Can't both vote on entities and keep those of the input: leave one out.")
-    shares = numpy.array([1.0] * len(pipelines) if weights is None else weights)
+    shares = numpy.array([1.0] * len(pipelines) if weights is None else weights, "float64")
     check_weights(shares.tolist(), len(pipelines))
     school = make_school([load_teacher(name) for name in pipelines])
     _tell_partly_known(school, notify)
+    shares /= shares.max()  # the sum of large ones is infinite
     labeling = Labeling(school, shares / shares.sum(), vote, keep_ents)
     report = LabelReport(skip_broken=skip_broken)
     nlp = school.teachers[0].nlp

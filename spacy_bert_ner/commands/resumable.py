@@ -1,16 +1,18 @@
 """Outputs that are written a batch of documents at a time, and resumed after an interruption."""
 
+import os
 from contextlib import closing
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, Iterable
+from typing import Any, Callable, Dict, Generator, Iterable, List, Optional
 
 from spacy.tokens import Doc
 
 from ..formats.output import get_stream
 from ..formats.part import open_part
 from ..formats.report import Report
+from ..formats.text import find_texts
 from ..formats.writing import Writer
 
 
@@ -67,7 +69,8 @@ def describe_input(path: Path) -> Dict[str, Any]:
     path (Path): A file or a folder.
     """
     if path.is_dir():
-        return {"input": str(path.resolve()), "the digest of its texts": digest_files(path)}
+        texts = digest_files(path, find_texts(path))
+        return {"input": str(path.resolve()), "the digest of its texts": texts}
     stat = path.stat()
     return {
         "input": str(path.resolve()),
@@ -76,17 +79,17 @@ def describe_input(path: Path) -> Dict[str, Any]:
     }
 
 
-def digest_files(folder: Path) -> str:
+def digest_files(folder: Path, paths: Optional[List[Path]] = None) -> str:
     """Tell a folder from another, by the names, sizes and times of its files: weights may have
     gigabytes.
 
     folder (Path): A saved pipeline, or texts.
+    paths (Optional[List[Path]]): The files that count, in their order; None for all.
     RETURNS (str): 16 digits and letters.
     """
     digest = sha256()
-    for path in sorted(folder.rglob("*")):
-        stat = path.stat()
+    for path in sorted(folder.rglob("*")) if paths is None else paths:
         if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            digest.update(f"{name}\n{stat.st_size} {stat.st_mtime_ns}\n".encode())
+            stat, name = path.stat(), path.relative_to(folder).as_posix()
+            digest.update(os.fsencode(f"{name}\n{stat.st_size} {stat.st_mtime_ns}\n"))
     return digest.hexdigest()[:16]

@@ -7,6 +7,7 @@ import numpy
 from spacy.tokens import Doc
 
 from ..errors import UserError
+from ..findings import number
 from ..tagging.decode import constrained_tags
 from ..tagging.soft_labels import SoftLabels
 from ..types import Bools1d, Floats1d, Ints1d
@@ -141,8 +142,8 @@ def get_low_posteriors(losses: Floats1d) -> Floats1d:
     low, high = (losses.min(), losses.max())
     if low == high:
         raise UserError(
-            f"Can't fit a mixture to the losses of {len(losses)} sentences: all are the same. Give "
-            "more of them, or use --top."
+            f"Can't fit a mixture to the losses of {number(len(losses), 'sentence')}: all are the "
+            "same. Give more of them, or use --top."
         )
     scaled = ((losses - low) / (high - low))[:, None]
     mixture = import_mixture()(2, reg_covar=LEAST_VARIANCE, max_iter=1000, random_state=0)

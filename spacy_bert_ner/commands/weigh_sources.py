@@ -1,6 +1,7 @@
 """How much the labels of each of several languages should count for another one."""
 
 import json
+import sys
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,8 @@ LEAST_SENTS = 10
 LEAST_ACCURACY = 0.9
 # A teacher's weight has to be above 0.
 LEAST_WEIGHT = 1e-6
+# Whole numbers of JSON may be larger.
+LARGEST = sys.float_info.max
 BATCH_SIZE = 64
 
 
@@ -82,7 +85,8 @@ def weigh_sources(
     source (Optional[str]): The format of all files, else guessed of each.
     output_path (Optional[Path]): Where to write the weights, in JSON.
     RETURNS (Weighing): The weights.
-    RAISES (UserError): For what can't be read or written, and for too few sources or sentences.
+    RAISES (UserError): For what can't be read or written, for too few sources or sentences, and for
+        settings or an encoder that make weights of something else than numbers.
     """
     if len(sources) < 2:
         raise UserError("Can't weigh one source against itself: name two files or more.")
@@ -99,6 +103,11 @@ def weigh_sources(
     get_scores = fit_identifier(features, settings, show)
     found = [get_scores(X).argmax(axis=1) == i for i, X in enumerate(features)]
     shares, tau = get_shares(get_scores(target_X), tau)
+    if not numpy.isfinite(shares).all():
+        raise UserError(
+            f"Can't weigh with --gamma {settings.gamma} and --tau {tau}: the numbers become too "
+            "large. Leave these options out, or check the encoder's weights."
+        )
     weights = [SourceWeight(str(path), float(X)) for path, X in zip(sources, shares)]
     if output_path is not None:
         _write(output_path, weights)
@@ -116,9 +125,10 @@ def get_shares(scores: Floats2d, tau: Optional[float] = None) -> Tuple[Floats1d,
     if tau is None:
         variance = float(scores.var())
         tau = 1.0 / variance if variance else 1.0
-    scores = tau * scores
-    shares = numpy.exp(scores - scores.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
+    with numpy.errstate(over="ignore", invalid="ignore"):  # weights are checked in place of it
+        scores = tau * scores
+        shares = numpy.exp(scores - scores.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
     weights = numpy.maximum(shares.mean(axis=0), LEAST_WEIGHT)
     return weights / weights.sum(), tau
 
@@ -176,7 +186,8 @@ def read_weights(path: Path, teachers: Sequence[str]) -> List[SourceWeight]:
     weights = []
     for record in map(Value.read, read_values(path)):
         source, weight = record.data.get("source"), record.data.get("weight")
-        weight = None if isinstance(weight, bool) else weight
+        if isinstance(weight, bool) or (isinstance(weight, int) and abs(weight) > LARGEST):
+            weight = None
         if not isinstance(source, str) or not isinstance(weight, (int, float)):
             raise record.error(
                 'it has no "source" that is a string, or no "weight" that is a number. Name a file '

@@ -119,7 +119,7 @@ def _list_links(workflow: Workflow, folder: Path, seed: int) -> List[Path]:
     needed = {path.parts[0] for path in sources}
     made = {path.parts[0] for path in outputs if _is_inside(path)}
     own = {PROJECT_FILE, PROJECT_LOCK, RUN_LOCK, *made}
-    own |= set(data.get("directories", [])) - needed
+    own |= set(data.get("directories") or []) - needed
     inside = {path.resolve() for path in folder.resolve().parents}
     project = Path(workflow.project)
     links = [

@@ -1,5 +1,6 @@
 """Workflows of spaCy projects as systems of a comparison: read, and checked before they run."""
 
+import os
 from configparser import InterpolationError
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,9 @@ def check_workflow(cell: str, workflow: Workflow, seeds: Sequence[int], use_gpu:
                 f"'{cell}' sets the var {name}, which {file} doesn't have. It has "
                 f"{', '.join(sorted(known))}."
             )
+        for parent in workflow.vars:
+            if name.startswith(f"{parent}."):
+                raise UserError(f"'{cell}' sets both {parent} and {name}. Leave one out.")
     names = project.get("workflows", {})
     if workflow.name not in names:
         raise UserError(
@@ -98,7 +102,7 @@ def check_workflow(cell: str, workflow: Workflow, seeds: Sequence[int], use_gpu:
 def _check_steps(cell: str, workflow: Workflow, seeds: Sequence[int]) -> None:
     steps = _read_steps(workflow, seeds[0])
     outputs, pipeline = get_outputs(steps), get_pipeline(workflow, seeds[0])
-    if not _is_within(Path(pipeline), outputs):
+    if not _is_within(Path(os.path.normpath(pipeline)), outputs):
         raise UserError(
             f"'{cell}' has the pipeline {pipeline}, which isn't among the outputs of the "
             f"workflow '{workflow.name}'. They are {', '.join(sorted(map(str, outputs)))}."

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Iterable, Iterator, NoReturn, Optional
 
 from .report import FormatError
+from .text import list_texts
 
 if sys.platform != "win32":
     import fcntl
@@ -82,15 +83,16 @@ def check_target(path: Path, inputs: Iterable[Path] = ()) -> None:
     """Check what can be known of an output before there is anything to write. Nothing is made.
 
     path (Path): Where to write.
-    inputs (Iterable[Path]): Files that are read.
+    inputs (Iterable[Path]): Files that are read, and folders of .txt files.
     RAISES (ValueError): For an output that can't be written, or that would replace an input,
         whatever it is called.
     """
     if get_stream(path) is None and path.is_dir():
         raise FormatError(f"Can't write {path}: it is a folder. Name a file.")
     target = resolve(path)
+    files = [file for other in inputs for file in [other, *list_texts(other)]]
     for mine in (target, get_part(target), get_journal(target), get_new(target)):
-        for other in inputs:
+        for other in files:
             if _is_same(mine, other):
                 where = "" if mine == target else f", which is made in {mine}"
                 raise FormatError(

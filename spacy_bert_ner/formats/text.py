@@ -44,11 +44,19 @@ def find_texts(folder: Path) -> List[Path]:
     """
     # Of the plain class: `Watched` would take each for what it watches.
     folder = Path(folder)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".txt")
-    paths = [path for path in paths if path.is_file()]
+    paths = list_texts(folder)
     if not paths:
         raise FormatError(f"There is no .txt file in {folder}. Name a file, or a folder of texts.")
     return paths
+
+
+def list_texts(folder: Path) -> List[Path]:
+    """RETURNS (List[Path]): The .txt files in a folder, at any depth; none of what is no folder.
+
+    folder (Path): The folder.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".txt")
+    return [path for path in paths if path.is_file()]
 
 
 def read_lines(source: Source) -> Iterator[Record]:

@@ -327,6 +327,7 @@ def test_nothing_outside_is_linked(spec_path, project, given, tmp_path):
     (tmp_path / "out" / "projects" / "mine").mkdir(parents=True)
     (tmp_path / "my project" / "mine").mkdir()
     outside = [str(moved), "../mine", "corpus/../mine", "."]
+    change(project / "project.yml", directories=None)
     other = {"name": "absolute", "script": [], "deps": outside}
     other["outputs"] = [str(tmp_path / "made"), "../made"]
     change(project / "project.yml", commands=[*PROJECT["commands"], other])
@@ -464,6 +465,8 @@ UNSEEDED = make_step("teacher", "corpus/ruler", "training/teacher")
         ({"vars": {"rate": 1}}, {}, "sets the var rate, which .* It has note, rates, rates.other"),
         ({"vars": {"note": {"x": 1}}}, {}, "sets the var note.x, which"),
         ({"pipeline": "training/teachers"}, {}, "training/teachers, .* They are corpus/ruler, tr"),
+        ({"pipeline": "training/student/../../../x"}, {}, "isn't among the outputs"),
+        ({"vars": {"rates": 3, "rates.other": 2}}, {}, "'a' sets both rates and rates.other. L"),
         ({"pipeline": "training/${vars.no}"}, {}, "Can't read .*project.yml: .*vars.no"),
         ({}, {"vars": {"ruler": "all"}}, "has no var 'seed', .* Add `seed: 1` to its vars"),
         ({}, {"commands": 3}, r"project.yml is no project: \[commands\]"),

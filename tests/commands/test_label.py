@@ -1,5 +1,7 @@
 """Texts with what teachers think of them."""
 
+import os
+
 import numpy
 import pytest
 import spacy
@@ -319,6 +321,46 @@ def test_folder(teachers, tmp_path, monkeypatch):
     report = label(names, folder, tmp_path / "again.spacy", **settings)
     assert out.read_bytes() == (tmp_path / "again.spacy").read_bytes()
     assert report.n_docs == expected.n_docs and report.n_tokens > expected.n_tokens
+
+
+def test_folder_with_other_files(teachers, tmp_path, monkeypatch):
+    """A link that leads nowhere, a name that is no UTF-8, and the output, which is resumed, since
+    only the texts count."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for i, text in enumerate(TEXTS):
+        (folder / f"{i}.txt").write_text(text, encoding="utf-8")
+    (folder / ".#lock.txt").symlink_to("nowhere")
+    (folder / os.fsdecode(b"\xff.txt")).write_text("Oslo", encoding="utf-8")
+    names, out = [teachers["one"]], folder / "out.spacy"
+    expected = label(names, folder, tmp_path / "whole.spacy")
+    assert expected.n_docs == len(TEXTS) + 1
+    original, calls = module.label_docs, []
+
+    def stop(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(module, "label_docs", stop)
+    told = []
+    with pytest.raises(KeyboardInterrupt):
+        label(names, folder, out, batch_size=1)
+    label(names, folder, out, batch_size=1, notify=told.append)
+    assert "Resuming after record 1" in told[0]
+    assert [words_of(doc) for doc in read_docs(out, NLP)] == [
+        words_of(doc) for doc in read_docs(tmp_path / "whole.spacy", NLP)
+    ]
+
+
+def test_large_weights(teachers, tmp_path):
+    """Their sum is infinite."""
+    names, source = [teachers["one"], teachers["two"]], tmp_path / "in.txt"
+    source.write_text(TEXTS[0], encoding="utf-8")
+    label(names, source, tmp_path / "a.spacy", weights=[1e308, 1e308])
+    label(names, source, tmp_path / "b.spacy", weights=[1, 1])
+    assert (tmp_path / "a.spacy").read_bytes() == (tmp_path / "b.spacy").read_bytes()
 
 
 def test_batches_dont_matter(teachers, source, tmp_path):

@@ -246,6 +246,7 @@ def test_read_weights(tmp_path):
         '[{"weight": 1}]',
         '[{"source": "a", "weight": "1"}]',
         '[{"source": "a", "weight": true}]',
+        '[{"source": "a", "weight": 1%s}]' % ("0" * 400),
         "[0.5, 0.5]",
         '{"a": 0.5}',
         '[{"source": "a", "weight": 1}',
@@ -255,6 +256,26 @@ def test_read_weights(tmp_path):
             read_weights(path, ["x"])
     with pytest.raises(UserError, match="There is no file"):
         read_weights(tmp_path / "none.json", ["x"])
+
+
+@pytest.mark.parametrize(
+    "settings, tau", [({"gamma": float("nan")}, None), ({}, float("inf")), ({}, 1e308)]
+)
+def test_weights_are_numbers(files, tiny_encoder, tmp_path, settings, tau):
+    out = tmp_path / "weights.json"
+    sources = [files["one"], files["two"]]
+    settings = IdentifierSettings(epochs=1, **settings)
+    with pytest.raises(UserError, match="--gamma .* and --tau .*: the numbers become too large"):
+        weigh_sources(
+            tiny_encoder, files["target"], sources, settings=settings, tau=tau, output_path=out
+        )
+    assert not out.exists()
+
+
+def test_large_seed():
+    features = [numpy.eye(4, dtype="float32"), -numpy.eye(4, dtype="float32")]
+    get_scores = fit_identifier(features, IdentifierSettings(epochs=1, seed=10**30))
+    assert numpy.isfinite(get_scores(features[0])).all()
 
 
 def test_label_takes_the_file(tiny_pipeline, tmp_path):

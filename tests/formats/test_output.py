@@ -127,6 +127,19 @@ def test_output_that_is_the_input(tmp_path, way):
     check_target(tmp_path / "c.jsonl", [source])
 
 
+def test_a_text_of_a_folder_is_an_input(tmp_path):
+    folder = tmp_path / "texts"
+    (folder / "more").mkdir(parents=True)
+    for name in ("more/a.TXT", "old.spacy"):
+        (folder / name).write_bytes(b"x")
+    (tmp_path / "link").symlink_to(folder / "more" / "a.TXT")
+    for target in (folder / "more" / "a.TXT", tmp_path / "link"):
+        with pytest.raises(FormatError, match="that is the input. Name another output"):
+            check_target(target, [folder])
+    for name in ("old.spacy", "new.txt"):
+        check_target(folder / name, [folder])
+
+
 def test_a_terminal_may_be_both():
     check_target(Path("/dev/null"), [Path("/dev/null")])
 

@@ -89,7 +89,7 @@ def fit_identifier(
     X = torch.cat(groups)
     Y = torch.repeat_interleave(torch.tensor([len(group) for group in groups]))
     with torch.random.fork_rng([]):
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(settings.seed % 2**63)  # torch takes no larger one
         means = torch.stack([group.mean(dim=0) for group in groups])
         model = LanguageIdentifier(means, settings.rank)
         optimizer = torch.optim.Adam(model.parameters(), lr=LEARN_RATE, weight_decay=WEIGHT_DECAY)
