@@ -152,8 +152,8 @@ def _put_distillation(text: str, recipe: str) -> str:
     """Put the loss of soft labels, as the template of students has it, around that of a recipe."""
     if recipe == STUDENT:
         raise UserError(
-            f"The recipe '{STUDENT}' learns from soft labels as it is. Leave out --distill, or take "
-            "another recipe."
+            f"The recipe '{STUDENT}' learns from soft labels as it is. Leave out --distill, or "
+            "take another recipe."
         )
     outer = _find_loss(get_template(STUDENT))
     # Its own loss of tags is null, in a line with a comment above.

@@ -166,9 +166,9 @@ def _list_formats(for_writing: bool) -> str:
 
 def _name_it(for_writing: bool = False) -> str:
     """The way out where nothing tells the format. Not all commands that read have an option."""
-    option = "--to"
+    option = "--to (of convert and annotate)"
     if not for_writing:
-        option = "--from (of convert, annotate and profile), or with format, in a config"
+        option = "--from (of most commands that read files), or with format, in a config"
     return f"Name it with {option}: {_list_formats(for_writing)}"
 
 
