@@ -30,12 +30,16 @@ class Batch:
         return (numpy.arange(self.ids.shape[1]) < self.lengths[:, None]).astype("int64")
 
 
-def get_batches(docs: List[Windows], *, batch_pieces: int, pad_id: int) -> Iterator[Batch]:
+def get_batches(
+    docs: List[Windows], *, batch_pieces: int, call_pieces: int, pad_id: int
+) -> Iterator[Batch]:
     """Sort the windows of all documents by length and yield them, longest first.
 
     docs (List[Windows]): The documents, cut.
     batch_pieces (int): The most wordpieces of a batch, padding included. A window that is longer
         is a batch of its own.
+    call_pieces (int): A batch is cut where that saves more padding than this, in wordpieces: as
+        many as the encoder reads in the time that one more call of it takes.
     pad_id (int): Vocabulary id of the padding.
     YIELDS (Batch): The batches.
     """
@@ -45,13 +49,29 @@ def get_batches(docs: List[Windows], *, batch_pieces: int, pad_id: int) -> Itera
     rows = numpy.concatenate([windows.starts[:-1] for windows in docs])
     owners = numpy.repeat(numpy.arange(len(docs)), [len(windows.lengths) for windows in docs])
     order = numpy.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        longest = int(lengths[order[start]])
-        chosen = order[start : start + max(1, batch_pieces // longest)]
-        start += len(chosen)
+    while len(order):
+        longest = int(lengths[order[0]])
+        n_windows = _cut(lengths[order[: max(1, batch_pieces // longest)]], call_pieces)
+        chosen, order = order[:n_windows], order[n_windows:]
         ids = numpy.full((len(chosen), longest), pad_id, dtype="int64")
         places = list(zip(owners[chosen].tolist(), rows[chosen].tolist()))
         for row, length, (doc, first) in zip(ids, lengths[chosen].tolist(), places):
             row[:length] = docs[doc].ids[first : first + length]
         yield Batch(ids=ids, lengths=lengths[chosen], places=places)
+
+
+def _cut(lengths: Ints1d, call_pieces: int) -> int:
+    """Find how many windows to read together, and leave the rest to the next batch, which is as
+    long as the first of them.
+
+    lengths (Ints1d): Length of each window, longest first, (n_windows,).
+    call_pieces (int): See `get_batches`.
+    RETURNS (int): How many of the first.
+    """
+    n_windows = len(lengths)
+    while True:
+        saved = (lengths[0] - lengths[:n_windows]) * numpy.arange(n_windows, 0, -1)
+        best = int(saved.argmax())
+        if saved[best] <= call_pieces:
+            return n_windows
+        n_windows = best

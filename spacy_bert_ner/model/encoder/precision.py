@@ -38,14 +38,25 @@ def computing(precision: str, device: torch.device) -> ContextManager[Any]:
     device (torch.device): Where the encoder is.
     RETURNS (ContextManager[Any]): The context.
     """
-    dtype = get_dtype(precision, device)
     if device.type == "cpu":
         bound_shape_caches()
-    if dtype is not None:
-        return cast(ContextManager[Any], torch.autocast(device.type, dtype=dtype))
-    if device.type == "cpu" and prefers_onednn():
+    if get_dtype(precision, device) is None and device.type == "cpu" and prefers_onednn():
         return OneDNN()
-    return nullcontext()
+    return casting(precision, device)
+
+
+def casting(precision: str, device: torch.device) -> ContextManager[Any]:
+    """Make the context that casts to half precision. Around several of `computing`, weights are
+    cast once for all of them, and what they were cast to is kept for backward once.
+
+    precision (str): A name in PRECISIONS.
+    device (torch.device): Where the encoder is.
+    RETURNS (ContextManager[Any]): The context, which does nothing for full precision.
+    """
+    dtype = get_dtype(precision, device)
+    if dtype is None:
+        return nullcontext()
+    return cast(ContextManager[Any], torch.autocast(device.type, dtype=dtype))
 
 
 def get_dtype(precision: str, device: torch.device) -> Optional[torch.dtype]:

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import numpy
@@ -14,7 +15,9 @@ import torch
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 from thinc.api import SGD, Adam, fix_random_seed
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from spacy_bert_ner.model.encoder.layer import CALL_PIECES
 from spacy_bert_ner.model.optimizers import make_layered_adam
 
 from ...toy import POSITIONS, WIDTH, save_encoder
@@ -169,6 +172,21 @@ class TestGradients:
         nlp = make_tiny(tiny, transformer_config=NO_DROPOUT, batch_pieces=batch_pieces)
         assert_equal_tensors(get_gradients(nlp), expected, atol=1e-6)
 
+    @pytest.mark.parametrize("kept", [0, 30, 1536])
+    def test_cut_micro_batches(self, tiny, monkeypatch, kept):
+        """Documents of unlike lengths go through the encoder apart, and it learns the same."""
+        monkeypatch.setattr("spacy_bert_ner.model.encoder.layer.KEPT_PIECES", kept)
+        found = {}
+        for call_pieces in (1000, 10):
+            monkeypatch.setitem(CALL_PIECES, "cpu", call_pieces)
+            nlp = make_tiny(tiny, transformer_config=NO_DROPOUT)
+            with _recorded_shapes(encoder_of(nlp)) as shapes:
+                gradients = get_gradients(nlp)
+            found[call_pieces] = gradients, shapes, sum(n * longest for n, longest in shapes)
+        assert len(found[1000][1]) < len(found[10][1])
+        assert found[10][2] < found[1000][2]
+        assert_equal_tensors(found[10][0], found[1000][0], atol=1e-6)
+
     def test_gathered_until_the_step(self, tiny):
         nlp = make_tiny(tiny, transformer_config=NO_DROPOUT)
         once = get_gradients(nlp)
@@ -176,6 +194,46 @@ class TestGradients:
         assert_equal_tensors(twice, {name: 2 * grad for name, grad in once.items()}, atol=1e-6)
         nlp.get_pipe("transformer").finish_update(SGD(0.1, use_averages=False))
         assert gradients_of(encoder_of(nlp)) == {}
+
+
+@contextmanager
+def _recorded_shapes(module):
+    """YIELDS (List[Tuple[int, int]]): Of the ids that the module gets while it is open."""
+    shapes = []
+    hook = module.register_forward_pre_hook(
+        lambda module, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)),
+        with_kwargs=True,
+    )
+    try:
+        yield shapes
+    finally:
+        hook.remove()
+
+
+@pytest.mark.parametrize("is_train", [False, True])
+@pytest.mark.parametrize("batch_pieces", [None, 40])
+def test_documents_of_unlike_lengths(tiny, is_train, batch_pieces):
+    """On a CPU a long document doesn't have short ones padded to its length, nor change them."""
+    nlp = make_tiny(tiny, transformer_config=NO_DROPOUT, batch_pieces=batch_pieces)
+    layer = nlp.get_pipe("transformer").model
+    docs = [nlp.make_doc(text) for text in ("Karl", TEXT, "Anna", "Oslo .", *["Karl"] * 5)]
+    with _recorded_shapes(encoder_of(nlp)) as shapes:
+        together, _ = layer(docs, is_train)
+    in_one = sum(n for n, _ in shapes) * max(longest for _, longest in shapes)
+    assert in_one - sum(n * longest for n, longest in shapes) > CALL_PIECES["cpu"]
+    assert all(n == 1 or n * longest <= (batch_pieces or 1024) for n, longest in shapes)
+    for doc, data in zip(docs, together.doc_data, strict=True):
+        (alone,) = layer.predict([doc]).doc_data
+        vectors = [output.model_output.last_hidden_state for output in (data, alone)]
+        numpy.testing.assert_allclose(*vectors, atol=1e-5, rtol=0)
+
+
+def test_micro_batches_stay_whole_where_calls_are_dear(tiny, monkeypatch):
+    monkeypatch.delitem(CALL_PIECES, "cpu")
+    nlp = make_tiny(tiny)
+    with _recorded_shapes(encoder_of(nlp)) as shapes:
+        nlp.get_pipe("transformer").predict([nlp.make_doc(text) for text in (TEXT, *["Karl"] * 5)])
+    assert len(shapes) == 1
 
 
 def test_any_component_listens(tiny):
@@ -658,6 +716,28 @@ class TestHalfPrecision:
         for name, gradient in full.items():
             difference = (half[name] - gradient).norm()
             assert difference <= 0.1 * gradient.norm() + 1e-4, name
+
+    def test_weights_are_cast_once(self, tiny):
+        """For all micro-batches whose activations are kept: each holds on to what they are cast
+        to."""
+        nlp = make_tiny(tiny, precision="bf16", batch_pieces=1)
+        with _RecordedCasts() as casts:
+            nlp.get_pipe("transformer").model([ex.x for ex in make_examples(nlp)], True)
+        names = {id(param): name for name, param in encoder_of(nlp).named_parameters()}
+        found = [names[id(tensor)] for tensor in casts.tensors if id(tensor) in names]
+        assert "encoder.layer.0.attention.self.value.weight" in found
+        assert len(found) == len(set(found))
+
+
+class _RecordedCasts(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.tensors = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._to_copy.default:
+            self.tensors.append(args[0])
+        return func(*args, **(kwargs or {}))
 
 
 def test_window_changed_on_load(tiny, tmp_path):
