@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..formats import check_column, check_format, get_writer, read_docs
 from ..formats.output import check_target
 from ..formats.progress import Progress
+from ..types import Floats1d
 from ..zones import bounded_zone
 from .checks import check_input
 from .labeling import Labeling, LabelReport, label_docs
@@ -60,12 +61,10 @@ def label(
     _check_output(output_path, input_path)
     if vote and keep_ents:
         raise UserError("Can't both vote on entities and keep those of the input: leave one out.")
-    shares = numpy.array([1.0] * len(pipelines) if weights is None else weights, "float64")
-    check_weights(shares.tolist(), len(pipelines))
+    shares = _make_shares([1.0] * len(pipelines) if weights is None else weights, len(pipelines))
     school = make_school([load_teacher(name) for name in pipelines])
     _tell_partly_known(school, notify)
-    shares /= shares.max()  # the sum of large ones is infinite
-    labeling = Labeling(school, shares / shares.sum(), vote, keep_ents)
+    labeling = Labeling(school, shares, vote, keep_ents)
     report = LabelReport(skip_broken=skip_broken)
     nlp = school.teachers[0].nlp
     size = nlp.batch_size if batch_size is None else batch_size
@@ -90,6 +89,17 @@ def label(
             notify=notify,
         )
     return report
+
+
+def _make_shares(weights: Sequence[float], n_teachers: int) -> Floats1d:
+    """RETURNS (Floats1d): Weights that add up to 1, float64, (n_teachers,).
+    RAISES (UserError): See `check_weights`.
+    """
+    check_weights(weights, n_teachers)
+    shares = numpy.array(weights, dtype="float64")
+    shares /= shares.max()  # the sum of large ones is infinite
+    total: Floats1d = shares / shares.sum()
+    return total
 
 
 def _check_output(output_path: Path, input_path: Path) -> None:

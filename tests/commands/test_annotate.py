@@ -436,9 +436,10 @@ def test_wrong_paths(ruler_path, text_path, tmp_path):
     result = run(ruler_path, tmp_path / "none.txt")
     expected = f"Error: There is no file {tmp_path / 'none.txt'}. Check its name and folder.\n"
     assert (result.exit_code, result.output) == (1, expected)
-    result = run(ruler_path, tmp_path)
-    expected = f"Error: Can't read {tmp_path}: it is a folder. Name a file.\n"
-    assert (result.exit_code, result.output) == (1, expected)
+    (tmp_path / "empty").mkdir()
+    result = run(ruler_path, tmp_path / "empty")
+    expected = f"Error: There is no .txt file in {tmp_path / 'empty'}. Name a file, or a folder of"
+    assert (result.exit_code, plain(result)) == (1, f"{expected} texts.")
     result = run(ruler_path, text_path, tmp_path, "--to", "spacy")
     expected = f"Error: Can't write {tmp_path}: it is a folder. Name a file.\n"
     assert (result.exit_code, result.output) == (1, expected)

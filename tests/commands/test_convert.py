@@ -235,7 +235,7 @@ def test_convert_tables(tmp_path):
 def test_convert_folder(tmp_path):
     result = convert(tmp_path, tmp_path / "a.spacy")
     assert result.exit_code == 1
-    assert f"Can't read {tmp_path}: it is a folder." in plain(result)
+    assert f"There is no .txt file in {tmp_path}. Name a file, or a folder" in plain(result)
     (tmp_path / "a.conll").write_text("a O\n", encoding="utf-8")
     result = convert(tmp_path / "a.conll", tmp_path, "--to", "jsonl")
     assert result.exit_code == 1
