@@ -50,9 +50,9 @@ def show(difference, draws):
 
 
 def get_mean(counts, lang, name):
-    """RETURNS (float): F1 in the mean over seeds, 0 if there is none."""
+    """RETURNS (float): F1 in the mean over seeds, not a number if there is none."""
     seeds = counts[lang].get(name, {}).values()
-    return float(numpy.mean([get_f1(own.sum(axis=0)) for own in seeds])) if seeds else 0.0
+    return float(numpy.mean([get_f1(own.sum(axis=0)) for own in seeds])) if seeds else numpy.nan
 
 
 def make_row(name, counts):
@@ -92,7 +92,9 @@ def main():
         for i, (lang, title) in enumerate(LANGUAGES.items()):
             values = [get_mean(counts, lang, row["system"]) for row in rows]
             bars = axes.barh(places + 0.4 * i - 0.2, values, height=0.38, label=title)
-            axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=3)
+            axes.bar_label(
+                bars, ["" if numpy.isnan(value) else f"{value:.1f}" for value in values], padding=3
+            )
         axes.set_yticks(places, [row["system"] for row in rows])
         axes.invert_yaxis()
         axes.set_xlabel("strict F1, test")
