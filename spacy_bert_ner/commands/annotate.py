@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import (
     Any,
@@ -32,7 +32,7 @@ from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..formats.spans import get_scores
 from ..terminal import printable
-from ..zones import bounded_zone
+from ..zones import take_at_most, take_batches
 from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 from .resumable import describe_input, digest_files, write_batches
@@ -94,6 +94,7 @@ def annotate(
         check_target(output_path, [input_path])
     report = Report(skip_broken=skip_broken)
     nlp = load_pipeline(pipeline)
+    size = nlp.batch_size if batch_size is None else batch_size
     no_ents = None if keep_ents else explain_no_ents(nlp, pipeline)
     if no_ents is not None:
         raise UserError(no_ents)
@@ -101,18 +102,17 @@ def annotate(
     def predict_batches() -> Generator[Iterator[Doc], None, None]:
         with Progress(input_path, source, report) as progress:
             docs = read_docs(progress.path, nlp, source, report, column=column, skip=report.n_read)
-            for batch in _predict_in_zones(nlp, progress.follow(docs), batch_size, keep_ents):
-                yield report.count(batch)
+            for batch in take_batches([nlp], progress.follow(docs), take_at_most(size)):
+                yield report.count(predict(nlp, batch, batch_size=size, keep_ents=keep_ents))
                 progress.update()
 
     with explain_pipeline(pipeline), closing(predict_batches()) as batches:
         if output_path is None:
             return list(make_rows(chain.from_iterable(batches))), report
-        writer = get_writer(output_path, target)
         describe = partial(_describe, nlp, input_path, source, target, column, keep_ents)
         write_batches(
             batches,
-            writer,
+            get_writer(output_path, target),
             input_path,
             output_path,
             report,
@@ -143,27 +143,6 @@ def _describe(
         "--column": column,
         "--keep-ents": keep_ents,
     }
-
-
-def _predict_in_zones(
-    nlp: Language, docs: Iterable[Doc], batch_size: Optional[int], keep_ents: bool
-) -> Iterator[Iterator[Doc]]:
-    """Find the entities of documents, each batch in a memory zone, so that the vocabulary doesn't
-    grow with what is read.
-
-    YIELDS (Iterator[Doc]): See `predict`. They are gone with the next batch: take what you need of
-        them.
-    """
-    size = nlp.batch_size if batch_size is None else batch_size
-    docs = iter(docs)
-    # A DocBin adds the strings of all its documents with the first, so that one is read outside.
-    docs = chain(list(islice(docs, 1)), docs)
-    is_done = False
-    while not is_done:
-        with bounded_zone(nlp):
-            batch = list(islice(docs, size))
-            is_done = len(batch) < size
-            yield predict(nlp, batch, batch_size=size, keep_ents=keep_ents)
 
 
 def predict(

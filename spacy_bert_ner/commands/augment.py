@@ -1,7 +1,7 @@
 """New texts, by what a masked language model expects in place of words."""
 
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Iterator, List, Optional, Tuple
 
@@ -17,7 +17,7 @@ from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..model.encoder.masked_lm import MaskedLM, load_masked_lm
 from ..pipeline.lang import check_lang
-from ..zones import bounded_zone
+from ..zones import take_batches
 from .checks import check_input
 from .masking import Masking, find_words
 from .selection import get_owners
@@ -206,25 +206,19 @@ def augment(
     augmenter = Augmenter(load_masked_lm(encoder), masking, report)
     with Progress(input_path, source, report) as progress:
         docs = progress.follow(read_docs(progress.path, nlp, source, report, column=column))
-        write_docs(output_path, _augment_in_zones(augmenter, nlp, docs, progress), "spacy", report)
+        write_docs(output_path, _augment_each(augmenter, nlp, docs, progress), "spacy", report)
     return report
 
 
-def _augment_in_zones(
+def _augment_each(
     augmenter: Augmenter, nlp: Language, docs: Iterator[Doc], progress: Progress
 ) -> Iterator[Doc]:
-    """Make copies, each batch in a memory zone, so that the vocabulary doesn't grow.
+    """Make copies, a batch at a time.
 
     YIELDS (Doc): They are gone with the next batch.
     """
-    # A DocBin adds the strings of all its documents with the first, so that one is read outside.
-    docs = chain(list(islice(docs, 1)), docs)
-    is_done = False
-    while not is_done:
-        with bounded_zone(nlp):
-            batch = _take(docs)
-            is_done = not batch
-            yield from augmenter.augment(batch)
+    for batch in take_batches([nlp], docs, _take):
+        yield from augmenter.augment(batch)
         progress.update()
     if not augmenter.report.n_docs:
         raise UserError(

@@ -9,6 +9,8 @@ from spacy.language import Language
 from spacy.util import SimpleFrozenDict, load_config, load_model_from_config
 
 from ..errors import MissingFileError, UserError, describe_error
+from ..formats import check_format
+from ..formats.output import check_target
 
 
 def check_input(path: Path, *, or_folder: bool = False) -> None:
@@ -26,6 +28,21 @@ def check_input(path: Path, *, or_folder: bool = False) -> None:
         raise UserError(f"Can't read {path}: it is a folder. Name a file.")
     if not os.access(path, os.R_OK):
         raise UserError(f"Can't read {path}: you have no right to. Ask its owner for it.")
+
+
+def check_soft_output(path: Path, input_path: Path) -> None:
+    """Check that a file with soft labels can be written.
+
+    path (Path): Where to write.
+    input_path (Path): What is read.
+    RAISES (UserError): For an output that can't be written, or has no place for soft labels.
+    """
+    if check_format(path, for_writing=True) != "spacy":
+        raise UserError(
+            f"Can't write soft labels to {path}: only spaCy's format has a place for them. Name a "
+            "file .spacy."
+        )
+    check_target(path, [input_path])
 
 
 def require_gpu(number: int) -> None:

@@ -13,12 +13,11 @@ from spacy.tokens import Doc
 from ..errors import UserError
 from ..findings import number
 from ..formats import Report, check_format, read_docs, write_docs
-from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..tagging.presets import MISSING_IOB
 from ..tagging.soft_labels import SoftLabels, get_soft_labels, set_soft_labels
 from ..types import Bools1d
-from .checks import check_input
+from .checks import check_input, check_soft_output
 from .selection import Selection, Units, get_owners
 
 
@@ -105,12 +104,7 @@ def _check_paths(input_path: Path, output_path: Path) -> None:
         )
     if not input_path.is_file():
         raise UserError(f"Can't filter {input_path}: it is read twice. Name a file, not a pipe.")
-    if check_format(output_path, for_writing=True) != "spacy":
-        raise UserError(
-            f"Can't write soft labels to {output_path}: only spaCy's format has a place for them. "
-            "Name a file .spacy."
-        )
-    check_target(output_path, [input_path])
+    check_soft_output(output_path, input_path)
 
 
 def _measure(path: Path, nlp: Language) -> Units:

@@ -1,10 +1,9 @@
 """Texts with what teachers think of them, for a student to learn from."""
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, Iterable, Iterator, Optional, Sequence
+from typing import Any, Callable, Dict, Generator, Iterable, Optional, Sequence
 
 import numpy
 from spacy.tokens import Doc
@@ -13,11 +12,10 @@ from spacy.util import logger
 from .. import __version__
 from ..errors import UserError
 from ..formats import check_column, check_format, get_writer, read_docs
-from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..types import Floats1d
-from ..zones import bounded_zone
-from .checks import check_input
+from ..zones import take_at_most, take_batches
+from .checks import check_input, check_soft_output
 from .labeling import Labeling, LabelReport, label_docs
 from .resumable import describe_input, digest_files, write_batches
 from .teachers import School, check_weights, load_teacher, make_school
@@ -58,7 +56,7 @@ def label(
     check_input(input_path, or_folder=True)
     source = check_format(input_path, source)
     check_column(source, column)
-    _check_output(output_path, input_path)
+    check_soft_output(output_path, input_path)
     if vote and keep_ents:
         raise UserError("Can't both vote on entities and keep those of the input: leave one out.")
     shares = _make_shares([1.0] * len(pipelines) if weights is None else weights, len(pipelines))
@@ -66,14 +64,14 @@ def label(
     _tell_partly_known(school, notify)
     labeling = Labeling(school, shares, vote, keep_ents)
     report = LabelReport(skip_broken=skip_broken)
-    nlp = school.teachers[0].nlp
+    nlp, *others = [teacher.nlp for teacher in school.teachers]
     size = nlp.batch_size if batch_size is None else batch_size
 
     def label_batches() -> Generator[Iterable[Doc], None, None]:
         with Progress(input_path, source, report) as progress:
             docs = read_docs(progress.path, nlp, source, report, column=column, skip=report.n_read)
-            for batch in _label_in_zones(labeling, progress.follow(docs), size, report):
-                yield report.count(batch)
+            for batch in take_batches([nlp, *others], progress.follow(docs), take_at_most(size)):
+                yield report.count(label_docs(labeling, batch, size, report))
                 progress.update()
 
     with closing(label_batches()) as batches:
@@ -102,16 +100,6 @@ def _make_shares(weights: Sequence[float], n_teachers: int) -> Floats1d:
     return total
 
 
-def _check_output(output_path: Path, input_path: Path) -> None:
-    """RAISES (UserError): For an output that can't be written, or has no place for soft labels."""
-    if check_format(output_path, None, for_writing=True) != "spacy":
-        raise UserError(
-            f"Can't write soft labels to {output_path}: only spaCy's format has a place for them. "
-            "Name a file .spacy."
-        )
-    check_target(output_path, [input_path])
-
-
 def _tell_partly_known(school: School, notify: Callable[[str], None]) -> None:
     for name, knowing in school.find_partly_known().items():
         notify(
@@ -136,24 +124,3 @@ def _describe(
         "--from": source,
         "--column": column,
     }
-
-
-def _label_in_zones(
-    labeling: Labeling, docs: Iterable[Doc], size: int, report: LabelReport
-) -> Iterator[Iterable[Doc]]:
-    """Label documents, each batch in a memory zone of each teacher, so that the vocabularies don't
-    grow with what is read.
-
-    YIELDS (Iterable[Doc]): They are gone with the next batch.
-    """
-    docs = iter(docs)
-    # A DocBin adds the strings of all its documents with the first, so that one is read outside.
-    docs = chain(list(islice(docs, 1)), docs)
-    is_done = False
-    while not is_done:
-        with ExitStack() as zones:
-            for teacher in labeling.school.teachers:
-                zones.enter_context(bounded_zone(teacher.nlp))
-            batch = list(islice(docs, size))
-            is_done = len(batch) < size
-            yield label_docs(labeling, batch, size, report)

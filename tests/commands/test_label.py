@@ -324,7 +324,7 @@ def test_folder(teachers, tmp_path, monkeypatch):
 
 
 def test_folder_with_other_files(teachers, tmp_path, monkeypatch):
-    """A link that leads nowhere, a name that is no UTF-8, and the output, which is resumed, since
+    """A link that leads nowhere, a name that isn't UTF-8, and the output, which is resumed, since
     only the texts count."""
     folder = tmp_path / "texts"
     folder.mkdir()
@@ -335,15 +335,7 @@ def test_folder_with_other_files(teachers, tmp_path, monkeypatch):
     names, out = [teachers["one"]], folder / "out.spacy"
     expected = label(names, folder, tmp_path / "whole.spacy")
     assert expected.n_docs == len(TEXTS) + 1
-    original, calls = module.label_docs, []
-
-    def stop(*args):
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*args)
-
-    monkeypatch.setattr(module, "label_docs", stop)
+    stop_in_second_batch(monkeypatch)
     told = []
     with pytest.raises(KeyboardInterrupt):
         label(names, folder, out, batch_size=1)
