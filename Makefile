@@ -1,10 +1,10 @@
 # make demo: trains on the sample corpus and reads a long text.   make test: lint, types, tests.
-# Both make their environment first, in .venv.
+# make docs: the documentation as a site, in site/. Each makes its environment first, in .venv.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint wnut17 bench
+.PHONY: demo test lint docs wnut17 bench
 
 demo: $(VENV)/ready
 	$(BIN)/python -m spacy project run all
@@ -17,6 +17,10 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Warnings are errors. The variable silences an advertisement of the theme.
+docs: $(VENV)/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # What the README shows is tested with the pipeline of `make demo`.
 training/sample/model-last: $(VENV)/ready

@@ -14,7 +14,7 @@ import spacy
 
 from .util import ROOT, run_spacy
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DEMO = ROOT / "training" / "sample" / "model-last"
 # Scores differ a little from one processor to the next.
 TOLERANCE = 0.15
