@@ -20,6 +20,10 @@ DEMO = ROOT / "training" / "sample" / "model-last"
 TOLERANCE = 0.15
 
 
+def get_name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
 class Block(NamedTuple):
     language: str
     text: str
@@ -92,12 +96,12 @@ def is_setup(block):
     return re.match(r"(pip|make|git|cd) ", block.text) is not None
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=get_name)
 def test_page_runs(path, project, capsys):
     scope = {}
     printed = None
     for block in read_blocks(path):
-        where = f"{path.name}:{block.line}"
+        where = f"{get_name(path)}:{block.line}"
         if block.language == "python":
             printed = run_python(block, scope, where, capsys)
         elif block.language == "bash" and not is_setup(block):
@@ -153,20 +157,17 @@ def get_slugs(text):
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
-@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=get_name)
 def test_links_lead_somewhere(path):
     text = path.read_text(encoding="utf-8")
     for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", text):
         if target.startswith("http"):
             continue
         page = path.parent / target if target else path
-        assert page.exists(), (path.name, target)
+        assert page.exists(), (get_name(path), target)
         if anchor and page.suffix == ".md":
-            assert anchor in get_slugs(page.read_text(encoding="utf-8")), (
-                path.name,
-                target,
-                anchor,
-            )
+            slugs = get_slugs(page.read_text(encoding="utf-8"))
+            assert anchor in slugs, (get_name(path), target, anchor)
 
 
 def test_make_targets():

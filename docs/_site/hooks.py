@@ -1,5 +1,5 @@
-"""What the site has besides the pages of docs/: the README as its first page, the changelog, and the
-reference that is made from the code. Links from a page to a file of the repository lead to the
+"""What the site has besides the pages of docs/: the README as its first page, the changelog, and
+the reference that is made from the code. Links from a page to a file of the repository lead to the
 repository, if mkdocs.yml has its address (`repo_url`); without one, they are plain text."""
 
 import posixpath
