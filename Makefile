@@ -10,7 +10,7 @@ demo: $(VENV)/ready
 	$(BIN)/python -m spacy project run all
 
 # Two processes, which share a module's tests as rarely as they can: fixtures are made in each.
-test: lint training/sample/model-last
+test: lint training/sample/model-last training/plain/model-last
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/ready
@@ -22,10 +22,14 @@ lint: $(VENV)/ready
 docs: $(VENV)/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
-# What the README shows is tested with the pipeline of `make demo`.
+# What the documentation shows is tested with the pipeline of `make demo`, and with one of the plain
+# recipe.
 training/sample/model-last: $(VENV)/ready
 	$(BIN)/python -m spacy project run convert
 	$(BIN)/python -m spacy project run train
+
+training/plain/model-last: training/sample/model-last
+	$(BIN)/python -m spacy project run train-plain
 
 # Downloads the corpora of project.yml that aren't in assets/ yet.
 wnut17: $(VENV)/ready
