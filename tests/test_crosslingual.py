@@ -27,6 +27,7 @@ VARS = {
 WORKFLOWS = {
     "zero-shot": "zero_shot/da",
     "teacher-student": "teacher_student/da/model-last",
+    "joint": "joint/da/model-last",
     "ensemble": "ensemble/da/model-last",
     "multi-source": "multi_source/da/model-last",
     "other-source": "other_source/da/model-last",
