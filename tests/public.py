@@ -190,9 +190,11 @@ def add_python(surface: Surface) -> None:
 
 
 def find_imports() -> Dict[str, str]:
-    """RETURNS (Dict[str, str]): What the README and the pages of docs/ import, and from where."""
+    """RETURNS (Dict[str, str]): What the README and the pages of docs/ import, and from where. The
+    pages of docs/concepts show how the package works inside, and promise nothing."""
     found = {}
-    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+    pages = {*(ROOT / "docs").rglob("*.md")} - {*(ROOT / "docs" / "concepts").rglob("*.md")}
+    for path in [ROOT / "README.md", *sorted(pages)]:
         pattern = r"^ *from (spacy_bert_ner[\w.]*) import ([\w, ]+)$"
         for module, names in re.findall(pattern, path.read_text("utf-8"), re.M):
             found.update(dict.fromkeys(names.replace(" ", "").split(","), module))

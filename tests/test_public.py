@@ -281,3 +281,17 @@ def test_a_change_on_its_way(files, monkeypatch):
     test_changelog_names_what_changed(surface)
     assert "released.txt" in public.main(is_release=True)
     assert compare(public.read(files / "released.txt")[1], surface) == []
+
+
+def test_what_the_documentation_imports_is_public(tmp_path, monkeypatch):
+    assert public.find_imports()["from_huggingface"] == "spacy_bert_ner"
+    (tmp_path / "docs" / "concepts").mkdir(parents=True)
+    (tmp_path / "README.md").write_text("from spacy_bert_ner import a, b\n", encoding="utf-8")
+    page = "```python\nfrom spacy_bert_ner.tagging.crf import Chain\n```\n"
+    (tmp_path / "docs" / "page.md").write_text(page, encoding="utf-8")
+    (tmp_path / "docs" / "concepts" / "page.md").write_text(
+        page.replace("Chain", "Inside"), encoding="utf-8"
+    )
+    monkeypatch.setattr(public, "ROOT", tmp_path)
+    here = "spacy_bert_ner"
+    assert public.find_imports() == {"a": here, "b": here, "Chain": f"{here}.tagging.crf"}
