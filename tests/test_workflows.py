@@ -1,23 +1,32 @@
 """What runs for contributors: the workflows, the hooks before a commit, and the versions they are
 run with. All commands begin with a module of Python or a tool that every system has."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from configparser import ConfigParser
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import srsly
 
+from spacy_bert_ner import __version__
 from spacy_bert_ner.cli import COMMANDS
 
-ROOT = Path(__file__).parent.parent
+from .util import ROOT, run_spacy
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 HOOKS = ROOT / ".pre-commit-config.yaml"
-TOOLS = {"tar"}
+TOOLS = {"tar", "make"}
 # Installed by a workflow, and by no extra of setup.cfg.
-ELSEWHERE = {"pip"}
+ELSEWHERE = {"pip", "twine"}
+# What a job may do besides reading the repository, in which workflow.
+PERMISSIONS = {
+    ("release.yml", "publish"): {"id-token": "write"},
+    ("docs.yml", "deploy"): {"pages": "write", "id-token": "write"},
+}
 
 
 def read_yaml(path):
@@ -43,6 +52,11 @@ def read_requirements(text):
     return dict(re.match(r"([\w-]+)(.*)", line).groups() for line in lines if line)
 
 
+def check_make(targets):
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert targets and all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
 def check_spacy(arguments):
     if arguments[0] == "project":
         names = {c["name"] for c in srsly.read_yaml(ROOT / "project.yml")["commands"]}
@@ -50,15 +64,17 @@ def check_spacy(arguments):
     elif arguments[0] == "bert-ner":
         assert arguments[1] in COMMANDS
     else:
-        assert arguments[:2] == ["debug", "config"]
+        assert arguments[:2] == ["init", "fill-config"]
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, HOOKS], ids=lambda path: path.name)
 def test_commands_exist(path):
     commands = get_commands(path)
-    assert len(commands) >= 3
+    assert commands
     for words in commands:
         if words[0] in TOOLS:
+            if words[0] == "make":
+                check_make(words[1:])
             continue
         assert words[0] == "python", words
         arguments = words[1:]
@@ -72,7 +88,7 @@ def test_commands_exist(path):
         )
         if arguments[1] == "spacy":
             check_spacy(arguments[2:])
-        for name in re.findall(r"constraints[\w-]*\.txt", " ".join(words)):
+        for name in re.findall(r"constraints[\w-]*\.txt|tests/[\w/.]+", " ".join(words)):
             assert (ROOT / name).exists(), words
 
 
@@ -87,7 +103,95 @@ def test_workflows_are_whole(path):
         assert set([needs] if isinstance(needs, str) else needs) <= set(data["jobs"]), name
         for step in job["steps"]:
             assert ("uses" in step) != ("run" in step), (name, step)
-            assert set(step) <= {"uses", "run", "name", "with"}, (name, step)
+            assert set(step) <= {"uses", "run", "name", "with", "id"}, (name, step)
+
+
+def test_actions_have_one_version():
+    """The same action by the same tag in all workflows, so that they are raised together."""
+    versions = {}
+    for path in WORKFLOWS:
+        for job in read_yaml(path)["jobs"].values():
+            for step in job["steps"]:
+                if "uses" in step:
+                    action, tag = step["uses"].split("@")
+                    assert re.fullmatch(r"v\d+|release/v\d+", tag), step
+                    versions.setdefault(action, set()).add(tag)
+    assert len(versions) >= 7
+    assert {action: tags for action, tags in versions.items() if len(tags) > 1} == {}
+
+
+def test_permissions_are_the_least():
+    granted = {}
+    for path in WORKFLOWS:
+        data = read_yaml(path)
+        assert data["permissions"] == {"contents": "read"}, path.name
+        for name, job in data["jobs"].items():
+            if "permissions" in job:
+                granted[path.name, name] = job["permissions"]
+    assert granted == PERMISSIONS
+
+
+def read_jobs(name):
+    return read_yaml(ROOT / ".github" / "workflows" / name)["jobs"]
+
+
+def list_runs(job):
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_release_publishes_what_the_other_jobs_have_tried():
+    """On a tag: the build is checked, and both files are tried before they are published."""
+    workflow = read_yaml(ROOT / ".github" / "workflows" / "release.yml")
+    jobs = dict(workflow["jobs"])
+    assert workflow["on"] == {"push": {"tags": ["v*"]}}
+    publish = jobs.pop("publish")
+    assert publish["environment"] == "pypi"
+    assert {*publish["needs"]} | {"build"} == {*jobs}
+    assert all(job["needs"] == "build" for name, job in jobs.items() if name != "build")
+    assert "python -m twine check --strict dist/*" in list_runs(jobs["build"])
+    steps = [step["uses"].split("@")[0] for step in publish["steps"]]
+    assert steps == ["actions/download-artifact", "pypa/gh-action-pypi-publish"]
+    assert publish["steps"][-1]["with"] == {"attestations": True}
+
+
+def test_the_wheel_is_tried_by_the_same_commands():
+    assert read_jobs("release.yml")["wheel"] == read_jobs("tests.yml")["wheel"]
+
+
+@pytest.mark.parametrize(
+    "tag,is_right",
+    [(f"v{__version__}", True), (__version__, False), (f"v{__version__}rc1", False), ("v9", False)],
+)
+def test_release_checks_the_tag(tag, is_right):
+    (command,) = (run for run in list_runs(read_jobs("release.yml")["build"]) if "REF_NAME" in run)
+    environment = {**os.environ, "GITHUB_REF_NAME": tag}
+    words = [sys.executable, *shlex.split(command)[1:]]
+    result = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (result.returncode == 0) == is_right, result.stderr
+    assert is_right or f"AssertionError: {__version__}" in result.stderr
+
+
+def test_commands_that_try_the_wheel_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    commands = [shlex.split(run) for run in list_runs(read_jobs("release.yml")["wheel"])]
+    for words in commands:
+        if words[:3] == ["python", "-m", "spacy"]:
+            result = run_spacy(*words[3:])
+            assert result.exit_code == 0, result.output + repr(result.exception)
+    assert "spacy-bert-ner.LinearSoftmax.v1" in (tmp_path / "filled.cfg").read_text("utf-8")
+
+
+def test_site_is_built_on_each_push_and_published_from_main():
+    workflow = read_yaml(ROOT / ".github" / "workflows" / "docs.yml")
+    build, deploy = workflow["jobs"]["build"], workflow["jobs"]["deploy"]
+    assert set(workflow["on"]) == {"push", "pull_request"}
+    assert not workflow["on"]["push"]  # all branches
+    assert "make docs" in list_runs(build)
+    assert build["steps"][-1]["with"] == {"path": srsly.read_yaml(ROOT / "mkdocs.yml")["site_dir"]}
+    assert "github.ref == 'refs/heads/main'" in deploy["if"]
+    assert deploy["needs"] == "build"
+    assert deploy["environment"]["url"] == "${{ steps.deployment.outputs.page_url }}"
+    assert [step.get("id") for step in deploy["steps"]] == ["deployment"]
 
 
 def test_lanes():
