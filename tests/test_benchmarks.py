@@ -4,10 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from thinc.api import Config
+
+from .util import TAGS, WORDS
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -132,6 +135,42 @@ def test_documents_are_joined(on_path):
     joined = join(docs, 6)
     assert [len(doc) for doc in joined] == [6, 6, 3]
     assert get_ents(joined[0]) == {(1, 2, "LOC"), (4, 5, "LOC")}
+
+
+class TestCalibration:
+    @pytest.fixture
+    def calibration(self, on_path):
+        import calibration
+
+        return calibration
+
+    def test_calibrated_scores(self, calibration):
+        random = numpy.random.default_rng(0)
+        scores = random.random(3000)
+        right = (random.random(3000) < scores).astype(int)
+        by_chance = calibration.get_error_by_chance(scores)
+        assert 0 < calibration.get_error(scores, right) < 2 * by_chance < 0.06
+        means, shares, counts = calibration.get_bins(scores, right)
+        assert counts.tolist() == [200] * 15
+        assert (means * counts).sum() == pytest.approx(scores.sum())
+        assert (shares * counts).sum() == pytest.approx(right.sum())
+
+    @pytest.mark.parametrize(("n_right", "error"), [(90, 0.0), (50, 0.4), (100, 0.1), (0, 0.9)])
+    def test_equal_scores(self, calibration, n_right, error):
+        right = numpy.arange(100) < n_right
+        found = calibration.get_error(numpy.full(100, 0.9), right.astype(int))
+        assert found == pytest.approx(error)
+
+    def test_entities_of_a_corpus(self, calibration, trained, tmp_path):
+        """Right, wrong, and in a document without annotation, which is left out."""
+        docs = [Doc(trained.vocab, words=WORDS, ents=ents) for ents in (TAGS, ["O"] * len(TAGS))]
+        docs.append(Doc(trained.vocab, words=WORDS))
+        DocBin(docs=docs).to_disk(tmp_path / "gold.spacy")
+        found = calibration.read_entities(trained, tmp_path / "gold.spacy")
+        lengths = [len(ent) for ent in docs[0].ents]
+        assert found[:, 2].tolist() == lengths * 2
+        assert found[:, 1].tolist() == [1.0] * len(lengths) + [0.0] * len(lengths)
+        assert ((found[:, 0] > 0.5) & (found[:, 0] <= 1.0)).all()
 
 
 PAGE = """# Page
