@@ -110,10 +110,10 @@ def makes_demo(words):
 
 
 def get_config(words):
-    """RETURNS (Tuple[str, Config]): The folder and the config of a training."""
-    overrides = parse_config_overrides(words[1:])
-    output = overrides.pop("output")
-    return output, spacy.util.load_config(words[0], overrides, interpolate=True)
+    """RETURNS (Config): The config of a training, of its arguments."""
+    path, option, folder, *overrides = words
+    assert (option, folder) == ("--output", "training/sample")
+    return spacy.util.load_config(path, parse_config_overrides(overrides), interpolate=True)
 
 
 def run_python(block, scope, where, capsys):
@@ -217,6 +217,19 @@ def test_links_lead_somewhere(path):
         if anchor and page.suffix == ".md":
             slugs = get_slugs(page.read_text(encoding="utf-8"))
             assert anchor in slugs, (get_name(path), target, anchor)
+
+
+def test_exports_of_labeling_tools(tmp_path):
+    """The records that the tutorial shows are read as they are, with both of their entities."""
+    blocks = read_blocks(ROOT / "docs" / "tutorials" / "own-labels.md")
+    records = [block.text for block in blocks if block.language == "json"]
+    for name, text in zip(["a.jsonl", "b.json", "c.jsonl"], records, strict=True):
+        (tmp_path / name).write_text(text.replace("\n", "") + "\n", encoding="utf-8")
+        result = run_spacy(
+            "bert-ner", "convert", tmp_path / name, tmp_path / "out.spacy", "-l", "en"
+        )
+        assert result.exit_code == 0, result.output
+        assert "1 document, 7 tokens, 2 entities" in result.stderr, result.output
 
 
 def test_make_targets():
