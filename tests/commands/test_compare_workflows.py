@@ -425,10 +425,16 @@ def test_gpu(spec_path, project):
     [
         ({"workflow": None}, "'a' has workflow = None. Set it to the name of a workflow"),
         ({"pipeline": 1}, "'a' has pipeline = 1. Set it to the path at which"),
-        ({"training.max_steps": 1}, "'a' sets training.max_steps, which a workflow doesn't have"),
-        ({"config": "x.cfg"}, "'a' sets config, which a workflow doesn't have. It has workflow"),
-        ({"vars": [1]}, "vars must be a block"),
-        ({"vars": {"seed": 7}}, r"vars of 'a' set the seed. Set seeds: \[7\]"),
+        (
+            {"training.max_steps": 1},
+            "'a' sets training.max_steps, which isn't a setting",
+        ),
+        (
+            {"config": "x.cfg"},
+            "'a' sets config, which isn't a setting of .*They are workflow",
+        ),
+        ({"vars": [1]}, "`vars` must be a mapping"),
+        ({"vars": {"seed": 7}}, r"`vars` of 'a' set the seed. Use `seeds: \[7\]`"),
         ({"seeds": []}, r"seeds = \[\]"),
     ],
 )
@@ -475,7 +481,11 @@ UNSEEDED = make_step("teacher", "corpus/ruler", "training/teacher")
             {"workflows": {"b": ["teach"], "to-student": []}},
             "workflow 'b' .* names 'teach', ",
         ),
-        ({"vars": {"ruler": "none"}}, {}, "needs assets.none, which isn't there. Run `python -m "),
+        (
+            {"vars": {"ruler": "none"}},
+            {},
+            "needs assets.none, which doesn't exist. Run `python ",
+        ),
         ({}, {"workflows": {"to-student": ["convert", "student"]}}, "teacher, which another comm"),
         (
             {},
@@ -526,7 +536,7 @@ def test_pipeline_that_is_not_made(spec_path, project, in_process):
     """Outputs may tell what isn't so."""
     change(project / "project.yml", **with_student(outputs=["training/student", "training/gone"]))
     change(spec_path, seeds=[1], cells={"a": {**STUDENT, "pipeline": "training/gone"}})
-    with pytest.raises(UserError, match="has ended, and hasn't made the pipeline .*training.gone"):
+    with pytest.raises(UserError, match="has ended without making the pipeline .*training.gone"):
         run(spec_path)
 
 

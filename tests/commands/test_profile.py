@@ -74,7 +74,7 @@ def test_hints(tiny, cores, monkeypatch):
     assert "1 document a batch" in hint
     padded = Profile(n_docs=1000, n_words=50_000, n_pieces=100, n_padded=200)
     (hint,) = get_hints(tiny, padded, batch_size=64)
-    assert hint.startswith("50% of what the encoder reads is padding")
+    assert hint.startswith("50% of the encoder's input is padding")
     tiny.get_pipe("transformer").cfg["max_batch_items"] = 4096
     (hint,) = get_hints(tiny, many, batch_size=64)
     assert "4096 words" in hint and "max_batch_items in [components.transformer] to 100000" in hint
@@ -104,7 +104,7 @@ def test_command(tiny_pipeline, tmp_path):
     path.write_text("\n", encoding="utf-8")
     result = run_cli("profile", str(tiny_pipeline), str(path))
     assert result.exit_code == 1
-    assert "has no text to read" in plain(result.output)
+    assert "has no text. Name" in plain(result.output)
 
 
 def test_command_reads_no_further_than_the_limit(tiny_pipeline, tmp_path):
