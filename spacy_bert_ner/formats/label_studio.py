@@ -16,7 +16,7 @@ from .spans import CharSpan, align_spans, get_ents, get_scores, report_unread, s
 
 UNCHECKED = "tasks have predictions and no annotations, and count as not annotated"
 OTHERS = "tasks have several annotations: only one is read, the ground truth if there is one"
-UNREAD = "results aren't labels of plain text, and are left out"
+UNREAD = "results don't label plain text, and are left out"
 # Regions of a text have one of these keys, or "start".
 OFFSETS = {"startOffset", "globalOffsets"}
 

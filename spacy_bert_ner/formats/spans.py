@@ -22,7 +22,7 @@ BLANK = "spans have only white space, and are left out"
 TRIMMED = "spans begin or end with white space, which is left out"
 UNLABELED = "spans have no label, and their tokens count as missing"
 NUMBERED = (
-    "spans have labels that aren't text, and their tokens count as missing (write the names of "
+    "spans have a label that isn't text, and their tokens count as missing (write the names of "
     "labels, not numbers)"
 )
 OVERLAPPING = "spans overlap others, and their tokens count as missing"

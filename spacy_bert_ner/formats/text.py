@@ -12,7 +12,7 @@ from .files import Record, check_utf8, make_doc, open_text
 from .report import FormatError, Report
 from .source import Source, Watched
 
-UNWRITTEN = "entities are left out: plain text can't store them"
+UNWRITTEN = "entities are left out: plain text can't store entities"
 BROKEN = "documents have line breaks, which are written as spaces"
 EMPTY = "documents have no text, and are left out"
 LINE_BREAKS = re.compile(r"\r\n|\r|\n")

@@ -204,7 +204,7 @@ def test_failed_step_is_resumed(spec_path, project):
     (project / "assets" / "stop").touch()
     result = run_cli("compare", spec_path, spec_path.parent / "out")
     assert result.exit_code == 1
-    assert "Training 'student' with seed 1 has failed" in plain(result)
+    assert "Training 'student' with seed 1 failed" in plain(result)
     assert "stopped by assets/stop" in plain(result)
     (project / "assets" / "stop").unlink()
     result = run_cli("compare", spec_path, spec_path.parent / "out")
@@ -394,7 +394,7 @@ def test_with_cells_of_configs(spec_path, corpus, tiny_encoder, in_process):
         "training.optimizer.learn_rate.warmup_steps": 1,
     }
     change(spec_path, seeds=[1], cells={"rules": STUDENT, "trained": config})
-    with pytest.raises(UserError, match="set paths to train, dev, test"):
+    with pytest.raises(UserError, match="`paths` must have a file for each of train, dev, test"):
         read_spec(spec_path)
     paths = {**srsly.read_yaml(spec_path)["paths"], "train": str(corpus / "train.spacy")}
     change(spec_path, paths=paths)
@@ -475,7 +475,7 @@ UNSEEDED = make_step("teacher", "corpus/ruler", "training/teacher")
         ({"vars": {"rates": 3, "rates.other": 2}}, {}, "'a' sets both rates and rates.other. L"),
         ({"pipeline": "training/${vars.no}"}, {}, "Can't read .*project.yml: .*vars.no"),
         ({}, {"vars": {"ruler": "all"}}, "has no var 'seed', .* Add `seed: 1` to its vars"),
-        ({}, {"commands": 3}, r"project.yml is no project: \[commands\]"),
+        ({}, {"commands": 3}, r"project.yml isn't a project: \[commands\]"),
         (
             {},
             {"workflows": {"b": ["teach"], "to-student": []}},

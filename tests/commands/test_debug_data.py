@@ -279,8 +279,8 @@ def test_no_reader(paths, name):
     result = run(paths, **{"training.train_corpus": name})
     assert result.exit_code == 1
     text = plain(result)
-    assert f"[training] train_corpus is '{name}'" in text
-    assert "Those of [corpora]: corpora.train, corpora.dev" in text
+    assert f"train_corpus in [training] is '{name}'" in text
+    assert "blocks of [corpora] are corpora.train, corpora.dev" in text
 
 
 def test_output_that_can_not_be_written(paths, tmp_path):

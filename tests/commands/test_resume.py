@@ -216,16 +216,16 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
     match = change
     if change == "input":
         source.write_text("Oslo", encoding="utf-8")
-        match = f"its size was {N_LINES * 10 + 13}, and is 4"
+        match = f"its size was {N_LINES * 10 + 13}, and is now 4"
     elif change == "pipeline":
         os.utime(pipeline / "meta.json", (1, 1))
         match = "the digest of its files was"
     elif change == "--to":
         args[-1] = "doccano"
-        match = "--to was 'jsonl', and is 'doccano'"
+        match = "--to was 'jsonl', and is now 'doccano'"
     elif change == "--keep-ents":
         args.append("--keep-ents")
-        match = "--keep-ents was False, and is True"
+        match = "--keep-ents was False, and is now True"
     result = run(*args)
     if change == "nothing":
         # Batches may be others: somebody may have run out of memory.

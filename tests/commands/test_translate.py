@@ -150,7 +150,7 @@ def test_a_lexicon_of_other_languages_is_refused(files):
     options = [files / "en.conll", files / "da.spacy", "--backwards", files / "en-da.txt"]
     result = run(*options, "--min-coverage", 20)
     assert result.exit_code == 1
-    assert "translates 6.2 % of 16 tokens, and at least 20 % are needed" in plain(result)
+    assert "translates 6.2 % of 16 tokens, but at least 20 % are needed" in plain(result)
     assert not (files / "da.spacy").exists()
     assert run(*options, "--min-coverage", 0).exit_code == 0
 
@@ -191,7 +191,7 @@ def test_documents_are_translated_one_at_a_time(files):
         (["--function", "none.v1", "--code", "no.py"], 1, "There is no file no.py"),
         (["--function", "none.v1"], 1, "No function 'none.v1' is registered: add"),
         (["--lexicon", "en-da.txt", "--lang", "zz"], 1, "the language 'zz'"),
-        (["--lexicon", "en-da.txt", "--to", "csv"], 1, "'csv' is only read"),
+        (["--lexicon", "en-da.txt", "--to", "csv"], 1, "'csv' can only be read"),
         (["--lexicon", "en-da.txt", "--min-coverage", "101"], 2, "less than or equal to 100"),
     ],
 )

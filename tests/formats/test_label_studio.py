@@ -103,7 +103,7 @@ def test_results_that_are_no_spans(tmp_path):
     result = [*ANNOTATION["result"], RELATION, choice]
     (doc,), report = read(tmp_path, [{**TASK, "annotations": [change(result=result)]}])
     assert ents_of(doc) == ENTS
-    assert "2 results aren't labels of plain text, and are left out" in report.message()
+    assert "2 results don't label plain text, and are left out" in report.message()
     assert "relation (record 1, line 1), choices (record 1, line 1)" in report.message()
 
 

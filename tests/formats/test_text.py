@@ -75,7 +75,8 @@ def test_entities_are_counted(tmp_path, name):
     report = Report()
     write_docs(tmp_path / "a", [make_doc(["a", "b"], ["B-X", "B-Y"])], name, report)
     assert (
-        report.message() == "2 entities are left out: plain text can't store them: 'a' (X), 'b' (Y)"
+        report.message()
+        == "2 entities are left out: plain text can't store entities: 'a' (X), 'b' (Y)"
     )
 
 
