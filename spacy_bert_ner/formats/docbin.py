@@ -113,7 +113,7 @@ def _check_lengths(message: Dict[str, Any]) -> None:
 
 
 def _pick(packed: DocBin, i: int) -> DocBin:
-    """A document as a DocBin of its own, so that it can be left out."""
+    """A DocBin with only one document, so that it can be left out."""
     piece = DocBin()
     for name in ("tokens", "spaces", "cats", "span_groups", "flags", "user_data"):
         setattr(piece, name, getattr(packed, name)[i : i + 1])

@@ -189,7 +189,7 @@ def _read_dict(path: Path) -> bytes:
             text = plain.read(MOST_BYTES + 1)
     else:
         try:
-            with gzip.open(path) as file:  # .dz is gzip with an index of its own
+            with gzip.open(path) as file:  # .dz is gzip with its own index
                 text = file.read(MOST_BYTES + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FormatError(
