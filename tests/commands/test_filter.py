@@ -252,7 +252,7 @@ def test_refused(source, tmp_path):
         ({}, "set --agreed, --min-entities, --top or --mixture"),
         ({"top": 0.5, "mixture": 0.5}, "both --top and --mixture"),
         ({"top": 0.0}, "--top is 0.0: set it above 0 and up to 1"),
-        ({"top": 1.1}, "the top 1.1"),
+        ({"top": 1.1}, "--top is 1.1"),
         ({"mixture": 1.0}, "--mixture is 1.0: set it from 0 to below 1"),
         ({"min_entities": 3}, "soft.spacy: none of 6 sentences is kept. Set less"),
     ]:

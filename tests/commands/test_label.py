@@ -224,7 +224,7 @@ def test_refused(teachers, source, tmp_path):
         (["one", "words"], {}, "tag different tokens \\(align = token of .*one', word of .*words'"),
         (["one", "iob1"], {}, "BIO of .*one', IOB1 of .*iob1'"),
         (["one", "two"], {"weights": [1.0]}, "1 weight for 2 teachers"),
-        (["one"], {"weights": [0.0]}, "by 0.0: give numbers above 0"),
+        (["one"], {"weights": [0.0]}, "the weights 0.0: give numbers above 0"),
         (["one"], {"vote": True, "keep_ents": True}, "leave one out"),
     ]
     for names, settings, message in cases:
