@@ -190,7 +190,7 @@ def test_refused(files, tiny_encoder, tmp_path):
     refuse("that is the input", output_path=files["one"])
     short = tmp_path / "short.txt"
     short.write_text("One text.\nOf many lines.\n" * 20, encoding="utf-8")
-    refuse("short.txt, which has 1 sentence, .* --from lines", sources=[files["one"], short])
+    refuse("short.txt: it has 1 sentence .* --from lines", sources=[files["one"], short])
 
 
 def tiny_encoder_file(folder):
