@@ -467,8 +467,16 @@ UNSEEDED = make_step("teacher", "corpus/ruler", "training/teacher")
     "cell,changed,message",
     [
         ({"project": "gone"}, {}, "no file gone.project.yml. Set project to the folder"),
-        ({"workflow": "students"}, {}, "workflow 'students', which .* It has to-student, to-oth"),
-        ({"vars": {"rate": 1}}, {}, "sets the var rate, which .* It has note, rates, rates.other"),
+        (
+            {"workflow": "students"},
+            {},
+            "workflow 'students', which .* Its workflows are to-student, to-oth",
+        ),
+        (
+            {"vars": {"rate": 1}},
+            {},
+            "sets the var rate, which .* Its vars are note, rates, rates.other",
+        ),
         ({"vars": {"note": {"x": 1}}}, {}, "sets the var note.x, which"),
         ({"pipeline": "training/teachers"}, {}, "training/teachers, .* They are corpus/ruler, tr"),
         ({"pipeline": "training/student/../../../x"}, {}, "isn't among the outputs"),

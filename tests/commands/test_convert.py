@@ -257,7 +257,7 @@ def test_convert_no_text(tmp_path):
     source.write_bytes("Ålesund O\n".encode("latin-1"))
     result = convert(source, target)
     assert result.exit_code == 1
-    assert "utf-8" in plain(result)
+    assert "UTF-8" in plain(result)
     assert not target.exists()
 
 
