@@ -8,17 +8,17 @@ from spacy_bert_ner.formats import spans
     "several,one",
     [
         (spans.TRIMMED, "span begins or ends with white space, which is left out"),
-        (spans.BLANK, "span has nothing but white space, and is left out"),
+        (spans.BLANK, "span has only white space, and is left out"),
         (spans.UNLABELED, "span has no label, and its tokens count as missing"),
         (spans.MISALIGNED, "span doesn't align with the tokens, which count as missing"),
-        ("entities are left out: plain text has none", "entity is left out: plain text has none"),
+        ("entities are left out: no place", "entity is left out: no place"),
         (
             "visible tokens have no wordpieces: they aren't learned from, and none ends with them",
             "visible token has no wordpieces: it isn't learned from, and none ends with it",
         ),
         (
-            "documents have tokens that are missing annotation",
-            "document has tokens that are missing annotation",
+            "documents have tokens with missing annotation",
+            "document has tokens with missing annotation",
         ),
     ],
 )

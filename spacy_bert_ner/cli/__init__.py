@@ -6,9 +6,9 @@ from typing import Any, Callable, Dict
 
 from typer import Context, Exit, Typer, echo
 
-# Arguments that are no options of the command: settings of the config, as for `spacy train`.
+# Accept extra arguments, which override settings of the config, as in `spacy train`.
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
-# Each command, and settings of its context. `init-config` is `init_config_cli` in `init_config.py`.
+# Commands and their context settings. `init-config` is `init_config_cli` in `init_config.py`.
 COMMANDS: Dict[str, Dict[str, Any]] = {
     "init-config": {},
     "debug-data": WITH_OVERRIDES,
@@ -30,8 +30,8 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
 
 
 def make_app(commands: Dict[str, Dict[str, Any]] = COMMANDS) -> Typer:
-    """The command group. A command whose module can't be imported is there too, and tells why:
-    what is raised here would end every command of spaCy.
+    """Make the command group. A command whose module can't be imported is replaced by one that
+    shows the error: an exception raised here would break every spaCy command.
 
     commands (Dict[str, Dict[str, Any]]): Names and settings.
     RETURNS (Typer): The group.
@@ -56,8 +56,8 @@ def make_app(commands: Dict[str, Dict[str, Any]] = COMMANDS) -> Typer:
 
 
 def _show_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that ends with 1 and a message for what its user can fix, and with a traceback for
-    mistakes of ours. What is wrong with the options themselves, a BadParameter, ends with 2."""
+    """Make a command exit with code 1 and a message if the user can fix the error. Other errors are
+    bugs and keep their traceback. Wrong options (BadParameter) exit with code 2."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -83,7 +83,7 @@ def _explain(name: str, error: Exception) -> str:
 
 
 def _make_broken(message: str) -> Callable[[Context], None]:
-    """A command in place of one that can't be imported."""
+    """Make a command that replaces one that can't be imported."""
 
     def broken_cli(ctx: Context) -> None:
         echo(message, err=True)

@@ -1,4 +1,4 @@
-"""What the commands share."""
+"""Options and functions that several commands use."""
 
 from enum import Enum
 from typing import Any
@@ -10,29 +10,29 @@ READ_ONLY = "csv, tsv"
 
 
 class OnError(str, Enum):
-    """What becomes of a record that can't be read."""
+    """What to do with a record that can't be read."""
 
     stop = "stop"
     skip = "skip"
 
 
-# Arguments that are files are `readable=False`, which is: not checked by click. It would show the
-# usage of a command, which is right; `commands` tell in one line what can't be opened.
+# File arguments are `readable=False`, so that click doesn't check them: it would also print the
+# usage of the command. `commands` report in one line which file can't be opened.
 # fmt: off
-SOURCE: Any = Option(None, "--from", metavar="NAME", help=f"Format of the input, if its name doesn't tell: {READ_AND_WRITTEN}, {READ_ONLY}")
-TARGET: Any = Option(None, "--to", metavar="NAME", help=f"Format of the output, if its name doesn't tell: {READ_AND_WRITTEN}, html")
-COLUMN: Any = Option(None, "--column", metavar="NAME", help="Of csv and tsv, the column with the texts, if it isn't 'text'")
-ON_ERROR: Any = Option(OnError.stop, "--on-error", help="What to do about a record that can't be read")
-BATCH_SIZE: Any = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the pipeline says")
+SOURCE: Any = Option(None, "--from", metavar="NAME", help=f"Format of the input, if the file name doesn't show it: {READ_AND_WRITTEN}, {READ_ONLY}")
+TARGET: Any = Option(None, "--to", metavar="NAME", help=f"Format of the output, if the file name doesn't show it: {READ_AND_WRITTEN}, html")
+COLUMN: Any = Option(None, "--column", metavar="NAME", help="Column with the texts in csv and tsv files, if it isn't 'text'")
+ON_ERROR: Any = Option(OnError.stop, "--on-error", help="What to do with a record that can't be read")
+BATCH_SIZE: Any = Option(None, "--batch-size", "-n", min=1, help="Documents read at once; default: the batch size of the pipeline")
 USE_GPU: Any = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU")
 REPLACE: Any = Option(False, "--force", "-F", help="Replace a folder that isn't empty")
 # fmt: on
 
 
 def notify(message: str) -> None:
-    """Tell something while a command works.
+    """Print a message while a command runs.
 
-    message (str): A line, for the standard error.
+    message (str): One line, for standard error.
     """
     from ..errors import wrap
 

@@ -11,30 +11,31 @@ from ._util import BATCH_SIZE, COLUMN, ON_ERROR, SOURCE, TARGET, USE_GPU, OnErro
 def annotate_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
     input_path: Path = Argument(..., readable=False, help="Text, a file of documents, or a folder of .txt files"),
-    output_path: Optional[Path] = Argument(None, readable=False, help="Where to write the documents; without it, a table of the entities is printed"),
+    output_path: Optional[Path] = Argument(None, readable=False, help="Output file; without it, a table of the entities is printed"),
     source: Optional[str] = SOURCE,
     target: Optional[str] = TARGET,
     column: Optional[str] = COLUMN,
     batch_size: Optional[int] = BATCH_SIZE,
     use_gpu: int = USE_GPU,
-    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict around them"),
+    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict only outside of them"),
     on_error: OnError = ON_ERROR,
-    restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),
+    restart: bool = Option(False, "--restart", help="Start from the beginning, and delete the partial output of an interrupted run"),
 ) -> None:
     # fmt: on
     """
-    Find the entities of a file, with their scores: as a table, or in a file of any format.
+    Find the entities in a file: print a table with scores, or write a file of
+    any format.
 
-    A .txt is one document; with --from lines, each of its lines is. An output .html shows the
-    entities in the text.
+    A .txt file is one document; with --from lines, each line is one. An .html
+    output shows the entities in the text.
 
-    Entities are found on the words alone. Of a document, words, sentences, and the id and the meta
-    of its record are kept; tags, parses, groups of spans and other user data are left behind, and
-    its entities, too, without --keep-ents.
+    Entities are predicted from the words only. Words, sentence boundaries, and
+    the id and meta of each record are kept. Tags, parses, span groups, other
+    user data and, without --keep-ents, existing entities are removed.
 
-    Files of any size are read and written a batch at a time. If a run is interrupted, the same
-    command resumes where it was: until the output is complete, it is in OUTPUT_PATH.part, with a
-    journal in OUTPUT_PATH.journal.
+    Files of any size are processed in batches. If a run is interrupted, run the
+    same command to resume: until the output is complete, it is in
+    OUTPUT_PATH.part, with a journal in OUTPUT_PATH.journal.
     """
     from ..commands.annotate import annotate, format_table
     from ..commands.checks import require_gpu
@@ -42,9 +43,9 @@ def annotate_cli(
     from ..findings import number
 
     if output_path is None and target is not None:
-        raise BadParameter(f"--to {target} is the format of an output file. Name that file, too.")
+        raise BadParameter(f"--to {target} needs an output file. Add OUTPUT_PATH, or leave out --to.")
     if output_path is None and restart:
-        raise BadParameter("--restart is for an output file. Name that file, too.")
+        raise BadParameter("--restart needs an output file. Add OUTPUT_PATH, or leave out --restart.")
     require_gpu(use_gpu)
     rows, report = annotate(
         pipeline,

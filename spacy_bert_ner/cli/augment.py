@@ -11,12 +11,12 @@ from ._util import COLUMN, ON_ERROR, SOURCE, USE_GPU, OnError, notify
 def augment_cli(
     encoder: str = Argument(..., help="Masked language model: a folder, an installed package, or a name on the Hugging Face hub"),
     input_path: Path = Argument(..., readable=False, help="Text, a file of documents, or a folder of .txt files"),
-    output_path: Path = Argument(..., readable=False, help="Where to write the new texts, a .spacy file"),
-    share: float = Option(0.15, "--share", min=0, max=1, help="How many of the words of each sentence are replaced, of those that can be"),
-    copies: int = Option(1, "--copies", min=1, help="How many times each text is written, with other words replaced"),
-    min_length: int = Option(3, "--min-length", min=1, help="The length of the shortest words that are replaced, in characters"),
-    seed: int = Option(0, "--seed", min=0, help="Of the choice of words"),
-    lang: str = Option("xx", "--lang", "-l", help="Code of the language, whose tokenizer reads texts without tokens"),
+    output_path: Path = Argument(..., readable=False, help="Output file (.spacy) for the new texts"),
+    share: float = Option(0.15, "--share", min=0, max=1, help="Share of the replaceable words that are replaced in each sentence"),
+    copies: int = Option(1, "--copies", min=1, help="Number of new versions of each text, each with other words replaced"),
+    min_length: int = Option(3, "--min-length", min=1, help="Length of the shortest words that are replaced, in characters"),
+    seed: int = Option(0, "--seed", min=0, help="Random seed for the choice of words"),
+    lang: str = Option("xx", "--lang", "-l", help="Language code; its tokenizer is used for texts without tokens"),
     source: Optional[str] = SOURCE,
     column: Optional[str] = COLUMN,
     use_gpu: int = USE_GPU,
@@ -24,11 +24,13 @@ def augment_cli(
 ) -> None:
     # fmt: on
     """
-    Write new texts: those of a file, with words replaced by what a language model expects there.
+    Write new versions of texts, with some words replaced by a masked language
+    model.
 
-    Words are masked and filled in one after the other, always by the most probable word that is one
-    piece of the model's. The number of words stays, and so do spaces and sentences. Entities
-    don't: label the new texts with `label`.
+    Words are masked and filled in one after the other, always with the most
+    probable word that is a single piece of the model's vocabulary. The number
+    of words, the spaces and the sentence boundaries stay the same. Entities are
+    not copied: label the new texts with `label`.
     """
     from ..commands.augment import Masking, augment
     from ..commands.checks import require_gpu

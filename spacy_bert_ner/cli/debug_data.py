@@ -10,28 +10,29 @@ if TYPE_CHECKING:
     from ..commands.encoder_report import EncoderReport
     from ..findings import Finding
 
-# Labels that a line names, before it tells how many more there are.
+# Maximum number of labels named in a line; the number of the others follows.
 N_LABELS = 20
 
 # fmt: off
 
 
 def debug_data_cli(
-    ctx: Context,  # the settings of the config
+    ctx: Context,  # with settings that override the config's
     config_path: Path = Argument(..., readable=False, help="The config, or - for standard input"),
-    code_path: Optional[Path] = Option(None, "--code", "-c", readable=False, help="Python file with functions that the config names"),
+    code_path: Optional[Path] = Option(None, "--code", "-c", readable=False, help="Python file with registered functions that the config uses"),
     ignore_warnings: bool = Option(False, "--ignore-warnings", "-IW", help="Show counts and errors only"),
-    verbose: bool = Option(False, "--verbose", "-V", help="Explain, and show what to do"),
-    no_format: bool = Option(False, "--no-format", "-NF", help="Print without colors and signs"),
-    limit: Optional[int] = Option(None, "--limit", "-n", min=1, help="Most documents to read of a split. Else all, but 10,000 of a stream (max_epochs = -1)"),
-    json_path: Optional[Path] = Option(None, "--json", readable=False, help="File to write all counts to"),
+    verbose: bool = Option(False, "--verbose", "-V", help="Also print explanations"),
+    no_format: bool = Option(False, "--no-format", "-NF", help="Print without colors and symbols"),
+    limit: Optional[int] = Option(None, "--limit", "-n", min=1, help="Maximum number of documents to read per split; default: all, or 10,000 if the data is streamed (max_epochs = -1)"),
+    json_path: Optional[Path] = Option(None, "--json", readable=False, help="Also write all counts to this JSON file"),
 ) -> None:
     # fmt: on
     """
-    Show what the data of a config holds, and what of it can't be learned or read as it is.
+    Show what the data of a config contains, and what can't be learned or read
+    from it.
 
-    Settings of the config are given as for spacy train: --paths.train train.spacy. Ends with 1 if
-    there is an error that keeps the pipeline from learning.
+    Override settings of the config as in spacy train: --paths.train
+    train.spacy. Exits with code 1 if an error prevents training.
     """
     from click import NoSuchOption
     from spacy.cli._util import import_code, parse_config_overrides
@@ -42,7 +43,7 @@ def debug_data_cli(
     msg = SafePrinter(pretty=not no_format, ignore_warnings=ignore_warnings)
     try:
         overrides = parse_config_overrides(ctx.args)
-    except NoSuchOption as error:  # not of the click that typer has of its own
+    except NoSuchOption as error:  # from click, not from typer's own copy of it
         raise BadParameter(str(error)) from error
     import_code(code_path)
     report = debug_data(config_path, overrides, limit=limit, json_path=json_path)
@@ -55,7 +56,7 @@ def debug_data_cli(
 
 
 def _print_summary(msg: "Printer") -> None:
-    """The checks by what they have found. Ends with 1 if there is an error."""
+    """Print the numbers of passed checks, warnings and errors. Exits with 1 if there is an error."""
     from wasabi import MESSAGES
 
     from ..findings import number
@@ -99,9 +100,9 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
             )
         if split.n_missing:
             msg.warn(
-                f"{name}: {_share(split.n_missing, split.n_tokens)} tokens have no annotation of "
-                f"entities, {number(split.n_unannotated, 'document')} without any: nothing is "
-                "learned from them"
+                f"{name}: {_share(split.n_missing, split.n_tokens)} tokens have no entity "
+                f"annotation (documents without any: {split.n_unannotated}). Nothing is learned "
+                "from these tokens"
             )
         elif split.n_docs:
             msg.good(f"{name}: all tokens are annotated")
@@ -113,7 +114,7 @@ def _explain_reader(name: str) -> str:
             f"{name} reads .spacy files only. Convert others with 'python -m spacy bert-ner "
             "convert'."
         )
-    return f"its reader {name} gives no document with words."
+    return f"its reader {name} returns no document with words."
 
 
 def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> None:
@@ -123,7 +124,7 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
     rows = [(label, train[label], dev[label]) for label in labels]
     if rows:
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
-    if not train:  # an error that was reported
+    if not train:  # already reported as an error
         return
     for label in sorted(set(dev) - set(train)):
         msg.warn(f"Label '{label}' is in dev only ({dev[label]}): it can't be learned")
@@ -138,8 +139,8 @@ def _print_labels(msg: "Printer", report: "DataReport", *, verbose: bool) -> Non
     if not report.rare_labels:
         msg.good("Good amount of examples for all labels")
     msg.text(
-        "A label takes some dozens of examples to be learned, and a few hundreds to be learned "
-        "well. One that is in dev only counts as missed there.",
+        "A label needs a few dozen examples to be learned, and a few hundred to be learned well. "
+        "Entities with a label that is only in dev count as missed.",
         show=verbose,
     )
     for name, given in report.labels.items():
@@ -179,10 +180,11 @@ def _print_encoders(msg: "Printer", report: "DataReport", *, verbose: bool) -> N
         msg.divider(f"Wordpieces, as '{component}' reads them")
         first = report.train.encoders[component]
         msg.text(
-            f"The encoder reads up to {first.limit} wordpieces at once, and windows of whole "
-            f"sentences of up to {first.window}."
+            f"The encoder can read up to {first.limit} wordpieces at once. Windows of whole "
+            f"sentences have up to {first.window} wordpieces."
             if first.window
-            else f"The encoder reads up to {first.limit} wordpieces at once, a sentence each."
+            else f"The encoder can read up to {first.limit} wordpieces at once. Each sentence is a "
+            "window."
         )
         msg.table(
             [row for name, encoder in encoders.items() for row in _length_rows(name, encoder)],
@@ -191,29 +193,30 @@ def _print_encoders(msg: "Printer", report: "DataReport", *, verbose: bool) -> N
             aligns=("l", "r", "r", "r", "r", "r"),
         )
         msg.text(
-            "Windows are counted with their special tokens, documents without. Much longer windows "
-            "cost memory; documents of many windows are read as well as short ones.",
+            "The counts of windows include special tokens, those of documents don't. Windows that "
+            "are much longer than the others cost memory; the number of windows per document is "
+            "not limited.",
             show=verbose,
         )
         for name, encoder in encoders.items():
             _print_encoder(msg, name, encoder)
         if first.has_slow_heads:
             msg.warn(
-                f"The encoder's vectors all point one way (mean cosine {first.similarity:.2f}), "
-                "from which a new head learns slowly: use spacy-bert-ner.LayeredAdam.v1 as "
+                f"The encoder's vectors are nearly parallel (mean cosine {first.similarity:.2f}), "
+                "so a new head learns slowly: use spacy-bert-ner.LayeredAdam.v1 as "
                 "[training.optimizer], with head_factor = 50. init-config with --encoder and "
-                "--train writes that"
+                "--train writes this setting"
             )
     for component, architecture in report.others.items():
         msg.divider(f"Wordpieces of '{component}'")
         msg.info(
-            "Windows aren't counted, but for spacy-bert-ner.TransformerModel.v1. "
+            "Windows are only counted for spacy-bert-ner.TransformerModel.v1. "
             f"[components.{component}.model] is {architecture}."
         )
     if not report.train.encoders and not report.others:
         msg.divider("Wordpieces")
         msg.info(
-            "Windows aren't counted: no component has a model "
+            "Windows aren't counted: no component uses the model "
             "spacy-bert-ner.TransformerModel.v1."
         )
 
@@ -222,9 +225,9 @@ def _length_rows(name: str, encoder: "EncoderReport") -> List[Tuple[Any, ...]]:
     return [
         (f"{name}: {what}", *numbers.as_dict().values())
         for what, numbers in (
-            ("wordpieces a document", encoder.docs),
-            ("wordpieces a window", encoder.windows),
-            ("windows a document", encoder.doc_windows),
+            ("wordpieces per document", encoder.docs),
+            ("wordpieces per window", encoder.windows),
+            ("windows per document", encoder.doc_windows),
         )
     ]
 
@@ -233,7 +236,7 @@ def _print_encoder(msg: "Printer", name: str, encoder: "EncoderReport") -> None:
     from ..findings import number
 
     n_pieces = encoder.docs.total
-    msg.info(f"{name}: {n_pieces / encoder.n_tokens:.2f} wordpieces a token")
+    msg.info(f"{name}: {n_pieces / encoder.n_tokens:.2f} wordpieces per token")
     if encoder.n_unknown:
         msg.warn(
             f"{name}: {_share(encoder.n_unknown, n_pieces)} wordpieces are unknown: the encoder's "
@@ -241,8 +244,8 @@ def _print_encoder(msg: "Printer", name: str, encoder: "EncoderReport") -> None:
         )
     if encoder.n_unmarked:
         msg.warn(
-            f"{name}: {number(encoder.n_unmarked, 'document')} without sentence marks, cut "
-            "wherever a window is full: put a sentencizer before the encoder, and into [training] "
+            f"{name}: {number(encoder.n_unmarked, 'document')} without sentence boundaries, cut "
+            "wherever a window is full: add a sentencizer before the encoder, and to [training] "
             "annotating_components"
         )
     for finding in (encoder.long_sents, encoder.no_pieces):
@@ -271,14 +274,15 @@ def _print_overlap(msg: "Printer", report: "DataReport", *, verbose: bool) -> No
     if dev.unseen.n:
         msg.info(f"dev: {_line(dev.unseen, dev.n_distinct)}")
     msg.text(
-        "Documents in both splits make the scores better than they are. Entities that only dev has "
-        "show what is learned beyond the names themselves: near 0 %, dev says little of new texts.",
+        "Documents in both splits make the scores too high. Entities that are only in dev show how "
+        "well the pipeline generalizes: if their share is near 0 %, dev says little about new "
+        "texts.",
         show=verbose and dev.n_docs > 0,
     )
 
 
 def _line(finding: "Finding", total: int) -> str:
-    """The line of a finding, with its share."""
+    """The line of a finding, with its share in percent."""
     return finding.line(total).replace(f"{finding.n} of {total}", _share(finding.n, total), 1)
 
 

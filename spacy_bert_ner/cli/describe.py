@@ -5,11 +5,12 @@ from typer import Argument, Option, echo
 
 def describe_cli(
     pipeline: str = Argument(..., help="Name or path of a pipeline, or folder of a Hugging Face checkpoint"),
-    as_json: bool = Option(False, "--json", help="Print JSON"),
+    as_json: bool = Option(False, "--json", help="Print as JSON"),
 ) -> None:
     # fmt: on
     """
-    Show what a pipeline is made of: encoder, tokenizer, classifier, labels and settings.
+    Show the parts of a pipeline: encoder, tokenizer, classifier, labels and
+    settings.
     """
     import srsly
 

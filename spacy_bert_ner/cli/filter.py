@@ -9,19 +9,21 @@ from ._util import notify
 
 
 def filter_cli(
-    input_path: Path = Argument(..., readable=False, help="What `label` wrote, a .spacy file"),
-    output_path: Path = Argument(..., readable=False, help="Where to write what is kept, a .spacy file"),
-    agreed: bool = Option(False, "--agreed", help="Keep sentences in which all teachers have the same best tag for each token"),
-    min_entities: int = Option(0, "--min-entities", min=0, help="Keep sentences with so many entities or more"),
-    top: Optional[float] = Option(None, "--top", metavar="SHARE", min=0, max=1, help="Of these, keep the share with the highest mean probability of the best tags, as 0.8"),
-    mixture: Optional[float] = Option(None, "--mixture", metavar="POSTERIOR", min=0, max=1, help="Of these, keep those that belong to the lower of two Gaussians of losses with a higher probability than this, as 0.5 (needs scikit-learn)"),
+    input_path: Path = Argument(..., readable=False, help="Output of `label`, a .spacy file"),
+    output_path: Path = Argument(..., readable=False, help="Output file (.spacy)"),
+    agreed: bool = Option(False, "--agreed", help="Keep only sentences in which all teachers have the same best tag for each token"),
+    min_entities: int = Option(0, "--min-entities", min=0, help="Keep only sentences with at least this many entities"),
+    top: Optional[float] = Option(None, "--top", metavar="SHARE", min=0, max=1, help="Share of these sentences to keep, those with the highest mean probability of the best tags, for example 0.8"),
+    mixture: Optional[float] = Option(None, "--mixture", metavar="POSTERIOR", min=0, max=1, help="Fit two Gaussians to the losses of these sentences, and keep those that belong to the lower one with a higher probability than this, for example 0.5 (needs scikit-learn)"),
 ) -> None:
     # fmt: on
     """
-    Keep of soft labels what is worth learning from: sentences, or documents without sentences.
+    Keep the soft labels that are worth learning from, by sentence (or by
+    document, if there are no sentence boundaries).
 
-    What isn't kept of a document stays as text around the rest, and teaches nothing: it has no soft
-    labels, and its entities are missing. Documents of which nothing is kept are left out.
+    The other sentences of a document stay as context, without soft labels and
+    with missing entity annotation, so nothing is learned from them. Documents
+    without a sentence to keep are left out.
     """
     from ..commands.filter import filter_labels
 

@@ -9,22 +9,23 @@ from ._util import REPLACE
 
 
 def from_hf_cli(
-    source: str = Argument(..., help="A folder, an installed Python package that holds a model, or a name on the Hugging Face hub"),
-    output_path: Path = Argument(..., readable=False, help="Where to write the pipeline: a new folder"),
-    lang: str = Option("en", "--lang", "-l", help="Code of the language"),
-    labels: Optional[Path] = Option(None, "--labels", readable=False, help="JSON file: an object with other names for the labels, by their names or numbers; or, for a model without a token classifier, an array of labels for a new one"),
-    scheme: Optional[str] = Option(None, "--scheme", metavar="NAME", help="BIO or IOB1, where the labels don't tell"),
-    align: Optional[str] = Option(None, "--align", metavar="NAME", help="token or word: what gets a tag; else as exported, or token"),
-    decoder: Optional[str] = Option(None, "--decoder", metavar="NAME", help="greedy, as Hugging Face's pipeline, or constrained; else as exported, or greedy"),
-    window: Optional[int] = Option(None, "--window", min=0, help="Wordpieces read at once, 0 for a sentence; else as exported, or as many as the encoder reads, at most 512"),
+    source: str = Argument(..., help="A folder, an installed Python package that contains a model, or a name on the Hugging Face hub"),
+    output_path: Path = Argument(..., readable=False, help="Output folder for the pipeline"),
+    lang: str = Option("en", "--lang", "-l", help="Language code"),
+    labels: Optional[Path] = Option(None, "--labels", readable=False, help="JSON file: an object that renames labels, by their names or numbers; or, for a model without a token classifier, an array of labels for a new one"),
+    scheme: Optional[str] = Option(None, "--scheme", metavar="NAME", help="Scheme of the labels, BIO or IOB1, if they don't show it"),
+    align: Optional[str] = Option(None, "--align", metavar="NAME", help="What gets a tag: token or word; default: as exported, or token"),
+    decoder: Optional[str] = Option(None, "--decoder", metavar="NAME", help="greedy, like Hugging Face's pipeline, or constrained; default: as exported, or greedy"),
+    window: Optional[int] = Option(None, "--window", min=0, help="Wordpieces read at once, 0 for one sentence; default: as exported, or the encoder's maximum up to 512"),
     force: bool = REPLACE,
 ) -> None:
     # fmt: on
     """
-    Make a pipeline of a Hugging Face token classifier.
+    Make a pipeline from a Hugging Face token classifier.
 
-    It predicts as it is, and can be trained further: source its components in a config, or name the
-    checkpoint in [initialize.components.bert_ner].
+    It can predict as it is, and can be trained further: source its components
+    in a config, or name the checkpoint in the config's
+    initialize.components.bert_ner block.
     """
     from ..commands.from_hf import from_hf
     from ..errors import wrap

@@ -11,29 +11,32 @@ from ._util import COLUMN, ON_ERROR, SOURCE, USE_GPU, OnError, notify
 def label_cli(
     teachers: List[str] = Argument(..., metavar="TEACHER...", help="Names or paths of trained pipelines"),
     input_path: Path = Argument(..., readable=False, help="Text, a file of documents, or a folder of .txt files"),
-    output_path: Path = Argument(..., readable=False, help="Where to write the documents, a .spacy file"),
-    weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="What the teachers count in the mean, as 2,1,1, or the JSON file of weigh-sources, whose sources are in the order of the teachers; else all the same"),
-    vote: bool = Option(False, "--vote", help="Keep the entities that more than half of the teachers find, by weight; else those of the mean"),
-    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, as gold annotation next to the soft labels"),
+    output_path: Path = Argument(..., readable=False, help="Output file (.spacy)"),
+    weights: Optional[str] = Option(None, "--weights", metavar="NUMBERS", help="Weights of the teachers in the mean, for example 2,1,1, or the JSON file of weigh-sources with its sources in the order of the teachers; default: equal weights"),
+    vote: bool = Option(False, "--vote", help="Keep the entities that more than half of the teachers find, by weight; default: the entities of the mean"),
+    keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input as gold annotation, in addition to the soft labels"),
     source: Optional[str] = SOURCE,
     column: Optional[str] = COLUMN,
-    batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once, else as the first pipeline says"),
+    batch_size: Optional[int] = Option(None, "--batch-size", "-n", min=1, help="Documents read at once; default: the batch size of the first pipeline"),
     use_gpu: int = USE_GPU,
     on_error: OnError = ON_ERROR,
-    restart: bool = Option(False, "--restart", help="Start again, and throw away what an interrupted run has left"),
+    restart: bool = Option(False, "--restart", help="Start from the beginning, and delete the partial output of an interrupted run"),
 ) -> None:
     # fmt: on
     """
-    Label texts with what trained pipelines think of them, for another one to learn from.
+    Label texts with the predictions of trained pipelines (teachers), to train
+    another one on them.
 
-    The documents have the mean of the teachers' probabilities of tags for each token (soft labels),
-    how many of them agree, and the entities of the mean, or those that most of them find. Train on
-    them with the loss spacy-bert-ner.Distillation.v1, as configs/student.cfg does.
+    Each token gets the mean of the teachers' tag probabilities (soft labels)
+    and the share of the teachers that agree. The entities are those of the mean
+    or, with --vote, those that most teachers find. Train on the output with the
+    loss spacy-bert-ner.Distillation.v1, as in configs/student.cfg.
 
-    All teachers read the same words: those of the documents, and of texts, those that the tokenizer
-    of the first one makes. Labels that not all of them know are learned from those that do.
+    All teachers read the same words: those of the documents, or, for plain
+    texts, those of the first teacher's tokenizer. Labels that only some
+    teachers know are learned from these.
 
-    If a run is interrupted, the same command resumes where it was.
+    If a run is interrupted, run the same command to resume.
     """
     from ..commands.checks import require_gpu
     from ..commands.label import label
@@ -66,12 +69,12 @@ def _read_weights(text: str, teachers: List[str]) -> List[float]:
 
         entries = read_weights(Path(text), teachers)
         for teacher, entry in zip(teachers, entries):
-            notify(f"{teacher} counts {entry.weight:.3f}, as {entry.source} in {text}.")
+            notify(f"Weight of {teacher}: {entry.weight:.3f} (of {entry.source} in {text}).")
         return [entry.weight for entry in entries]
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise BadParameter(
-            f"--weights has to be numbers with commas between them, as 2,1, or a .json file, not "
+            f"--weights must be numbers separated by commas, for example 2,1, or a .json file, not "
             f"{text!r}."
         ) from error

@@ -13,14 +13,14 @@ def profile_cli(
     input_path: Path = Argument(..., readable=False, help="Text, or a file of documents"),
     source: Optional[str] = SOURCE,
     batch_size: Optional[int] = BATCH_SIZE,
-    limit: int = Option(1000, "--limit", "-l", min=1, help="Documents read at most"),
+    limit: int = Option(1000, "--limit", "-l", min=1, help="Maximum number of documents to read"),
 ) -> None:
     # fmt: on
     """
-    Show where the time of a pipeline goes, and which settings cost some.
+    Show where a pipeline spends its time, and which settings make it slower.
 
-    Reads the texts of a file as nlp.pipe does: time by component, and in the encoder and in
-    bert_ner by what they do.
+    Reads the texts of a file with nlp.pipe, and shows the time of each
+    component, and of the steps in the encoder and in bert_ner.
     """
     from ..commands.profile import format_profile, profile_file
     from ..errors import wrap

@@ -1,4 +1,4 @@
-"""Adds the command group to spaCy's command line, which loads this module by its entry point."""
+"""Adds the command group to spaCy's command line. spaCy loads this module by its entry point."""
 
 from spacy.cli import app as spacy_app
 

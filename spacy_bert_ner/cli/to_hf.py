@@ -10,16 +10,16 @@ from ._util import REPLACE
 
 def to_hf_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
-    output_path: Path = Argument(..., readable=False, help="Where to write the checkpoint: a new folder"),
-    component: Optional[str] = Option(None, "--component", "-c", metavar="NAME", help="The bert_ner to write, if there are several"),
+    output_path: Path = Argument(..., readable=False, help="Output folder for the checkpoint"),
+    component: Optional[str] = Option(None, "--component", "-c", metavar="NAME", help="Name of the bert_ner component to write, if there are several"),
     force: bool = REPLACE,
 ) -> None:
     # fmt: on
     """
-    Write a pipeline as a Hugging Face checkpoint, which needs no spaCy.
+    Write a pipeline as a Hugging Face checkpoint, which works without spaCy.
 
-    AutoModelForTokenClassification and AutoTokenizer read it, and pipeline("token-classification",
-    aggregation_strategy="first").
+    Load it with AutoModelForTokenClassification and AutoTokenizer, or with
+    pipeline("token-classification", aggregation_strategy="first").
     """
     from ..commands.to_hf import to_hf
     from ..terminal import printable

@@ -8,7 +8,7 @@ from ._util import COLUMN, ON_ERROR, SOURCE, TARGET, OnError
 
 
 class Choice(str, Enum):
-    """Which of several translations of a word is used."""
+    """Which translation to use if a word has several."""
 
     first = "first"
     random = "random"
@@ -19,17 +19,17 @@ class Choice(str, Enum):
 
 def translate_cli(
     input_path: Path = Argument(..., readable=False, help="Labeled file"),
-    output_path: Path = Argument(..., readable=False, help="Where to write the documents"),
-    lexicon: List[Path] = Option([], "--lexicon", readable=False, help="Words and their translations: a word, a tab or a space (MUSE) and its translation in each line, or FreeDict's .dict.dz; can be given several times, and the first that has a word counts"),
-    backwards: List[Path] = Option([], "--backwards", readable=False, help="As --lexicon, from the other language to that of the corpus: read backwards"),
-    function: Optional[str] = Option(None, "--function", metavar="NAME", help="In place of lexicons: a function of spaCy's registry misc that translates a list of texts"),
+    output_path: Path = Argument(..., readable=False, help="Output file"),
+    lexicon: List[Path] = Option([], "--lexicon", readable=False, help="File of words and their translations: each line is a word, a tab or a space (MUSE), and its translation; or a FreeDict .dict.dz. Can be repeated; the first file that contains a word is used for it"),
+    backwards: List[Path] = Option([], "--backwards", readable=False, help="Like --lexicon, but from the target language to the language of the corpus"),
+    function: Optional[str] = Option(None, "--function", metavar="NAME", help="Instead of lexicons: the name of a function in spaCy's registry misc that translates a list of texts"),
     code: Optional[Path] = Option(None, "--code", "-c", readable=False, help="Python file that registers the function"),
-    keep: Optional[str] = Option(None, "--keep", metavar="LABELS", help="Labels, with commas between them, whose entities keep their words, '' for none; else PER and PERSON with lexicons, and none with a function"),
-    choice: Choice = Option(Choice.first, "--choice", help="Of several translations, the first, or one at random for each word"),
-    seed: int = Option(0, "--seed", help="Of the choice at random"),
-    min_coverage: float = Option(10.0, "--min-coverage", min=0, max=100, help="How many percent of the tokens lexicons must translate; else there is no output"),
-    lang: str = Option("xx", "--lang", "-l", help="Code of the language of the input, whose tokenizer reads texts without tokens"),
-    to_lang: str = Option("xx", "--to-lang", help="Code of the language of the output, whose tokenizer reads what a function gives"),
+    keep: Optional[str] = Option(None, "--keep", metavar="LABELS", help="Labels, separated by commas, whose entities are not translated, '' for none; default: PER and PERSON with lexicons, none with a function"),
+    choice: Choice = Option(Choice.first, "--choice", help="If a word has several translations, use the first, or a random one for each occurrence"),
+    seed: int = Option(0, "--seed", help="Random seed for --choice random"),
+    min_coverage: float = Option(10.0, "--min-coverage", min=0, max=100, help="Percentage of the tokens that the lexicons must translate; below this, nothing is written"),
+    lang: str = Option("xx", "--lang", "-l", help="Language code of the input; its tokenizer is used for texts without tokens"),
+    to_lang: str = Option("xx", "--to-lang", help="Language code of the output; its tokenizer is used for the texts that a function returns"),
     source: Optional[str] = SOURCE,
     target: Optional[str] = TARGET,
     column: Optional[str] = COLUMN,
@@ -37,20 +37,22 @@ def translate_cli(
 ) -> None:
     # fmt: on
     """
-    Translate a labeled file: word by word with a lexicon, or with any function that translates.
+    Translate a labeled file: word by word with a lexicon, or with any
+    translation function.
 
-    With a lexicon, each token becomes one token, and labels stay where they are. Capitals are those
-    of the original; punctuation, numbers, names of persons, and words that the lexicon doesn't have
-    are kept.
+    With a lexicon, each token becomes one token, and labels stay in place. The
+    letter case is that of the original; punctuation, numbers, names of persons,
+    and words that are not in the lexicon are kept.
 
-    A function is given sentences, or documents without sentences, with brackets around entities,
-    and these are found again in the translation. A sentence whose brackets are lost is left out.
+    A function gets sentences (documents, if there are no sentence boundaries)
+    with brackets around the entities, which mark the entities in the
+    translation. Sentences whose brackets are lost are left out.
     """
     from ..commands.translate import translate
     from ..errors import wrap
 
     if (function is None) == (not lexicon and not backwards):
-        raise BadParameter("Name a --lexicon (or one to read --backwards), or a --function.")
+        raise BadParameter("Give either lexicons (--lexicon, --backwards) or a --function.")
     translator: Any
     if function is None:
         settings = {"choice": choice.value, "seed": seed, "min_coverage": min_coverage}

@@ -1,4 +1,4 @@
-"""The entities that a pipeline finds in files."""
+"""Find the entities in files with a pipeline."""
 
 from contextlib import closing
 from functools import partial
@@ -37,13 +37,13 @@ from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 from .resumable import describe_input, digest_files, write_batches
 
-# Where documents have the output of the encoder, as spaCy keeps extensions.
+# Key in `doc.user_data` of the encoder's output, in the form of spaCy's extensions.
 TRF_DATA: Any = ("._.", "trf_data", None, None)
 
 
 class EntityRow(NamedTuple):
-    """One entity: the number of its document, its first character in the text, and its score from 0
-    to 1, None if it was set by a component that gives none."""
+    """One entity, with the number of its document, its first character in the text, and its score
+    from 0 to 1; None if the component that set it has no scores."""
 
     doc: int
     start_char: int
@@ -66,26 +66,26 @@ def annotate(
     restart: bool = False,
     notify: Callable[[str], None] = logger.info,
 ) -> Tuple[List[EntityRow], Report]:
-    """Find the entities of a file. A progress bar is shown on terminals.
+    """Find the entities in a file. A progress bar is shown on terminals.
 
-    An output is in the making until it is complete: if the process ends before, whatever the
-    reason, the same call resumes after the last batch that was written. So it is from a file to a
-    file; what comes out of a pipe or goes into one can't be resumed.
+    The output is a partial file until it is complete. If the process ends before that for any
+    reason, the same call resumes after the last batch that was written. This only works from a file
+    to a file, not with pipes.
 
     pipeline (str): Name or path of a trained pipeline.
-    input_path (Path): What is read: a file, or a folder of .txt files.
-    output_path (Optional[Path]): Where to write the documents, as they are ready.
-    source, target (Optional[str]): The formats, else guessed from the names of the files.
-    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
+    input_path (Path): The input: a file, or a folder of .txt files.
+    output_path (Optional[Path]): Where to write the documents, batch by batch.
+    source, target (Optional[str]): The formats; by default guessed from the file names.
+    column (Optional[str]): Column with the texts, for tables; "text" by default.
     batch_size, keep_ents: See `predict`.
-    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
-    restart (bool): Throw away what an earlier call has left in the making.
-    notify (Callable[[str], None]): Is told where it resumes, and where it is left.
-    RETURNS (Tuple[List[EntityRow], Report]): The entities, if they are not written; how much there
-        was, and what didn't fit.
-    RAISES (UserError): For what can't be read, loaded or written.
+    skip_broken (bool): Skip records that can't be read, instead of raising an error.
+    restart (bool): Discard the partial output of an earlier call.
+    notify (Callable[[str], None]): Gets a message if it resumes, and if it stops early.
+    RETURNS (Tuple[List[EntityRow], Report]): The entities, if they are not written; the counts of
+        what was read and what didn't fit.
+    RAISES (UserError): For input, pipelines and output that can't be read, loaded or written.
     """
-    # What is wrong with the names is reported before the pipeline is loaded.
+    # Errors in the names are reported before the pipeline is loaded.
     check_input(input_path, or_folder=True)
     source = check_format(input_path, source)
     check_column(source, column)
@@ -131,8 +131,8 @@ def _describe(
     column: Optional[str],
     keep_ents: bool,
 ) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): All that the output depends on. Batches and devices are left out:
-    they change scores by less than 1e-5, and whoever is out of memory has to change them."""
+    """RETURNS (Dict[str, Any]): Everything that the output depends on. Batch size and device are
+    left out: they change scores by less than 1e-5, and users who run out of memory change them."""
     return {
         "spacy-bert-ner": __version__,
         "pipeline": str(nlp.path.resolve()),
@@ -152,19 +152,19 @@ def predict(
     batch_size: Optional[int] = None,
     keep_ents: bool = False,
 ) -> Iterator[Doc]:
-    """Find the entities of documents, on their words alone, a batch at a time. Behind it, documents
-    whose sentences are known have them again, unless the pipeline has parsed them. Of the user
-    data, the id and the meta of their record are kept; all else is left behind.
+    """Find the entities of documents from their words only, in batches. Known sentence boundaries
+    are restored afterwards, unless the pipeline has parsed the documents. The id and the meta of
+    their record are kept; other user data is removed.
 
     docs (Iterable[Doc]): Documents of any vocabulary.
     nlp (Language): A trained pipeline.
-    batch_size (Optional[int]): Documents read at once, else as the pipeline says.
-    keep_ents (bool): Keep the entities that they have, and predict around them.
+    batch_size (Optional[int]): Documents read at once; by default that of the pipeline.
+    keep_ents (bool): Keep their entities, and predict only outside of them.
     YIELDS (Doc): New documents, without the output of the encoder.
     """
     blank = ((copy_words(nlp, doc, keep_ents), doc) for doc in docs)
     for doc, original in nlp.pipe(blank, batch_size=batch_size, as_tuples=True):
-        # Vectors of all wordpieces: no file is for them, and a DocBin can't pack them.
+        # Vectors of all wordpieces: a DocBin can't store them.
         if TRF_DATA in doc.user_data:
             del doc.user_data[TRF_DATA]
         if original.has_annotation("SENT_START") and not doc.has_annotation("DEP"):
@@ -177,11 +177,11 @@ def copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
 
     nlp (Language): The pipeline that will read the copy.
     doc (Doc): The document.
-    keep_ents (bool): Copy its entities too; all else is missing.
+    keep_ents (bool): Also copy its entities; other tokens are missing annotation.
     RETURNS (Doc): A new document.
     """
     array = doc.to_array(["ORTH", "SPACY"]).reshape(len(doc), 2)
-    # By number where both have the same words: faster than to make a token for each.
+    # By hash: faster than making a token for each word.
     words: List[Any] = array[:, 0].tolist()
     if doc.vocab is not nlp.vocab:
         words = [doc.vocab.strings[orth] for orth in words]
@@ -199,7 +199,7 @@ def copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
 
 
 def make_rows(docs: Iterable[Doc]) -> Iterator[EntityRow]:
-    """YIELDS (EntityRow): The entities, in the order of the documents, which are counted from 1.
+    """YIELDS (EntityRow): The entities, in the order of the documents, which are numbered from 1.
 
     docs (Iterable[Doc]): Documents with entities.
     """
@@ -211,7 +211,7 @@ def make_rows(docs: Iterable[Doc]) -> Iterator[EntityRow]:
 
 
 def format_table(rows: List[EntityRow], *, numbered: bool = False) -> str:
-    """Entities as a table, for people.
+    """Format entities as a table.
 
     rows (List[EntityRow]): The entities.
     numbered (bool): Whether to show the numbers of the documents.

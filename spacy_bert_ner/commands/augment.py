@@ -1,4 +1,4 @@
-"""New texts, by what a masked language model expects in place of words."""
+"""New versions of texts, with words replaced by a masked language model."""
 
 from dataclasses import dataclass
 from itertools import chain
@@ -22,10 +22,10 @@ from .checks import check_input
 from .masking import Masking, find_words
 from .selection import get_owners
 
-# The most wordpieces that are read as one text: sentences are shorter, and what isn't parted into
-# sentences would be read once for each word that is masked in it.
+# Maximum wordpieces of one text: sentences are shorter, and a document without sentence boundaries
+# would be read as a whole for each word that is masked in it.
 MOST_PIECES = 128
-# The most tokens and documents that are read from the file at once.
+# Maximum tokens and documents that are read from the file at once.
 BATCH_TOKENS = 5000
 BATCH_DOCS = 1000
 
@@ -36,9 +36,9 @@ class AugmentReport(Report):
 
     Attributes
     ----------
-    n_masked, n_changed (int): How many words were masked, and how many of them became others.
-    n_same (int): How many copies are left out, since they are the same as the text or as another
-        copy of it.
+    n_masked, n_changed (int): Numbers of masked words, and of those that were replaced by others.
+    n_same (int): Number of copies that are left out, since they are the same as the text or as
+        another copy of it.
     """
 
     n_masked: int = 0
@@ -46,17 +46,17 @@ class AugmentReport(Report):
     n_same: int = 0
 
     def describe_changes(self) -> str:
-        """RETURNS (str): What is new, for people."""
-        text = f"Masked {number(self.n_masked, 'word')}, of which {self.n_changed} became others."
+        """RETURNS (str): What is new, as text."""
+        text = f"Masked {number(self.n_masked, 'word')}, and replaced {self.n_changed} by others."
         if self.n_same:
             copies = number(self.n_same, "copy is", "copies are")
-            text += f" {copies} left out, without a word that no other has."
+            text += f" {copies} left out: no different from the text or from another copy."
         return text
 
 
 @dataclass
 class Draft:
-    """A part of a copy in the making.
+    """A part of an unfinished copy.
 
     Attributes
     ----------
@@ -81,10 +81,10 @@ class Draft:
 
 
 class Augmenter:
-    """Makes copies of documents, a batch at a time.
+    """Makes copies of documents, in batches.
 
     language_model (MaskedLM): Fills in words.
-    masking (Masking): Which ones.
+    masking (Masking): Which words are masked.
     report (AugmentReport): Counts what is new.
     """
 
@@ -95,11 +95,11 @@ class Augmenter:
         self.rng = numpy.random.default_rng(masking.seed)
 
     def augment(self, docs: List[Doc]) -> Iterator[Doc]:
-        """Make the copies of a batch: of all texts of all copies, the first word is filled in, and
-        then the second, which sees the first.
+        """Make the copies of a batch: the first word is filled in in all texts of all copies, then
+        the second one, which sees the new first word, and so on.
 
         docs (List[Doc]): The documents.
-        YIELDS (Doc): New documents of the same number of words, of which nothing else is known.
+        YIELDS (Doc): New documents with the same number of words, and without annotation.
         """
         copies = [self.draft(doc) for doc in docs]
         drafts = [part for its_copies in copies for parts in its_copies for part in parts]
@@ -142,7 +142,7 @@ class Augmenter:
         return copies
 
     def cut(self, doc: Doc) -> List[Tuple[int, int]]:
-        """Part a document into its sentences, and what is too long into halves.
+        """Split a document into its sentences, and sentences that are too long into halves.
 
         doc (Doc): A document.
         RETURNS (List[Tuple[int, int]]): The first token of each part, and the one after its last.
@@ -151,7 +151,7 @@ class Augmenter:
         waiting, parts = list(zip(starts, [*starts[1:], len(doc)])), []
         limit = min(self.language_model.limit, MOST_PIECES)
         while waiting:
-            # What has more tokens than that is too long, however many pieces it has.
+            # With more tokens than the limit, it is too long anyway: pieces aren't counted.
             short = [doc[i:j].text if j - i <= limit else "" for i, j in waiting]
             sizes = self.language_model.count_pieces(short)
             halves = []
@@ -176,20 +176,20 @@ def augment(
     skip_broken: bool = False,
 ) -> AugmentReport:
     """Write copies of the texts of a file in which a masked language model has replaced words, one
-    after the other, by those that it finds most probable ("successive max" of Bari et al. 2021).
-    Nothing is known of their entities: `label` finds these. A progress bar is shown on terminals.
+    after the other, by the most probable ones ("successive max" of Bari et al. 2021). The copies
+    have no entity annotation: `label` adds it. A progress bar is shown on terminals.
 
     encoder (str): The language model: a folder, an installed package, or a hub name.
     input_path (Path): Text, a folder of .txt files, or a file of documents.
     output_path (Path): Where to write the copies, a .spacy file.
     masking (Masking): Which words are masked.
-    source (Optional[str]): The format of the input, else guessed from its name.
-    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
-    lang (str): Code of the language, whose tokenizer reads texts without tokens.
-    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
-    RETURNS (AugmentReport): How much was written, and what is new in it.
-    RAISES (UserError): For what can't be read, loaded or written, for a model that predicts no
-        masked words, and if no text has a word to replace. There is no output then.
+    source (Optional[str]): The format of the input; by default guessed from its name.
+    column (Optional[str]): Column with the texts, for tables; "text" by default.
+    lang (str): Language code; its tokenizer is used for texts without tokens.
+    skip_broken (bool): Skip records that can't be read, instead of raising an error.
+    RETURNS (AugmentReport): The counts of what was written, and of what is new in it.
+    RAISES (UserError): For what can't be read, loaded or written, for a model that can't predict
+        masked words, and if no text has a word to replace. No output is written then.
     """
     masking.check()
     check_input(input_path, or_folder=True)
@@ -197,8 +197,8 @@ def augment(
     check_column(source, column)
     if check_format(output_path, for_writing=True) != "spacy":
         raise UserError(
-            f"Can't write {output_path}: in other formats than spaCy's, texts without annotation "
-            "have other words when they are read again. Name a file .spacy."
+            f"Can't write {output_path}: only spaCy's format keeps the words of texts without "
+            "annotation. Use the suffix .spacy."
         )
     check_target(output_path, [input_path])
     nlp = spacy.blank(check_lang(lang))
@@ -213,22 +213,23 @@ def augment(
 def _augment_each(
     augmenter: Augmenter, nlp: Language, docs: Iterator[Doc], progress: Progress
 ) -> Iterator[Doc]:
-    """Make copies, a batch at a time.
+    """Make copies, in batches.
 
-    YIELDS (Doc): They are gone with the next batch.
+    YIELDS (Doc): Copies. They can't be used after the next batch has begun.
     """
     for batch in take_batches([nlp], docs, _take):
         yield from augmenter.augment(batch)
         progress.update()
     if not augmenter.report.n_docs:
         raise UserError(
-            f"Can't augment {progress.path}: the language model finds another word for none of "
-            f"{number(augmenter.report.n_masked, 'word')} in it."
+            f"Can't augment {progress.path}: the language model replaces none of its "
+            f"{number(augmenter.report.n_masked, 'masked word')} by another one. Use another model "
+            "or more text."
         )
 
 
 def _take(docs: Iterator[Doc]) -> List[Doc]:
-    """RETURNS (List[Doc]): The next batch of documents; none, if there are no more."""
+    """RETURNS (List[Doc]): The next batch of documents; empty if there are no more."""
     batch, n_tokens = [], 0
     for doc in docs:
         batch.append(doc)
@@ -239,7 +240,7 @@ def _take(docs: Iterator[Doc]) -> List[Doc]:
 
 
 def _make_doc(doc: Doc, words: List[str]) -> Doc:
-    """RETURNS (Doc): A document of other words, with the spaces and sentences of one."""
+    """RETURNS (Doc): A document of other words, with the same spaces and sentence boundaries."""
     spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
     copy = Doc(doc.vocab, words=words, spaces=spaces)
     if doc.has_annotation("SENT_START"):

@@ -1,5 +1,4 @@
-"""What commands check before they begin, and how they write. Not in `cli`, which spaCy loads with
-every command."""
+"""Checks that commands do before they begin. Not in `cli`, which spaCy loads with every command."""
 
 import os
 from pathlib import Path
@@ -14,42 +13,42 @@ from ..formats.output import check_target
 
 
 def check_input(path: Path, *, or_folder: bool = False) -> None:
-    """Check that a file can be read, before anything else is done. Nothing is opened: what is in a
-    pipe comes once.
+    """Check that a file can be read, before anything else is done. Nothing is opened, since a pipe
+    can only be read once.
 
     path (Path): A file, a pipe or a device.
-    or_folder (bool): Whether it can be a folder of texts as well.
-    RAISES (UserError): If there is none (MissingFileError), for a folder, and without the right to
-        read it.
+    or_folder (bool): Whether a folder of texts is also allowed.
+    RAISES (UserError): If the file doesn't exist (MissingFileError), is a folder, or may not be
+        read by this user.
     """
     if not path.exists():
         raise MissingFileError(f"There is no file {path}. Check its name and folder.")
     if path.is_dir() and not or_folder:
         raise UserError(f"Can't read {path}: it is a folder. Name a file.")
     if not os.access(path, os.R_OK):
-        raise UserError(f"Can't read {path}: you have no right to. Ask its owner for it.")
+        raise UserError(f"Can't read {path}: permission denied. Ask its owner for read access.")
 
 
 def check_soft_output(path: Path, input_path: Path) -> None:
     """Check that a file with soft labels can be written.
 
     path (Path): Where to write.
-    input_path (Path): What is read.
-    RAISES (UserError): For an output that can't be written, or has no place for soft labels.
+    input_path (Path): The input.
+    RAISES (UserError): For an output that can't be written, or can't store soft labels.
     """
     if check_format(path, for_writing=True) != "spacy":
         raise UserError(
-            f"Can't write soft labels to {path}: only spaCy's format has a place for them. Name a "
-            "file .spacy."
+            f"Can't write soft labels to {path}: only spaCy's format can store them. Use the "
+            "suffix .spacy."
         )
     check_target(path, [input_path])
 
 
 def require_gpu(number: int) -> None:
-    """Take a GPU, or none, if the number is below 0.
+    """Use a GPU, or none if the number is below 0.
 
-    number (int): That of the GPU, from 0.
-    RAISES (UserError): If there is no such GPU, or something is missing for it.
+    number (int): Number of the GPU, from 0.
+    RAISES (UserError): If there is no such GPU, or software for it is missing.
     """
     import thinc.api
 
@@ -65,12 +64,12 @@ def require_gpu(number: int) -> None:
 
 
 def load_blank(path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenDict()) -> Language:
-    """Make the pipeline of a config, not initialized.
+    """Make the pipeline of a config, without initializing it.
 
     path (Union[str, Path]): The config, "-" for standard input.
-    overrides (Dict[str, Any]): Settings that take the place of its own, such as "paths.train".
+    overrides (Dict[str, Any]): Settings that override those of the config, such as "paths.train".
     RETURNS (Language): The pipeline.
-    RAISES (UserError): For what is no config, or one that makes no pipeline.
+    RAISES (UserError): For an invalid config, or one that makes no pipeline.
     """
     if str(path) != "-":
         check_input(Path(path))
@@ -83,10 +82,10 @@ def load_blank(path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenD
 
 
 def iter_settings(config: Dict[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]:
-    """Go through a config.
+    """Iterate over the settings of a config.
 
     config (Dict[str, Any]): The config, or a block of it.
-    prefix (str): What to put before the names.
+    prefix (str): Prefix of the names.
     YIELDS (Tuple[str, Any]): Its blocks and settings, by dotted names.
     """
     for key, value in config.items():

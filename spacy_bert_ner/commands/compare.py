@@ -1,4 +1,4 @@
-"""Train the cells of a small grid, and tell which is better by how much."""
+"""Train the cells of a small grid, and compare their scores."""
 
 import shlex
 import shutil
@@ -40,14 +40,14 @@ def compare_file(
     use_gpu: int = -1,
     notify: Callable[[str], None] = logger.info,
 ) -> List[SystemScores]:
-    """Train what a file tells to compare, see `compare`.
+    """Run the comparison of a file, see `compare`.
 
     spec_path (Path): A file, see `read_spec`.
     output (Path): The folder of the results.
-    markdown_path (Optional[Path]): Where to write the table as well.
+    markdown_path (Optional[Path]): Where to also write the table, in Markdown.
     keep (bool): Whether to keep the trained pipelines.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Gets a line for each training that begins, and that has ended.
+    notify (Callable[[str], None]): Gets a line when a training begins, and when it ends.
     RETURNS (List[SystemScores]): The systems.
     RAISES (UserError): For what can't be read, trained or written.
     """
@@ -79,19 +79,20 @@ def compare(
     use_gpu: int = -1,
     notify: Callable[[str], None] = logger.info,
 ) -> Iterator[Run]:
-    """Train what hasn't been trained yet, each in a process of its own, and predict. Each result is
-    added as a line to `results.jsonl` in the output folder at once; existing ones are kept.
+    """Train the systems that haven't been trained yet, each in its own process, and predict. Each
+    result is immediately added as a line to `results.jsonl` in the output folder; existing results
+    are kept.
 
-    spec (Spec): What to compare.
+    spec (Spec): The comparison.
     output (Path): A folder.
-    keep (bool): Whether to keep the trained pipelines. What was trained and not kept is then
-        trained again.
+    keep (bool): Whether to keep the trained pipelines. Systems that were trained and not kept are
+        then trained again.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Gets a line for each training that begins, with the time left.
+    notify (Callable[[str], None]): Gets a line when a training begins, with the time left.
     YIELDS (Run): All runs, in the order of cells and seeds.
-    RAISES (ValueError): For what can't be trained, see `check_spec`, and for a training that fails,
-        with what it printed; with `keep`, for an existing folder of a pipeline's name that isn't
-        one of this comparison. OSError: For files that don't exist.
+    RAISES (ValueError): For systems that can't be trained, see `check_spec`, and for a training
+        that fails, with its output; with `keep`, for an existing folder with the name of a
+        pipeline that this comparison didn't make. OSError: For files that don't exist.
     """
     check_spec(spec, use_gpu)
     with report_unwritable(output):
@@ -130,8 +131,8 @@ def compare(
 
 @contextmanager
 def _make_folder(path: Path) -> Iterator[Path]:
-    """A folder that is gone in the end. It has one name, so that what a killed process has left is
-    gone with the next."""
+    """A temporary folder. The name is always the same, so that the folder of a killed process is
+    deleted by the next one."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir()
     try:
@@ -143,9 +144,9 @@ def _make_folder(path: Path) -> Iterator[Path]:
 class Planned(NamedTuple):
     """A training of a comparison.
 
-    key (str): Tells whether a result is that of it.
-    folder (Path): Where the pipeline is kept, if it is.
-    workflow_run (Optional[WorkflowRun]): What makes it in place of a config.
+    key (str): Identifies its result.
+    folder (Path): Where the pipeline is kept, with `keep`.
+    workflow_run (Optional[WorkflowRun]): The run of a workflow that makes it, if not a config.
     """
 
     cell: Cell
@@ -174,8 +175,8 @@ def _plan(spec: Spec, output: Path) -> List[Planned]:
 
 
 def _tell_left(todo: Sequence[Planned], done: Dict[str, Run]) -> str:
-    """About how long trainings will take, by those of the same system, else by all; nothing if
-    there are none."""
+    """The estimated time of the remaining trainings, from those of the same system, or otherwise
+    from all; empty if there are none."""
     times: Dict[str, List[float]] = defaultdict(list)
     for run in done.values():
         times[run.cell].append(run.train_seconds)
@@ -208,14 +209,14 @@ def _call(plan: Planned, command: List[str], inherited: Sequence[int] = ()) -> N
     result = subprocess.run(command, capture_output=True, text=True, pass_fds=inherited)
     if result.returncode:
         raise UserError(
-            f"Training '{plan.cell.name}' with seed {plan.seed} has failed. Finished trainings are "
-            "kept: fix this, and run the same command again.\n"
+            f"Training '{plan.cell.name}' with seed {plan.seed} failed. Finished trainings are "
+            "kept: fix the error, and run the same command to resume.\n"
             f"{shlex.join(command)}\n{result.stdout}{result.stderr}"
         )
 
 
 def _make_command(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> List[str]:
-    """The training of a config."""
+    """The command that trains a config."""
     overrides = {
         "paths.train": spec.train,
         "paths.dev": spec.dev,
@@ -232,19 +233,19 @@ def _make_command(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> List
 
 
 def _keep(plan: Planned, path: Path) -> None:
-    """Keep a pipeline: of a workflow, a copy of what other workflows may write again."""
+    """Keep a pipeline. That of a workflow is copied, since other workflows may overwrite it."""
     if plan.workflow_run is not None:
         shutil.copytree(plan.workflow_run.find_pipeline(), path)
     path.rename(plan.folder)
 
 
 def count(nlp: Language, path: Path) -> Tuple[List[List[int]], float]:
-    """Predict documents on their words.
+    """Predict the entities of documents from their words, and count them.
 
     nlp (Language): A trained pipeline.
     path (Path): A file of documents with entities.
-    RETURNS (Tuple[List[List[int]], float]): For each, the entities that are right, the predicted
-        and the gold ones; words per second.
+    RETURNS (Tuple[List[List[int]], float]): For each document, the numbers of correct, predicted
+        and gold entities; words per second.
     """
     gold = list(read_docs(path, nlp))
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""From one format to another."""
+"""Convert files from one format to another."""
 
 from pathlib import Path
 from typing import Optional
@@ -11,7 +11,7 @@ from ..formats.progress import Progress
 from ..pipeline.lang import check_lang
 from .checks import check_input
 
-# A text takes about 80 times its size when it is tokens.
+# The tokens of a text need about 80 times its size in memory.
 MAX_LENGTH = 10_000_000
 
 
@@ -28,16 +28,15 @@ def convert(
 ) -> Report:
     """Convert a file of documents.
 
-    input_path, output_path (Path): What is read, a file or a folder of .txt files, and where to
-        write.
-    source, target (Optional[str]): The formats, else guessed from the names of the files.
-    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
-    lang (str): Code of the language whose tokenizer reads texts without tokens. Take the one that
-        the model is trained for: spans have to align with its tokens.
-    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
-    max_length (int): The most characters of a text.
-    RETURNS (Report): How much there was, and what didn't fit.
-    RAISES (UserError): For what can't be read or written, and for an unknown language.
+    input_path, output_path (Path): The input, a file or a folder of .txt files, and where to write.
+    source, target (Optional[str]): The formats; by default guessed from the file names.
+    column (Optional[str]): Column with the texts, for tables; "text" by default.
+    lang (str): Language code; its tokenizer is used for texts without tokens. Use the language that
+        the model is trained for: spans must align with its tokens.
+    skip_broken (bool): Skip records that can't be read, instead of raising an error.
+    max_length (int): Maximum characters of a text.
+    RETURNS (Report): The counts of what was written, and of what didn't fit.
+    RAISES (UserError): For files that can't be read or written, and for an unknown language.
     """
     check_input(input_path, or_folder=True)
     source = check_format(input_path, source)

@@ -1,4 +1,4 @@
-"""Counts of a corpus: what it holds, what of it can't be learned, and how an encoder reads it."""
+"""Counts of a corpus: what it contains, what can't be learned, and how an encoder reads it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ from ..training.gold_report import GoldReport
 from .encoder_report import EncoderReport
 
 UNREAD = (
-    f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"], which nothing is '
-    f'learned from: set incorrect_spans_key = "{INCORRECT_KEY}" in the block of the component'
+    f'documents have entities known to be wrong in doc.spans["{INCORRECT_KEY}"] that aren\'t used: '
+    f'set incorrect_spans_key = "{INCORRECT_KEY}" in the block of the component'
 )
 # As in `spacy debug data`.
 FEW_EXAMPLES = 50
@@ -30,17 +30,17 @@ class SplitReport:
     Attributes
     ----------
     gold (Dict[str, GoldReport]): By component, the entities that it can't learn.
-    encoders (Dict[str, EncoderReport]): By component, the documents as its encoder reads them.
+    encoders (Dict[str, EncoderReport]): By component, how its encoder reads the documents.
     train (Optional[SplitReport]): The split to compare with.
-    reading (Report): What the reader couldn't read as it stands, if it is ours.
-    is_whole (bool): Whether there are no more documents than those read.
-    n_docs, n_tokens (int): Documents, and tokens as they are annotated.
-    n_unannotated, n_missing (int): Documents without annotation of entities, and tokens, theirs
-        included, of which it isn't known whether they belong to an entity.
+    reading (Report): What our reader couldn't read unchanged.
+    is_whole (bool): Whether all documents were read.
+    n_docs, n_tokens (int): Numbers of documents, and of tokens in the reference tokenization.
+    n_unannotated, n_missing (int): Documents without entity annotation, and tokens, theirs
+        included, with missing entity annotation.
     labels (Counter): Entities of each label.
-    repeated, in_train (Finding): Documents whose text stands before in the split, and in `train`.
-    unread (Finding): Documents with entities known to be wrong, where no component reads them.
-    unseen (Finding): Distinct entities that `train` doesn't have, letter case aside.
+    repeated, in_train (Finding): Documents whose text was already in the split, and is in `train`.
+    unread (Finding): Documents with entities known to be wrong that no component reads.
+    unseen (Finding): Distinct entities that `train` doesn't have, ignoring letter case.
     """
 
     gold: Dict[str, GoldReport]
@@ -54,10 +54,10 @@ class SplitReport:
     n_missing: int = 0
     labels: Counter = field(default_factory=Counter)
     repeated: Finding = field(
-        default_factory=lambda: Finding("documents have the text of one before them in the split")
+        default_factory=lambda: Finding("documents have the same text as an earlier one")
     )
     in_train: Finding = field(
-        default_factory=lambda: Finding("documents have the text of one in the training data")
+        default_factory=lambda: Finding("documents have the same text as one in the training data")
     )
     unread: Finding = field(default_factory=lambda: Finding(UNREAD))
     unseen: Finding = field(
@@ -68,18 +68,19 @@ class SplitReport:
 
     @property
     def n_ents(self) -> int:
-        """RETURNS (int): How many entities there are."""
+        """RETURNS (int): Number of entities."""
         return sum(self.labels.values())
 
     @property
     def n_distinct(self) -> int:
-        """RETURNS (int): How many there are of another label or text, letter case aside."""
+        """RETURNS (int): Number of entities with a different label or text, ignoring letter
+        case."""
         return len(self._ents)
 
     def add(self, example: Example) -> None:
         """Count one example.
 
-        example (Example): Its `predicted` has the sentence marks of the pipeline, if any.
+        example (Example): Its `predicted` has the sentence boundaries of the pipeline, if any.
         """
         doc = example.reference
         self.n_docs += 1
@@ -110,7 +111,7 @@ class SplitReport:
         self._texts.add(key)
 
     def as_dict(self) -> Dict[str, Any]:
-        """RETURNS (Dict[str, Any]): What was counted, for JSON."""
+        """RETURNS (Dict[str, Any]): The counts, for JSON."""
         findings = [*self.reading.findings.values(), self.repeated, self.unread]
         if self.train:
             findings += [self.in_train, self.unseen]
@@ -139,11 +140,11 @@ class DataReport:
     ----------
     lang (str): The language.
     pipeline (List[str]): The components.
-    readers (Dict[str, str]): By split, where the config says how to read it.
-    reader_names (Dict[str, str]): By split, the registered name of the reader there.
-    labels (Dict[str, Optional[List[str]]]): By component, the labels that it is given; None if it
-        takes those of the training data.
-    others (Dict[str, str]): Components that make vectors, and aren't ours: their architectures.
+    readers (Dict[str, str]): By split, the block of the config with its reader.
+    reader_names (Dict[str, str]): By split, the registered name of the reader.
+    labels (Dict[str, Optional[List[str]]]): By component, the labels in the config; None if it uses
+        those of the training data.
+    others (Dict[str, str]): Architectures of components of other packages that make vectors.
     train, dev (SplitReport): The splits.
     """
 
@@ -168,7 +169,7 @@ class DataReport:
 
     @property
     def misspelled(self) -> Finding:
-        """RETURNS (Finding): Labels of both splits that may be others, misspelled."""
+        """RETURNS (Finding): Labels of both splits that may be misspelled."""
         return find_misspelled(self.train.labels + self.dev.labels)
 
     def as_dict(self) -> Dict[str, Any]:

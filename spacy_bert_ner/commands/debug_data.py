@@ -1,5 +1,5 @@
-"""A corpus as the pipeline of a config is trained on it: each split is read once, a document at a
-time."""
+"""Check a corpus as the pipeline of a config reads it for training: each split is read once, one
+document at a time."""
 
 from functools import partial
 from itertools import islice
@@ -31,10 +31,10 @@ from .data_report import DataReport, SplitReport
 from .encoder_report import EncoderReport
 from .similarity import get_similarity
 
-# Factories that make vectors for others to listen to.
+# Factories of components that make vectors for listeners.
 ENCODER_FACTORIES = ("transformer", "curated_transformer", "tok2vec")
 
-# Training data that are streamed (max_epochs = -1) may have no end.
+# Streamed training data (max_epochs = -1) may have no end.
 STREAM_LIMIT = 10_000
 
 
@@ -48,12 +48,12 @@ def debug_data(
     """Read the training and the development data of a config as its pipeline does, and count.
 
     config_path (Union[str, Path]): The config.
-    overrides (Dict[str, Any]): Settings that take the place of its own, such as "paths.train".
-    limit (Optional[int]): The most documents to read of a split; if None, all of them, but no more
-        than 10,000 of training data that are streamed (`max_epochs = -1`).
+    overrides (Dict[str, Any]): Settings that override those of the config, such as "paths.train".
+    limit (Optional[int]): Maximum number of documents to read per split; None for all, or 10,000 if
+        the training data is streamed (`max_epochs = -1`).
     json_path (Optional[Path]): A file to write the counts to.
     RETURNS (DataReport): The counts.
-    RAISES (UserError): For a config that can't be trained, and for files that aren't there
+    RAISES (UserError): For a config that can't be trained, and for files that don't exist
         (MissingFileError) or can't be written.
     """
     if json_path is not None:
@@ -70,8 +70,8 @@ def _make_report(nlp: Language, limit: Optional[int]) -> DataReport:
     if not components:
         raise UserError(
             f"The pipeline {nlp.pipe_names} has no component 'bert_ner': make a config with "
-            "'python -m spacy bert-ner init-config', or use 'python -m spacy debug data', which "
-            "knows spaCy's own components."
+            "'python -m spacy bert-ner init-config', or check spaCy's own components with "
+            "'python -m spacy debug data'."
         )
     for name, pipe in components.items():
         check_upstream(nlp, name, pipe.model)
@@ -110,7 +110,7 @@ def _make_report(nlp: Language, limit: Optional[int]) -> DataReport:
 def _compare_vectors(
     nlp: Language, found: Dict[str, Found], reports: Dict[str, EncoderReport]
 ) -> None:
-    """Note how similar the vectors of the first documents are, before any training."""
+    """Record how similar the vectors of the first documents are, before any training."""
     optimizer = nlp.config.interpolate()["training"]["optimizer"]
     for name, encoder in found.items():
         reports[name].similarity = get_similarity(encoder.node, reports[name].first)
@@ -125,10 +125,10 @@ def _get_limit(nlp: Language, split: str) -> Optional[int]:
 def _read(
     nlp: Language, corpus: Callable, split: SplitReport, limit: Optional[int], title: str
 ) -> None:
-    """Count the examples of a corpus. An encoder sees the sentence marks of components before it,
-    as in training."""
+    """Count the examples of a corpus. An encoder gets the sentence boundaries of components before
+    it, as in training."""
     setters = get_sentence_setters(nlp)
-    # What our reader finds is shown with the rest, not logged.
+    # The findings of our reader are shown with the others, not logged.
     read = partial(corpus.read, report=split.reading) if isinstance(corpus, Corpus) else corpus
     examples = iter(read(nlp))
     some = islice(examples, limit)
@@ -146,7 +146,7 @@ def _read(
 def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, str], Dict[str, Callable]]:
     """The blocks of the readers in the config, their registered names, and the readers, by split.
 
-    RAISES (OSError): For a path that isn't there. ValueError: Without one.
+    RAISES (OSError): For a path that doesn't exist. ValueError: If there is no path.
     """
     config = nlp.config.interpolate()
     training: Any = registry.resolve(config["training"], schema=ConfigSchemaTraining)
@@ -159,9 +159,9 @@ def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, str], Dict[st
         names[split] = block.get("@readers", reader)
         if "path" not in block:
             continue
-        way_out = f"Set [{reader}] path, in most configs with --paths.{split} on the command line."
+        way_out = f"Set path in [{reader}], in most configs with --paths.{split}."
         if block["path"] is None:
-            raise UserError(f"No path to the {split} data is given. {way_out}")
+            raise UserError(f"The path of the {split} data isn't set. {way_out}")
         if not Path(block["path"]).exists():
             raise MissingFileError(f"There is no file or folder {block['path']}. {way_out}")
     corpora = resolve_dot_names(config, list(readers.values()))
@@ -169,7 +169,7 @@ def _get_corpora(nlp: Language) -> Tuple[Dict[str, str], Dict[str, str], Dict[st
 
 
 def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
-    """RAISES (ValueError): If the config has no block of that name, nor one that makes it."""
+    """RAISES (ValueError): If the config has neither a block of that name nor one that makes it."""
     block = config
     for key in reader.split("."):
         if "@readers" in block:
@@ -177,14 +177,14 @@ def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
         if not isinstance(block.get(key), dict):
             known = ", ".join(f"corpora.{name}" for name in config.get("corpora", {})) or "none"
             raise UserError(
-                f"[training] {split}_corpus is {reader!r}, and the config has no such block. Those "
-                f"of [corpora]: {known}."
+                f"{split}_corpus in [training] is {reader!r}, but the config has no such block. "
+                f"Its blocks of [corpora] are {known}."
             )
         block = block[key]
 
 
 def _get_encoders(nlp: Language) -> Dict[str, Found]:
-    """The encoders of ours, by component: its own one, not one that it listens to."""
+    """Our encoders, by component: its own encoder, not one that it listens to."""
     return {
         name: found
         for name, pipe in nlp.components

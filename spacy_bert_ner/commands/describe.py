@@ -1,4 +1,4 @@
-"""What a pipeline or a checkpoint is made of."""
+"""Describe the parts of a pipeline or a checkpoint."""
 
 from math import prod
 from pathlib import Path
@@ -21,12 +21,13 @@ from .pipelines import load_pipeline
 
 
 def describe(source: Union[Language, str, Path]) -> Dict[str, Any]:
-    """Describe a pipeline, or a folder of Hugging Face's: its encoders and what reads them.
+    """Describe a pipeline, or the folder of a Hugging Face checkpoint: its encoders, and the
+    components that use them.
 
-    source (Union[Language, str, Path]): A pipeline, the name or path of one, or a checkpoint.
-    RETURNS (Dict[str, Any]): "source" and "kind", and, as far as they can be told, "encoders" and
-        "components", all of plain values.
-    RAISES (ValueError): For what can't be read. OSError: If there is nothing of that name.
+    source (Union[Language, str, Path]): A pipeline, its name or path, or a checkpoint.
+    RETURNS (Dict[str, Any]): "source" and "kind", and, as far as they are known, "encoders" and
+        "components", with plain values.
+    RAISES (ValueError): For a source that can't be read. OSError: If it doesn't exist.
     """
     if isinstance(source, Language):
         return _describe_pipeline(source, "pipeline")
@@ -62,7 +63,7 @@ def _describe_pipeline(nlp: Language, source: str) -> Dict[str, Any]:
 
 
 def _describe_component(nlp: Language, name: str, pipe: Any) -> Dict[str, Any]:
-    """A component that isn't an encoder alone."""
+    """Describe a component that isn't just an encoder."""
     info: Dict[str, Any] = {
         "name": name,
         "factory": nlp.get_pipe_meta(name).factory,
@@ -82,7 +83,7 @@ def _describe_component(nlp: Language, name: str, pipe: Any) -> Dict[str, Any]:
 
 
 def _find_reads(nlp: Language, name: str, model: Any) -> Optional[str]:
-    """The component with the encoder that a model reads with; our own kind before others."""
+    """The component with the encoder that a model uses; our encoders come before others."""
     found = [encoder.component for encoder in iter_encoders(model, name, nlp) if encoder.is_ours]
     heard = (find_upstream(nlp, listener) for listener in get_listeners(model))
     return next((upstream for upstream in (*found, *heard) if upstream is not None), None)
@@ -92,7 +93,7 @@ def _describe_head(model: Any) -> List[Dict[str, Any]]:
     layers = []
     beside = _count_thinc(model.get_ref("tok2vec"))
     if beside:
-        layers.append({"layer": "Vectors beside the encoder's", "shapes": {}, "parameters": beside})
+        layers.append({"layer": "Additional vectors", "shapes": {}, "parameters": beside})
     for ref in ("dense_norm", "output_layer"):
         node = model.get_ref(ref) if model.has_ref(ref) else None
         if node is None:
@@ -115,7 +116,7 @@ def _layer(kind: str, n_in: Any, n_out: Any, shapes: Dict[str, List[int]]) -> Di
 
 
 def _describe_encoder(nlp: Language, found: Found) -> Dict[str, Any]:
-    """An encoder that is initialized."""
+    """Describe an initialized encoder."""
     info: Dict[str, Any] = {"component": found.component}
     if found.tokenizer is None:
         return {
@@ -141,7 +142,7 @@ def _describe_encoder(nlp: Language, found: Found) -> Dict[str, Any]:
 
 
 def _get_precision(nlp: Language, component: str) -> str:
-    """What the block of a component sets for the encoder in it, if it isn't ours."""
+    """The precision in the block of a component, for an encoder that isn't ours."""
     blocks = [nlp.get_pipe_config(component).get("model", {})]
     while blocks:
         block = blocks.pop()
@@ -186,7 +187,7 @@ def _count(model: Any) -> int:
 
 
 def _count_thinc(model: Any) -> int:
-    """Parameters of thinc's layers, without those of encoders."""
+    """Number of parameters of thinc's layers, without those of encoders."""
     return sum(
         int(node.get_param(name).size)
         for node in model.walk()
@@ -200,7 +201,7 @@ def _describe_checkpoint(source: str) -> Dict[str, Any]:
     try:
         checkpoint = read_checkpoint(source)
     except LabelError as error:
-        # No classifier, or one whose labels tell nothing: all else can be told.
+        # No classifier, or one with unclear labels: everything else can be described.
         checkpoint = read_checkpoint(source, labels=_stand_ins(source))
         info["note"] = str(error)
     encoder = checkpoint.encoder
@@ -227,7 +228,7 @@ def _describe_checkpoint(source: str) -> Dict[str, Any]:
 
 
 def _stand_ins(source: str) -> Any:
-    """Labels under which a checkpoint can be read whose own tell nothing."""
+    """Placeholder labels, to read a checkpoint with unclear labels."""
     config = read_config(find_pretrained(source))
     classes = config.architectures or []
     if any(name.endswith("ForTokenClassification") for name in classes):
@@ -237,9 +238,9 @@ def _stand_ins(source: str) -> Any:
 
 
 def format_description(info: Dict[str, Any]) -> str:
-    """RETURNS (str): A description, for people.
+    """RETURNS (str): A description, as text.
 
-    info (Dict[str, Any]): What `describe` gave.
+    info (Dict[str, Any]): The output of `describe`.
     """
     lines = [f"{info['kind']}: {info['source']}"]
     if "pipeline" in info:
@@ -258,14 +259,14 @@ def format_description(info: Dict[str, Any]) -> str:
 
 
 def _format_training(training: Dict[str, Any]) -> str:
-    """RETURNS (str): What a pipeline was trained on, and which data have chosen it."""
+    """RETURNS (str): The training data of a pipeline, and the data by which it was chosen."""
     train, dev = training.get("train"), training.get("dev")
     if training.get("selection") == "best":
         return f"trained on {train}; chosen by its score on {dev}, the best of all evaluations"
-    text = f"trained on {train}; as it was after the last step"
+    text = f"trained on {train}; the model after the last step"
     if training.get("patience"):
-        end = f"{training['patience']} steps after the best score on {dev} at the latest"
-        return f"{text}, which came {end}"
+        end = f"{training['patience']} steps after the best score on {dev}"
+        return f"{text}, at most {end}"
     return f"{text}, not chosen by its score on {dev}"
 
 

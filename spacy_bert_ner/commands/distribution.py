@@ -1,4 +1,4 @@
-"""Many numbers in a few."""
+"""Distributions of numbers."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from typing import Dict, Iterable
 
 @dataclass
 class Distribution:
-    """Whole numbers, as a count of each.
+    """A distribution of whole numbers.
 
     Attributes
     ----------
-    counts (Counter): By number, how many of it there are.
+    counts (Counter): How often each number occurs.
     """
 
     counts: Counter = field(default_factory=Counter)
@@ -27,7 +27,7 @@ class Distribution:
         """Find a quantile.
 
         share (float): 0 to 1, such as 0.5 for the median.
-        RETURNS (int): The least of the numbers that this share of them doesn't exceed; 0 if there
+        RETURNS (int): The smallest number that this share of the numbers doesn't exceed; 0 if there
             are none.
         """
         least, below = share * self.n, 0
@@ -39,7 +39,7 @@ class Distribution:
 
     @property
     def n(self) -> int:
-        """RETURNS (int): How many numbers there are."""
+        """RETURNS (int): How many numbers were counted."""
         return sum(self.counts.values())
 
     @property
@@ -48,6 +48,6 @@ class Distribution:
         return sum(number * n for number, n in self.counts.items())
 
     def as_dict(self) -> Dict[str, int]:
-        """RETURNS (Dict[str, int]): What to show of them."""
+        """RETURNS (Dict[str, int]): Their number, minimum, median, 95 % quantile and maximum."""
         shares = {"min": 0.0, "median": 0.5, "p95": 0.95, "max": 1.0}
         return {"n": self.n, **{name: self.quantile(share) for name, share in shares.items()}}

@@ -1,4 +1,4 @@
-"""Documents as an encoder reads them, counted."""
+"""Counts of how an encoder reads documents."""
 
 from typing import Any, Dict, List, Optional
 
@@ -13,25 +13,25 @@ from .similarity import LEAST_FACTOR, MOST_TOKENS, ONE_WAY, take_beginning
 
 
 class EncoderReport:
-    """Documents as an encoder reads them.
+    """Counts of how an encoder reads documents.
 
-    encoder (Found): The encoder, which is ours and initialized.
+    encoder (Found): One of our encoders, initialized.
 
     Attributes
     ----------
-    window, stride, context, limit (int): The settings of windows, and the wordpieces that the
-        encoder can read at once.
-    docs (Distribution): Wordpieces of the documents.
-    windows (Distribution): Wordpieces of the windows, special tokens and context included.
-    doc_windows (Distribution): Windows of the documents.
+    window, stride, context, limit (int): The settings of windows, and the maximum wordpieces that
+        the encoder can read at once.
+    docs (Distribution): Wordpieces per document.
+    windows (Distribution): Wordpieces per window, special tokens and context included.
+    doc_windows (Distribution): Windows per document.
     first (List[Doc]): The beginnings of the first documents.
-    similarity (Optional[float]): The mean cosine of its vectors of the first tokens; None if they
-        weren't looked at.
-    head_factor (float): How many times the rate of the encoder heads have in training.
+    similarity (Optional[float]): The mean cosine of the vectors of the first tokens; None if it
+        wasn't measured.
+    head_factor (float): Learning rate of the head in training, as a multiple of the encoder's.
     n_tokens, n_unknown, n_unmarked (int): Tokens, wordpieces that aren't in the vocabulary,
-        documents without sentence marks.
-    long_sents, no_pieces, blank (Finding): Sentences that can't be read whole; tokens without
-        wordpieces that show something, and those that don't.
+        documents without sentence boundaries.
+    long_sents, no_pieces, blank (Finding): Sentences that can't be read as a whole; visible tokens
+        without wordpieces, and invisible ones.
     """
 
     def __init__(self, encoder: Found):
@@ -59,22 +59,23 @@ class EncoderReport:
             "visible tokens have no wordpieces: they aren't learned from, and no entity begins or "
             "ends with them"
         )
-        self.blank = Finding("tokens show nothing and have no wordpieces: they aren't learned from")
+        self.blank = Finding("invisible tokens have no wordpieces: they aren't learned from")
 
     @property
     def has_slow_heads(self) -> bool:
-        """RETURNS (bool): Whether all vectors point one way, and heads have no high rate."""
+        """RETURNS (bool): Whether the vectors are nearly parallel, and heads don't have a higher
+        learning rate."""
         return (self.similarity or 0.0) > ONE_WAY and self.head_factor < LEAST_FACTOR
 
     @property
     def findings(self) -> List[Finding]:
-        """RETURNS (List[Finding]): What was found of tokens and sentences."""
+        """RETURNS (List[Finding]): The findings about tokens and sentences."""
         return [self.long_sents, self.no_pieces, self.blank]
 
     def add(self, doc: Doc) -> None:
-        """Count a document that has the sentence marks of the pipeline, if any.
+        """Count a document.
 
-        doc (Doc): Tokens, and sentence marks if there are any.
+        doc (Doc): The document, with the sentence boundaries of the pipeline, if any.
         """
         from ..model.encoder.pieces import get_pieces
         from ..model.encoder.windows import get_windows
@@ -117,7 +118,7 @@ class EncoderReport:
             self.long_sents.add(f"{show(sent.text)} ({lengths[i]})")
 
     def as_dict(self) -> Dict[str, Any]:
-        """RETURNS (Dict[str, Any]): What was counted, for JSON."""
+        """RETURNS (Dict[str, Any]): The counts, for JSON."""
         return {
             "limit": self.limit,
             "window": self.window,

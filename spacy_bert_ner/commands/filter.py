@@ -1,4 +1,4 @@
-"""Soft labels without what teachers aren't sure of."""
+"""Keep the soft labels that teachers are sure of."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ from .selection import Selection, Units, get_owners
 
 @dataclass
 class FilterReport(Report):
-    """Counts what is written, and what of it is kept to learn from.
+    """Counts what is written, and the soft labels that are kept.
 
     Attributes
     ----------
-    n_units, n_kept_units (int): How many sentences have soft labels, and how many are kept.
-        Documents that have no sentences are one each.
-    n_labeled, n_kept_labeled (int): How many tokens have soft labels, in all and in those kept.
-    kept_ents (Dict[str, int]): How many entities are kept, by label.
+    n_units, n_kept_units (int): Numbers of sentences with soft labels, and of those that are kept.
+        A document without sentence boundaries counts as one sentence.
+    n_labeled, n_kept_labeled (int): Numbers of tokens with soft labels, and of those that are kept.
+    kept_ents (Dict[str, int]): Numbers of entities that are kept, by label.
     """
 
     n_units: int = 0
@@ -40,7 +40,7 @@ class FilterReport(Report):
     kept_ents: Dict[str, int] = field(default_factory=dict)
 
     def describe_kept(self) -> str:
-        """RETURNS (str): What is kept, for people."""
+        """RETURNS (str): The counts of what is kept, as text."""
         labels = ", ".join(f"{n} {label}" for label, n in sorted(self.kept_ents.items()))
         return (
             f"Kept {self.n_kept_units} of {number(self.n_units, 'sentence')} and "
@@ -58,16 +58,16 @@ def filter_labels(
     top: Optional[float] = None,
     mixture: Optional[float] = None,
 ) -> FilterReport:
-    """Keep of a file with soft labels what is worth learning from: sentences, or documents where
-    sentences aren't marked. What isn't kept of a document stays as text alone: without soft labels,
-    and with missing entities. Progress bars are shown on terminals, as the file is read twice.
+    """Keep the soft labels of a file that are worth learning from, by sentence, or by document if
+    there are no sentence boundaries. The rest of a document stays as text, without soft labels and
+    with missing entity annotation. The file is read twice; progress bars are shown on terminals.
 
-    input_path (Path): What `label` wrote.
-    output_path (Path): Where to write the documents of which something is kept, a .spacy file.
+    input_path (Path): The output of `label`.
+    output_path (Path): Where to write the documents with sentences to keep, a .spacy file.
     agreed, min_entities, top, mixture: See `Selection`.
-    RETURNS (FilterReport): How much there was, and is kept.
-    RAISES (UserError): For what can't be read or written, for documents without soft labels, and if
-        nothing is kept. There is no output then.
+    RETURNS (FilterReport): The counts of what was read, and of what is kept.
+    RAISES (UserError): For files that can't be read or written, for documents without soft labels,
+        and if nothing is kept. No output is written then.
     """
     selection = Selection(agreed, min_entities, top, mixture)
     selection.check()
@@ -78,8 +78,8 @@ def filter_labels(
     n_labeled = numpy.array(units.n_labeled)
     if not kept.any():
         raise UserError(
-            f"Can't filter {input_path}: none of {number(len(kept), 'sentence')} is kept. Ask for "
-            "less, or label more texts."
+            f"Can't filter {input_path}: none of {number(len(kept), 'sentence')} is kept. Set less "
+            "strict options, or label more texts."
         )
     report = FilterReport(
         n_units=int((n_labeled > 0).sum()),
@@ -95,12 +95,12 @@ def filter_labels(
 
 def _check_paths(input_path: Path, output_path: Path) -> None:
     """RAISES (UserError): For an input without soft labels, or that can't be read twice, and for an
-    output without a place for them."""
+    output that can't store them."""
     check_input(input_path)
     if check_format(input_path) != "spacy":
         raise UserError(
             f"Can't filter {input_path}: only spaCy's format has soft labels. Name a .spacy file "
-            "that spacy bert-ner label wrote."
+            "written by spacy bert-ner label."
         )
     if not input_path.is_file():
         raise UserError(f"Can't filter {input_path}: it is read twice. Name a file, not a pipe.")
@@ -108,7 +108,7 @@ def _check_paths(input_path: Path, output_path: Path) -> None:
 
 
 def _measure(path: Path, nlp: Language) -> Units:
-    """RETURNS (Units): What is known of all sentences of a file."""
+    """RETURNS (Units): Measurements of all sentences of a file."""
     units, report = Units(), Report()
     with Progress(path, "spacy", report) as progress:
         docs = progress.each(read_docs(progress.path, nlp, "spacy", report))
@@ -117,14 +117,14 @@ def _measure(path: Path, nlp: Language) -> Units:
             if soft is None:
                 raise UserError(
                     f"Can't filter {path}: record {report.n_read} has no soft labels. Name a file "
-                    "that spacy bert-ner label wrote."
+                    "written by spacy bert-ner label."
                 )
             units.add(doc, soft)
     return units
 
 
 def _keep_each(docs: Iterable[Doc], kept: Bools1d, report: FilterReport) -> Iterator[Doc]:
-    """YIELDS (Doc): The documents of which something is kept, with that."""
+    """YIELDS (Doc): The documents with sentences to keep, with only their soft labels."""
     n_ents: Counter = Counter()
     first = 0
     for doc in docs:
@@ -139,8 +139,8 @@ def _keep_each(docs: Iterable[Doc], kept: Bools1d, report: FilterReport) -> Iter
 
 
 def keep_tokens(doc: Doc, marks: Bools1d) -> None:
-    """Leave a document the soft labels and entities of some tokens; of others, nothing is known.
-    So it is of all tokens of an entity that isn't kept in whole.
+    """Keep the soft labels and entities of some tokens of a document; the others are missing
+    annotation. So are all tokens of an entity that isn't kept as a whole.
 
     doc (Doc): The document, with soft labels. Changed.
     marks (Bools1d): The tokens, bool, (n_tokens,).

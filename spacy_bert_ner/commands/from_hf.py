@@ -1,4 +1,4 @@
-"""From a Hugging Face checkpoint to a pipeline."""
+"""Make a pipeline from a Hugging Face checkpoint."""
 
 from pathlib import Path
 from typing import Any, List, Optional
@@ -21,12 +21,12 @@ def from_hf(
     force: bool = False,
     **settings: Any,
 ) -> List[str]:
-    """Write a pipeline of a token classifier.
+    """Write a pipeline made from a token classifier.
 
     source (str): A folder, an installed Python package, or a name on the Hugging Face hub.
     output_path (Path): A folder, new or empty.
-    lang (str): Code of the language, whose tokenizer reads texts.
-    labels_path (Optional[Path]): A file of JSON with what `from_huggingface` takes as `labels`.
+    lang (str): Language code, which sets the tokenizer.
+    labels_path (Optional[Path]): A JSON file with the argument `labels` of `from_huggingface`.
     force (bool): Replace a folder that isn't empty.
     settings (Any): `scheme`, `align`, `decoder` and `window`, see `from_huggingface`.
     RETURNS (List[str]): The labels that the pipeline finds.
@@ -44,15 +44,15 @@ def from_hf(
 def read_label_file(path: Path) -> LabelsT:
     """Read labels for a checkpoint.
 
-    path (Path): A file of JSON.
-    RETURNS (LabelsT): An object with other names for the labels, or an array of new ones.
-    RAISES (UserError): For a file that isn't there, or has neither.
+    path (Path): A JSON file.
+    RETURNS (LabelsT): An object that renames labels, or an array of new ones.
+    RAISES (UserError): For a file that doesn't exist, or contains neither.
     """
     check_input(path)
     try:
         labels = srsly.read_json(path)
     except ValueError as error:
-        raise UserError(f"Can't read labels from {path}: it is no JSON ({error}).") from error
+        raise UserError(f"Can't read labels from {path}: it isn't JSON ({error}).") from error
     if not isinstance(labels, (dict, list)):
         raise UserError(f"Can't read labels from {path}: it is neither an object nor an array.")
     return labels

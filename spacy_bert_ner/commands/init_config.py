@@ -1,5 +1,5 @@
-"""A config to start from: a template that ships with the package, set for a language, an encoder,
-a machine, and the data to train on."""
+"""Make a config from a template of the package, for a language, an encoder, a machine, and training
+data."""
 
 import re
 from pathlib import Path
@@ -19,18 +19,18 @@ from .plan import FINE_TUNING, FROM_NOTHING, plan_training
 from .similarity import HEAD_FACTOR, LAYERED_ADAM, ONE_WAY, measure_similarity
 
 PACKAGE = Path(__file__).parents[1]
-# A wheel has configs/ in the package, a checkout next to it: setup.cfg maps the one to the other.
+# In a wheel, configs/ is in the package, in a checkout in its parent folder: see setup.cfg.
 TEMPLATES = next(
     folder for folder in (PACKAGE / "configs", PACKAGE.parent / "configs") if folder.is_dir()
 )
-# Learning rates for encoders up to a width, the last for all that are wider. Small ones have
-# 256 or 384, BERT-base and its like 768, large ones 1024.
+# Learning rates for encoders up to a width, the last one for all wider ones. Small encoders have a
+# width of 256 or 384, BERT-base and similar ones 768, large ones 1024.
 LEARN_RATES = {767: 0.0002, 1023: 0.00005}
 LARGE_LEARN_RATE = 0.00002
 UNKNOWN_LEARN_RATE = 0.00005
-# What a GPU does at once: more wordpieces.
+# Settings for GPUs: more wordpieces at once.
 GPU_SETTINGS = {"batch_pieces": 16384}
-# The recipe that learns from soft labels, and the head of the block that says so.
+# The recipe that learns from soft labels, and the header of the block that sets it.
 STUDENT, LOSS = "student", "[components.bert_ner.loss]"
 ENCODERS = ("spacy-bert-ner.TransformerModel.v1", "spacy-bert-ner.Tok2VecTransformer.v1")
 
@@ -46,22 +46,22 @@ def init_config(
     dev: Optional[Path] = None,
     name: str = "config.cfg",
 ) -> str:
-    """Make a config that `spacy train` runs as it is. If the width of the encoder can't be found
-    out, that is logged, and the learning rate is that of BERT-base.
+    """Make a config that is ready for `spacy train`. If the width of the encoder is unknown, this
+    is logged, and the learning rate is that of BERT-base.
 
-    lang (str): Code of the language.
-    encoder (Optional[str]): A folder, an installed Python package that holds an encoder, or a name
-        on the Hugging Face hub; None for that of the template. For a recipe without a transformer,
+    lang (str): Language code.
+    encoder (Optional[str]): A folder, an installed Python package that contains an encoder, or a
+        name on the Hugging Face hub; None for the template's. For a recipe without a transformer,
         the registered name of a token-to-vector architecture.
     gpu (bool): Whether to train on a GPU.
     recipe (str): Name of a template.
-    distill (bool): Learn from soft labels as well: the loss of the recipe becomes that of tags in
+    distill (bool): Also learn from soft labels: the loss of the recipe becomes the loss of tags in
         `spacy-bert-ner.Distillation.v1`.
-    train (Optional[Path]): A file of training data in any of the formats. It is read once, for the
-        number of steps and the size of a batch. If an encoder is given too, it reads the first
-        texts: where its vectors all point one way, the head gets a rate of its own.
+    train (Optional[Path]): A file of training data in any of the formats. It is read once, to set
+        the number of steps and the batch size. If an encoder is also given, it reads the first
+        texts: if its vectors are nearly parallel, the head gets its own learning rate.
     dev (Optional[Path]): A file of development data.
-    name (str): The file's name, for its head to show.
+    name (str): Name of the file, for the comment at its beginning.
     RETURNS (str): The config, with the comments of the template.
     RAISES (UserError): For a language, a recipe, an encoder or an architecture that doesn't exist,
         and for data that can't be read.
@@ -115,16 +115,16 @@ def write_config(
     force: bool = False,
     **settings: Any,
 ) -> None:
-    """Write what `init_config` makes.
+    """Write the config that `init_config` makes.
 
     path (Path): The file.
     train, dev (Optional[Path]): Files of data.
     force (bool): Whether to replace an existing file.
-    settings (Any): Others of `init_config`.
+    settings (Any): Other settings of `init_config`.
     RAISES (UserError): For a file that exists or can't be written, and see `init_config`.
     """
     if path.exists() and not force:
-        raise UserError(f"{path} exists already. Use --force to overwrite it.")
+        raise UserError(f"{path} already exists. Use --force to overwrite it.")
     check_target(path, [data for data in (train, dev) if data is not None])
     text = init_config(train=train, dev=dev, name=str(path), **settings)
     with replace_file(path) as file:
@@ -134,10 +134,10 @@ def write_config(
 def make_train_command(
     path: Path, train: Optional[Path], dev: Optional[Path], *, gpu: bool = False
 ) -> str:
-    """RETURNS (str): What to run to train with a config.
+    """RETURNS (str): The command that trains with a config.
 
     path (Path): The config.
-    train, dev (Optional[Path]): The files of data that it names, None for none.
+    train, dev (Optional[Path]): The data files set in the config, None if they aren't set.
     gpu (bool): Whether to train on a GPU.
     """
     command = ["python -m spacy train", quote(str(path))]
@@ -149,14 +149,14 @@ def make_train_command(
 
 
 def _put_distillation(text: str, recipe: str) -> str:
-    """Put the loss of soft labels, as the template of students has it, around that of a recipe."""
+    """Wrap the loss of a recipe in the loss of soft labels from the student template."""
     if recipe == STUDENT:
         raise UserError(
-            f"The recipe '{STUDENT}' learns from soft labels as it is. Leave out --distill, or "
-            "take another recipe."
+            f"The recipe '{STUDENT}' already learns from soft labels. Leave out --distill, or "
+            "use another recipe."
         )
     outer = _find_loss(get_template(STUDENT))
-    # Its own loss of tags is null, in a line with a comment above.
+    # The template's loss of tags is null, in a line after a comment.
     lines = re.sub(r"(#.*\n)?loss = null\n", "", outer)
     inner = _find_loss(text)
     return text.replace(inner, f"{lines}\n{inner.replace(LOSS, f'{LOSS[:-1]}.loss]', 1)}")
@@ -169,25 +169,26 @@ def _find_loss(text: str) -> str:
 
 
 def _set_head_factor(text: str) -> str:
-    """Give the head a rate of its own, as encoders need whose vectors all point one way."""
+    """Set a learning rate for the head, for encoders whose vectors are nearly parallel."""
     pattern = r'^@optimizers = "(Adam\.v1|spacy-bert-ner\.LayeredAdam\.v1)"$'
     found = re.search(pattern, text, re.MULTILINE)
     if found is None:
-        return text  # a recipe with another optimizer has its own rates
+        return text  # a recipe with another optimizer has its own learning rates
     if found[1] == "Adam.v1":
         settings = f'@optimizers = "{LAYERED_ADAM}"\nhead_factor = 1.0\nlayer_decay = 1.0'
         text = re.sub(pattern, settings, text, flags=re.MULTILINE)
     text = _set(text, "training.optimizer", "head_factor", HEAD_FACTOR)
-    comment = "# The vectors of this encoder all point one way: a new head needs a higher rate.\n"
+    comment = "# The vectors of this encoder are nearly parallel, so a new head learns slowly.\n"
     return text.replace("\nhead_factor =", f"\n{comment}head_factor =")
 
 
 def _check_architecture(config: Config, recipe: str, name: str) -> None:
-    """RAISES (ValueError): For what can't be the architecture of a recipe without a transformer."""
+    """RAISES (ValueError): For a name that can't be the architecture of a recipe without a
+    transformer."""
     way_out = "Leave the encoder out, or use another recipe."
     if not spacy.registry.has("architectures", name):
         raise UserError(
-            f"The recipe '{recipe}' has no transformer, and '{name}' is no registered name of a "
+            f"The recipe '{recipe}' has no transformer, and '{name}' isn't a registered name of a "
             f"token-to-vector architecture. {way_out}"
         )
     block = config.interpolate()["components"]["bert_ner"]["model"]
@@ -196,8 +197,8 @@ def _check_architecture(config: Config, recipe: str, name: str) -> None:
     except (TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"'{name}' can't be the encoder of the recipe '{recipe}', as it doesn't take the "
-            f"settings there: {reason}. {way_out}"
+            f"'{name}' can't be the encoder of the recipe '{recipe}', because it doesn't accept "
+            f"its settings: {reason}. {way_out}"
         ) from error
 
 
@@ -218,11 +219,11 @@ def get_template(recipe: str) -> str:
 
 
 def get_learn_rate(encoder: str) -> float:
-    """Choose a learning rate by the width of an encoder. If it can't be found, that is logged.
+    """Choose a learning rate by the width of an encoder. An unknown width is logged.
 
     encoder (str): See `init_config`.
-    RETURNS (float): The rate to begin with; that of BERT-base for an unknown width.
-    RAISES (UserError): If there is no such encoder, or none that transformers knows.
+    RETURNS (float): The initial learning rate; that of BERT-base for an unknown width.
+    RAISES (UserError): If there is no such encoder, or transformers doesn't support it.
     """
     width = _find_width(encoder)
     if width is None:
@@ -231,9 +232,9 @@ def get_learn_rate(encoder: str) -> float:
 
 
 def _find_width(encoder: str) -> Optional[int]:
-    """The width that the encoder's config.json states. None, which is logged, without one.
+    """The width in the encoder's config.json. None if there is none, which is logged.
 
-    RAISES (ValueError): If there is no such encoder, or none that transformers knows.
+    RAISES (ValueError): If there is no such encoder, or transformers doesn't support it.
     """
     from ..model.encoder.huggingface import find_pretrained
     from ..model.encoder.lookup import check_pretrained
@@ -253,30 +254,29 @@ def _find_width(encoder: str) -> Optional[int]:
         rates = UNKNOWN_LEARN_RATE, LEARN_RATES[767], LARGE_LEARN_RATE
         default, small, large = map(_dump, rates)
         warn(
-            f"The config of the encoder '{encoder}' doesn't state its width, so the learning rate "
-            f"is that of BERT-base, {default}. Set initial_rate in "
-            f"[training.optimizer.learn_rate] to {small} for a small encoder, to {large} for a "
-            "large one."
+            f"The config of the encoder '{encoder}' has no width, so the learning rate is that of "
+            f"BERT-base, {default}. Set initial_rate in [training.optimizer.learn_rate] to "
+            f"{small} for a small encoder, or to {large} for a large one."
         )
     return width
 
 
 def _set(text: str, section: str, key: str, value: Any) -> str:
-    """Set a value of a config and leave everything else as it is."""
+    """Set a value of a config, and keep everything else."""
     line = f"{key} = {_dump(value)}"
     head = rf"^\[{re.escape(section)}\]\n(?:(?!\[).*\n)*?"
     pattern = re.compile(rf"({head}){re.escape(key)} = .*$", re.MULTILINE)
     text, n = pattern.subn(lambda match: match[1] + line, text)
     if n != 1:
         raise UserError(
-            f"The template should have one line '{key} = …' in [{section}], and has {n}: install "
+            f"The template should have one line '{key} = …' in [{section}], but has {n}: install "
             "the package again."
         )
     return text
 
 
 def _dump(value: Any) -> str:
-    """As JSON, but for floats, which it would write as 5e-05."""
+    """Write a value as JSON, but floats without exponents (not as 5e-05)."""
     if not isinstance(value, float):
         return srsly.json_dumps(value)
     text = f"{value:f}".rstrip("0")

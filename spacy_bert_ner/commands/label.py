@@ -1,4 +1,4 @@
-"""Texts with what teachers think of them, for a student to learn from."""
+"""Label texts with the predictions of teachers, to train a student."""
 
 from contextlib import closing
 from functools import partial
@@ -36,22 +36,24 @@ def label(
     restart: bool = False,
     notify: Callable[[str], None] = logger.info,
 ) -> LabelReport:
-    """Write the mean of what teachers think of each token of a file, and the entities that they
-    find, in spaCy's format. A progress bar is shown on terminals.
+    """Write the mean of the teachers' predictions for each token of a file, and the entities that
+    they find, in spaCy's format. A progress bar is shown on terminals.
 
-    The output is made as by `annotate`: the same call resumes one that was interrupted.
+    As in `annotate`, the same call resumes an interrupted one.
 
     pipelines (Sequence[str]): Names or paths of the teachers.
     input_path (Path): Text, a folder of .txt files, or a file of documents.
     output_path (Path): Where to write the documents, a .spacy file.
-    weights (Optional[Sequence[float]]): What the teachers count in the mean; None for all the same.
-    vote (bool): Keep the entities that more than half of the teachers find, by weight, and mark
-        what else one of them finds as missing; if not, entities are those of the mean.
+    weights (Optional[Sequence[float]]): Weights of the teachers in the mean; None for equal ones.
+    vote (bool): Keep the entities that more than half of the teachers find, by weight; other
+        entities that a teacher finds become missing annotation. If false, the entities are those
+        of the mean.
     keep_ents (bool): Keep the entities of the input, as gold annotation.
     source, column, batch_size, skip_broken, restart, notify: See `annotate`.
-    RETURNS (LabelReport): How much there was, what didn't fit, and how much the teachers agree.
-    RAISES (ValueError): For what can't be read, loaded or written, and for teachers that can't be
-        averaged. OSError: Without a pipeline.
+    RETURNS (LabelReport): The counts of what was read and what didn't fit, and the agreement of the
+        teachers.
+    RAISES (ValueError): For files and pipelines that can't be read, loaded or written, and for
+        teachers that can't be averaged. OSError: If a pipeline doesn't exist.
     """
     check_input(input_path, or_folder=True)
     source = check_format(input_path, source)
@@ -103,15 +105,15 @@ def _make_shares(weights: Sequence[float], n_teachers: int) -> Floats1d:
 def _tell_partly_known(school: School, notify: Callable[[str], None]) -> None:
     for name, knowing in school.find_partly_known().items():
         notify(
-            f"Not all teachers know the label {name!r}, but {', '.join(knowing)}: what the others "
-            "find outside is divided as by these."
+            f"The label {name!r} is only known by {', '.join(knowing)}: only their probabilities "
+            "of it are used."
         )
 
 
 def _describe(
     labeling: Labeling, input_path: Path, source: str, column: Optional[str]
 ) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): All that the output depends on, see `annotate`."""
+    """RETURNS (Dict[str, Any]): Everything that the output depends on, see `annotate`."""
     paths = [teacher.nlp.path for teacher in labeling.school.teachers]
     return {
         "spacy-bert-ner": __version__,

@@ -1,4 +1,4 @@
-"""Documents with what teachers think of them."""
+"""Label documents with the predictions of teachers."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -21,13 +21,13 @@ from .teachers import Opinion, School
 
 @dataclass
 class LabelReport(Report):
-    """Counts what goes through, and how much teachers agree.
+    """Counts documents, and how much teachers agree.
 
     Attributes
     ----------
-    n_labeled, n_agreed (int): How many tokens have soft labels, and of how many all teachers have
-        the same best tag.
-    n_inside, n_agreed_inside (int): The same of tokens whose best tag isn't O.
+    n_labeled, n_agreed (int): Numbers of tokens with soft labels, and of those for which all
+        teachers have the same best tag.
+    n_inside, n_agreed_inside (int): The same for tokens whose best tag isn't O.
     """
 
     n_labeled: int = 0
@@ -38,7 +38,7 @@ class LabelReport(Report):
     def add_soft(self, soft: SoftLabels) -> None:
         """Count the tokens of a document.
 
-        soft (SoftLabels): What it carries.
+        soft (SoftLabels): Its soft labels.
         """
         labeled = soft.probs.any(axis=1)
         agreed = labeled & (soft.agreement >= 1.0)
@@ -49,20 +49,20 @@ class LabelReport(Report):
         self.n_agreed_inside += int((agreed & inside).sum())
 
     def describe_agreement(self) -> str:
-        """RETURNS (str): How much the teachers agree, for people."""
+        """RETURNS (str): How much the teachers agree, as text."""
         everywhere = self.n_agreed / max(self.n_labeled, 1)
         inside = self.n_agreed_inside / max(self.n_inside, 1)
         return (
             f"All teachers agree on {everywhere:.1%} of {number(self.n_labeled, 'token')}, and on "
-            f"{inside:.1%} of the {self.n_inside} that are in entities by their mean."
+            f"{inside:.1%} of the {self.n_inside} that their mean tags as entities."
         )
 
 
 class Labeling(NamedTuple):
-    """How to make labels of opinions.
+    """How to combine the predictions of teachers.
 
     school (School): The teachers.
-    weights (Floats1d): Theirs, which add up to 1, (n_teachers,).
+    weights (Floats1d): Their weights, which add up to 1, (n_teachers,).
     vote (bool): Keep the entities that more than half of the teachers find, by weight.
     keep_ents (bool): Keep the entities of the input.
     """
@@ -76,14 +76,14 @@ class Labeling(NamedTuple):
 def label_docs(
     labeling: Labeling, docs: Sequence[Doc], batch_size: int, report: LabelReport
 ) -> List[Doc]:
-    """Label documents, on their words alone.
+    """Label documents from their words only.
 
-    labeling (Labeling): How.
-    docs (Sequence[Doc]): The documents. Only those of one teacher are in memory, next to these.
+    labeling (Labeling): How to combine the predictions.
+    docs (Sequence[Doc]): The documents. Besides these, only those of one teacher are in memory.
     batch_size (int): Documents read at once.
-    report (LabelReport): Counts on how much the teachers agree.
-    RETURNS (List[Doc]): New documents, as the first teacher leaves them, with soft labels, and the
-        entities of all teachers or of the documents.
+    report (LabelReport): Counts how much the teachers agree.
+    RETURNS (List[Doc]): New documents from the first teacher, with soft labels, and the entities of
+        all teachers or of the documents.
     """
     opinions = [
         teacher.label([copy_words(teacher.nlp, doc, False) for doc in docs], batch_size)
@@ -92,7 +92,7 @@ def label_docs(
     labeled = []
     for doc, *its_opinions in zip(docs, *opinions):
         made = its_opinions[0].doc
-        # Vectors of all wordpieces, which a DocBin can't pack.
+        # Vectors of all wordpieces: a DocBin can't store them.
         made.user_data.pop(TRF_DATA, None)
         if doc.has_annotation("SENT_START") and not made.has_annotation("DEP"):
             copy_sent_starts(doc, made)
@@ -110,7 +110,7 @@ def label_docs(
 
 
 def _average(labeling: Labeling, opinions: List[Opinion]) -> SoftLabels:
-    """RETURNS (SoftLabels): The mean of what teachers think of a document."""
+    """RETURNS (SoftLabels): The mean of the teachers' predictions for a document."""
     school = labeling.school
     probs, known = school.translate([opinion.probs for opinion in opinions])
     mean, agreement = average_tags(probs, known, labeling.weights)
@@ -125,7 +125,7 @@ def _average(labeling: Labeling, opinions: List[Opinion]) -> SoftLabels:
 
 
 def _write_mean(labeling: Labeling, doc: Doc, soft: SoftLabels, opinions: List[Opinion]) -> None:
-    """Write the entities of the mean, decoded as those of the first teacher."""
+    """Write the entities of the mean, decoded with the settings of the first teacher."""
     settings = replace(labeling.school.teachers[0].ner.settings, overwrite_ents=True, threshold=0.0)
     tag_set = labeling.school.tag_set
     read = numpy.logical_or.reduce([opinion.read for opinion in opinions])
@@ -136,7 +136,7 @@ def _write_mean(labeling: Labeling, doc: Doc, soft: SoftLabels, opinions: List[O
 
 def _write_votes(labeling: Labeling, doc: Doc, votes: List[Doc]) -> None:
     """Write the entities that more than half of the teachers have found, by weight. Tokens of other
-    entities are missing, unless more than half have found none there."""
+    entities are missing annotation, unless more than half of the teachers found none there."""
     support: Any = Counter()
     outside = numpy.zeros(len(doc))
     for vote, weight in zip(votes, labeling.weights.tolist()):
@@ -145,7 +145,7 @@ def _write_votes(labeling: Labeling, doc: Doc, votes: List[Doc]) -> None:
             support[ent.start, ent.end, ent.label_] += weight
             free[ent.start : ent.end] = False
         outside[free] += weight
-    # Two of them can't overlap: some teacher would have found both.
+    # These entities can't overlap: some teacher would have found both.
     won = sorted(place for place, share in support.items() if share > 0.5)
     spans = [Span(doc, start, end, label=name) for start, end, name in won]
     unclear = numpy.nonzero(outside <= 0.5)[0].tolist()
@@ -156,8 +156,8 @@ def _write_votes(labeling: Labeling, doc: Doc, votes: List[Doc]) -> None:
 
 
 def _copy_ents(source: Doc, target: Doc) -> None:
-    """Give a document the entities of another, with what is missing. The spans of those that were
-    predicted stay."""
+    """Copy the entities and the missing annotation of a document to another. The span group of
+    predicted entities is kept."""
     spans = [
         Span(target, ent.start, ent.end, label=ent.label_, kb_id=ent.kb_id_, span_id=ent.id_)
         for ent in source.ents

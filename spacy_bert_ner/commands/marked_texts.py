@@ -1,5 +1,5 @@
-"""Translation by a function, with marks around entities that are found again (Chen et al. 2023,
-EasyProject)."""
+"""Translation by a function, with marks around entities to find them in the translation (Chen et
+al. 2023, EasyProject)."""
 
 import re
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from ..pipeline.lang import check_lang
 from .word_by_word import is_kept
 
 TranslateT = Callable[[List[str]], List[str]]
-# Brackets to mark entities with: the first pair of which a text has neither.
+# Brackets to mark entities with: the first pair that a text doesn't contain is used.
 MARKS = ("[]", "{}", "<>", "⟦⟧")
-# Documents whose texts are translated at once.
+# Number of documents whose texts are translated at once.
 BATCH = 16
 
 
 @dataclass
 class MarkCounts:
-    """What became of the texts, which are sentences, or documents without sentences.
+    """Counts of texts, which are sentences, or documents without sentence boundaries.
 
-    n_texts, n_lost_texts (int): Those that were read, and those that were left out.
+    n_texts, n_lost_texts (int): Texts that were read, and those that were left out.
     n_ents, n_lost_ents (int): Entities that were read, and those of texts that were left out.
     n_kept_ents (int): Entities whose words were kept.
     """
@@ -42,9 +42,9 @@ class MarkCounts:
 class Marked(NamedTuple):
     """A text to translate, with marks around its entities.
 
-    span (Span): What it is of.
-    text (str): With the marks.
-    marks (str): The opening and the closing one.
+    span (Span): The original sentence or document.
+    text (str): The text with marks.
+    marks (str): The opening and the closing mark.
     """
 
     span: Span
@@ -61,14 +61,14 @@ class Found(NamedTuple):
 
 
 class MarkedTexts:
-    """Translates sentence by sentence. A sentence whose marks are lost is left out: its words
-    without their labels would be labeled wrongly. So is one with missing annotation."""
+    """Translates sentence by sentence. A sentence whose marks are lost is left out, since its
+    entities would have no labels. So is a sentence with missing annotation."""
 
     def __init__(self, translate: TranslateT, lang: str = "xx", *, keep: Sequence[str] = ()):
         """Nothing is translated yet.
 
-        translate (TranslateT): Gives a translation for each of a list of texts.
-        lang (str): Code of the language whose tokenizer reads the translations.
+        translate (TranslateT): Returns the translations of a list of texts.
+        lang (str): Language code; its tokenizer is used for the translations.
         keep (Sequence[str]): Labels of entities whose words are kept.
         """
         self.function = translate
@@ -80,9 +80,9 @@ class MarkedTexts:
         """Translate documents in batches.
 
         docs (Iterable[Doc]): Documents with entities.
-        YIELDS (Doc): A document for each of which a sentence was translated.
-        RAISES (UserError): If the function doesn't give a text for each; after the last document,
-            if all sentences were lost.
+        YIELDS (Doc): A document for each one with a translated sentence.
+        RAISES (UserError): If the function doesn't return one text for each; after the last
+            document, if all sentences were lost.
         """
         docs = iter(docs)
         while batch := list(islice(docs, BATCH)):
@@ -91,23 +91,23 @@ class MarkedTexts:
             raise UserError(
                 f"None of {number(self.counts.n_texts, 'sentence')} could be translated with its "
                 f"entities: the function loses the marks around them, such as {MARKS[0]}. Use "
-                "another one, or a lexicon."
+                "another function, or a lexicon."
             )
 
     def summary(self) -> str:
-        """RETURNS (str): The counts, for people."""
+        """RETURNS (str): The counts, as text."""
         counts = self.counts
         texts, ents = counts.n_texts - counts.n_lost_texts, counts.n_ents - counts.n_lost_ents
         return (
             f"{number(counts.n_texts, 'sentence')}: {texts} translated, {counts.n_lost_texts} lost "
             f"with their entities; {number(counts.n_ents, 'entity', 'entities')}: {ents} found "
-            f"again ({counts.n_kept_ents} with their own words), {counts.n_lost_ents} lost."
+            f"again ({counts.n_kept_ents} not translated), {counts.n_lost_ents} lost."
         )
 
     def _translate_batch(self, docs: List[Doc]) -> Iterator[Doc]:
         marked = [[mark(span) for span in _get_texts(doc)] for doc in docs]
         all_marked = [item for items in marked for item in items if item is not None]
-        # Where labels differ, each entity by itself tells which of those that are found it is.
+        # If labels differ, each entity is also translated by itself, to match it with those found.
         names = [ent.text for item in all_marked if _is_mixed(item) for ent in item.span.ents]
         texts = list(dict.fromkeys([item.text for item in all_marked] + names))
         translations = dict(zip(texts, self._call(texts)))
@@ -125,14 +125,14 @@ class MarkedTexts:
         translations: Any = list(self.function(list(texts))) if texts else []
         if len(translations) != len(texts):
             raise UserError(
-                f"The function gives {number(len(translations), 'translation')} for "
-                f"{number(len(texts), 'text')}: it must give one for each."
+                f"The function returns {number(len(translations), 'translation')} for "
+                f"{number(len(texts), 'text')}: it must return one for each."
             )
         for text in translations:
             if not isinstance(text, str):
                 raise UserError(
-                    f"The function gives a {type(text).__name__} as a translation: it must give "
-                    "strings."
+                    f"The function returns a {type(text).__name__} as a translation: it must "
+                    "return strings."
                 )
         return translations
 
@@ -196,7 +196,7 @@ class MarkedTexts:
 
 
 def _get_texts(doc: Doc) -> List[Span]:
-    """RETURNS (List[Span]): The sentences, or all of a document whose sentences aren't known."""
+    """RETURNS (List[Span]): The sentences, or the whole document if they aren't known."""
     spans = list(doc.sents) if doc.has_annotation("SENT_START") else [doc[:]]
     return [span for span in spans if span.text.strip()]
 
@@ -205,8 +205,8 @@ def mark(span: Span) -> Optional[Marked]:
     """Put marks around the entities of a text.
 
     span (Span): The text, with its entities.
-    RETURNS (Optional[Marked]): The text; None if it has all marks itself, or if some of its tokens,
-        and not all, have no annotation.
+    RETURNS (Optional[Marked]): The text; None if it contains all kinds of marks, or if some of its
+        tokens, and not all, have no annotation.
     """
     doc = span.doc
     if doc.has_annotation("ENT_IOB") and any(not token.ent_iob for token in span):
@@ -223,12 +223,12 @@ def mark(span: Span) -> Optional[Marked]:
 
 
 def split_marked(text: str, marks: str) -> Optional[List[str]]:
-    """Take a text with marks apart.
+    """Split a text at its marks.
 
     text (str): The text.
     marks (str): The two marks around an entity.
-    RETURNS (Optional[List[str]]): What is before the first entity, the entity, what is before the
-        next one, and so on; None if marks don't come in pairs.
+    RETURNS (Optional[List[str]]): The text before the first entity, the entity, the text before the
+        next one, and so on; None if marks aren't in pairs.
     """
     parts = re.split(f"([{re.escape(marks)}])", text)
     order = "".join(parts[1::2])
@@ -238,12 +238,12 @@ def split_marked(text: str, marks: str) -> Optional[List[str]]:
 
 
 def match(names: Sequence[str], found: Sequence[str]) -> List[int]:
-    """Tell which name is which, the most similar pair first; of those as similar, the ones in the
-    same order.
+    """Match names with entities, the most similar pairs first; among equally similar pairs, those
+    with the closest positions.
 
     names (Sequence[str]): Entities, translated by themselves.
-    found (Sequence[str]): As many entities of the translated text.
-    RETURNS (List[int]): For each name its place among those found.
+    found (Sequence[str]): The same number of entities of the translated text.
+    RETURNS (List[int]): For each name, the position of its entity in `found`.
     """
     pairs = [
         (-SequenceMatcher(None, name.lower(), other.strip().lower()).ratio(), abs(i - j), i, j)
@@ -264,7 +264,7 @@ def _is_mixed(item: Marked) -> bool:
 
 
 def _join(parts: List[str], labels: Any) -> Optional[Found]:
-    """RETURNS (Optional[Found]): The text without marks, and the places of its entities."""
+    """RETURNS (Optional[Found]): The text without marks, and the positions of its entities."""
     text = ""
     ents = []
     for i, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Which words of a text a language model replaces."""
+"""Choose the words of a text that a language model replaces."""
 
 from typing import NamedTuple
 
@@ -11,13 +11,13 @@ from ..types import Bools1d
 
 
 class Masking(NamedTuple):
-    """Which words are masked.
+    """Settings for the words that are masked.
 
-    share (float): How many of the words of each text that can be, above 0 to 1: at least one.
-    copies (int): How many copies there are of a text. They have other words masked, as long as
-        there are some.
-    min_length (int): The length of the shortest words, in characters.
-    seed (int): Of the choice, from 0 up.
+    share (float): Share of the words of each sentence that can be masked, above 0 to 1: at least
+        one word is masked.
+    copies (int): Number of copies of a text. Each masks other words, as long as there are some.
+    min_length (int): Length of the shortest words, in characters.
+    seed (int): Random seed, from 0.
     """
 
     share: float = 0.15
@@ -26,25 +26,25 @@ class Masking(NamedTuple):
     seed: int = 0
 
     def check(self) -> None:
-        """RAISES (UserError): For settings that can't be."""
+        """RAISES (UserError): For invalid settings."""
         if not 0.0 < self.share <= 1.0:
             raise UserError(
-                f"Can't mask {self.share} of the words: name a share above 0 to 1, as 0.15."
+                f"--share is {self.share}: set it above 0 and up to 1, for example 0.15."
             )
         least = {"copies": 1, "min_length": 1, "seed": 0}
         for name, lowest in least.items():
             value = getattr(self, name)
             if value < lowest:
                 option = name.replace("_", "-")
-                raise UserError(f"Can't have --{option} {value}: name a number from {lowest} up.")
+                raise UserError(f"--{option} is {value}: set it to {lowest} or more.")
 
 
 def find_words(doc: Doc, min_length: int) -> Bools1d:
-    """Find the words that can be masked: of letters (and digits), after white space or nothing, and
-    not before more letters, as "do" in "don't" is.
+    """Find the words that can be masked: those of letters (and digits) that follow white space or
+    begin the text, and aren't followed by more letters, unlike "do" in "don't".
 
     doc (Doc): A document.
-    min_length (int): The length of the shortest, in characters.
+    min_length (int): Length of the shortest words, in characters.
     RETURNS (Bools1d): bool, (n_tokens,).
     """
     text = f" {doc.text} "

@@ -1,4 +1,4 @@
-"""The pipelines that commands are given."""
+"""Load the pipelines of commands, and explain their errors."""
 
 import re
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from ..errors import MissingFileError, UserError, describe_error
 
 # spaCy numbers its own messages.
 NUMBERED = re.compile(r"\[[EW]\d+\]")
-# Of components in these packages, it is known what they set.
+# Packages whose components declare what they set.
 KNOWN = ("spacy", "spacy_legacy", "spacy_transformers", "spacy_curated_transformers", __package__)
 
 
@@ -20,8 +20,8 @@ def load_pipeline(name: str) -> Language:
 
     name (str): Its name or path.
     RETURNS (Language): The pipeline.
-    RAISES (UserError): For one that is broken or needs a package that isn't there; if there is none
-        (MissingFileError).
+    RAISES (UserError): For a pipeline that is damaged, needs a package that isn't installed, or
+        doesn't exist (MissingFileError).
     """
     try:
         return spacy.load(name)
@@ -30,24 +30,24 @@ def load_pipeline(name: str) -> Language:
     except OSError as error:
         if error.filename is not None:
             raise
-        raise MissingFileError(str(error)) from error  # spaCy's own, which says where it looked
+        raise MissingFileError(str(error)) from error  # spaCy's error, which says where it looked
     except ImportError as error:
         raise UserError(f"Can't load the pipeline '{name}': {error}") from error
     # What spaCy raises depends on which of its files is damaged, and how.
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise UserError(
-            f"Can't load the pipeline '{name}': {describe_error(error)}. If a file of it may be "
-            "damaged, copy or download the pipeline again, whole."
+            f"Can't load the pipeline '{name}': {describe_error(error)}. If one of its files may "
+            "be damaged, copy or download the whole pipeline again."
         ) from error
 
 
 @contextmanager
 def explain_pipeline(name: str) -> Iterator[None]:
-    """Show what spaCy says of a pipeline that can't predict, such as one without sentences.
+    """Show spaCy's error for a pipeline that can't predict, such as one without sentences.
 
     name (str): Its name or path.
-    RAISES (UserError): For an error with a number of spaCy's. All others are mistakes of someone,
-        and stay as they are.
+    RAISES (UserError): For an error with one of spaCy's numbers. Other errors are bugs, and are not
+        changed.
     """
     try:
         yield
@@ -60,12 +60,12 @@ def explain_pipeline(name: str) -> Iterator[None]:
 
 
 def explain_no_ents(nlp: Language, name: str) -> Optional[str]:
-    """Tell why a pipeline finds no entities, where that is certain. Components that aren't spaCy's
-    or ours may set some without saying so.
+    """Explain why a pipeline finds no entities, if this is certain. Components of other packages
+    may set entities without declaring it.
 
     nlp (Language): The pipeline.
     name (str): Its name or path.
-    RETURNS (Optional[str]): The reason and the way out; None if it may find some.
+    RETURNS (Optional[str]): The reason and the way out; None if it may find entities.
     """
     if any(_sets_ents(nlp, key, pipe) is not False for key, pipe in nlp.pipeline):
         return None
@@ -73,17 +73,17 @@ def explain_no_ents(nlp: Language, name: str) -> Optional[str]:
         if _get_setting(pipe) is False:
             return (
                 f"The pipeline '{name}' sets no entities: '{key}' has annotate_ents = false, and "
-                f"writes to doc.spans only. Set it to true in [components.{key}] of its config.cfg."
+                f"only writes doc.spans. Set it to true in [components.{key}] of its config.cfg."
             )
     names = ", ".join(nlp.pipe_names) or "none"
     return (
-        f"The pipeline '{name}' sets no entities (its components: {names}). Name one with "
-        "bert_ner, ner or entity_ruler."
+        f"The pipeline '{name}' sets no entities (its components: {names}). Use a pipeline "
+        "with bert_ner, ner or entity_ruler."
     )
 
 
 def _sets_ents(nlp: Language, name: str, pipe: Any) -> Optional[bool]:
-    """RETURNS (Optional[bool]): Whether a component sets doc.ents; None if it can't be known."""
+    """RETURNS (Optional[bool]): Whether a component sets doc.ents; None if this is unknown."""
     setting = _get_setting(pipe)
     if setting is not None:
         return setting
@@ -94,8 +94,8 @@ def _sets_ents(nlp: Language, name: str, pipe: Any) -> Optional[bool]:
 
 
 def _get_setting(pipe: Any) -> Optional[bool]:
-    """RETURNS (Optional[bool]): Whether a component is set to write doc.ents, as `bert_ner` and
-    spaCy's `span_ruler` can be; None for one that has no such setting."""
+    """RETURNS (Optional[bool]): Whether a component is set to write doc.ents, as is possible for
+    `bert_ner` and spaCy's `span_ruler`; None if it has no such setting."""
     cfg = getattr(pipe, "cfg", None)
     setting = cfg.get("annotate_ents") if isinstance(cfg, dict) else None
     return getattr(pipe, "annotate_ents", None) if setting is None else bool(setting)

@@ -11,16 +11,16 @@ from tqdm import tqdm
 from ..errors import UserError, warn
 from ..formats import read_docs
 
-# Words in a step of training, about: those of 32 tweets.
+# Approximate words in a training step: those of 32 tweets.
 BATCH_WORDS, BATCH_DOCS = 600, 32
 
 
 class Passes(NamedTuple):
-    """How often to go over the data.
+    """Number of passes over the training data.
 
-    least (int): Passes over much of it.
-    most (int): Passes over little.
-    few_steps (int): How many steps are few, so that there are more than the least passes.
+    least (int): Passes over large data.
+    most (int): Passes over small data.
+    few_steps (int): Minimum number of steps, if the most passes have as many.
     """
 
     least: int
@@ -28,7 +28,7 @@ class Passes(NamedTuple):
     few_steps: int
 
 
-# Of encoders, which are fine-tuned, and of token vectors that are trained from nothing.
+# For encoders that are fine-tuned, and for token vectors that are trained from scratch.
 FINE_TUNING = Passes(4, 20, 300)
 FROM_NOTHING = Passes(10, 100, 1000)
 
@@ -36,8 +36,8 @@ FROM_NOTHING = Passes(10, 100, 1000)
 class Plan(NamedTuple):
     """How long to train on a corpus.
 
-    batch_size (int): Documents in a step.
-    max_steps, warmup_steps (int): Steps in all, and those in which the learning rate rises.
+    batch_size (int): Documents per step.
+    max_steps, warmup_steps (int): All steps, and those in which the learning rate rises.
     eval_frequency (int): Steps between evaluations.
     """
 
@@ -48,12 +48,12 @@ class Plan(NamedTuple):
 
 
 def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
-    """Plan steps of about as many words as the recipe has that is known to work, and as many of
-    them as training takes. Data without entities are logged.
+    """Choose the batch size, so that a step has about as many words as in a recipe that is known to
+    work, and the number of steps. Data without entities is logged.
 
     path (Path): A file in any of the formats.
-    lang (str): Code of the language, whose tokenizer reads texts without tokens.
-    passes (Passes): How often to go over the data.
+    lang (str): Language code; its tokenizer is used for texts without tokens.
+    passes (Passes): Number of passes over the data.
     RETURNS (Plan): The numbers.
     RAISES (ValueError): For a file that can't be read, or has no words.
     """
@@ -66,9 +66,9 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
         n_words += len(doc)
         n_ents += len(doc.ents)
     if not n_words:
-        raise UserError(f"There is nothing to train on in {path}: it has no words.")
+        raise UserError(f"Can't train on {path}: it has no words. Use a file with labeled text.")
     if not n_ents:
-        warn(f"{path} has no entities: there is nothing to learn. Name labeled data.")
+        warn(f"{path} has no entities: there is nothing to learn. Use labeled data.")
     batch_size = min(max(1, round(BATCH_WORDS * n_docs / n_words)), BATCH_DOCS)
     epoch = math.ceil(n_docs / batch_size)
     max_steps = epoch * min(max(passes.least, math.ceil(passes.few_steps / epoch)), passes.most)

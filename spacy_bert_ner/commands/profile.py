@@ -1,4 +1,4 @@
-"""Where the time of a pipeline goes, and which of its settings cost some."""
+"""Measure where a pipeline spends its time, and find settings that make it slower."""
 
 import os
 import time
@@ -20,29 +20,29 @@ from ..pipeline.encoders import iter_encoders
 from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 
-# Padding is work for nothing: a share above this is worth a hint.
+# Padding wastes time: a share above this gets a hint.
 MOST_PADDING = 0.15
-# The words that share micro-batches should fill some: `max_batch_items` of the factory is 4096.
+# The words that share micro-batches should fill several: the default `max_batch_items` is 4096.
 LEAST_BATCH_ITEMS = 20_000
 LEAST_BATCH_SIZE = 16
 TOKENIZER = "tokenizer"
-# One thread at a time may have functions replaced: the last to leave would put back what another
-# had put there.
+# Only one thread at a time may replace functions: otherwise, the last one could restore the
+# replacement of another instead of the original.
 _WATCHING = Lock()
 
 
 @dataclass
 class Profile:
-    """What was measured.
+    """The measurements.
 
     Attributes
     ----------
     seconds (Dict[str, float]): By component, with spaCy's tokenizer as "tokenizer".
-    inside (Dict[str, Dict[str, float]]): By component, seconds of what it does.
+    inside (Dict[str, Dict[str, float]]): By component, seconds of each of its steps.
     n_docs, n_words (int): Documents, and their tokens.
-    n_windows, n_pieces, n_padded (int): What the encoders read: windows, and their wordpieces
+    n_windows, n_pieces, n_padded (int): Windows that the encoders read, and their wordpieces
         without and with padding.
-    hints (List[str]): Settings that cost time, and what to set.
+    hints (List[str]): Settings that make it slower, and better values.
     """
 
     seconds: Dict[str, float] = field(default_factory=dict)
@@ -56,20 +56,20 @@ class Profile:
 
     @property
     def total(self) -> float:
-        """RETURNS (float): Seconds altogether."""
+        """RETURNS (float): Total seconds."""
         return sum(self.seconds.values())
 
     @property
     def padding(self) -> float:
-        """RETURNS (float): Share of padding in what the encoders read, 0 to 1."""
+        """RETURNS (float): Share of padding in the input of the encoders, 0 to 1."""
         return 1.0 - self.n_pieces / self.n_padded if self.n_padded else 0.0
 
     def add(self, name: str, stage: str, seconds: float) -> None:
-        """Count seconds to what a component does.
+        """Add seconds to a step of a component.
 
         name (str): The component.
-        stage (str): What it does.
-        seconds (float): How long that took.
+        stage (str): The step.
+        seconds (float): Its time.
         """
         stages = self.inside.setdefault(name, {})
         stages[stage] = stages.get(stage, 0.0) + seconds
@@ -88,19 +88,20 @@ def profile_file(
 
     pipeline (str): Name or path of a trained pipeline.
     input_path (Path): The file.
-    source (Optional[str]): Its format, else guessed from its name.
-    batch_size (Optional[int]): Documents read at once, else as the pipeline says.
-    limit (int): Documents read at most.
-    notify (Callable[[str], None]): Is told if the pipeline sets no entities.
-    RETURNS (Profile): What was measured.
-    RAISES (UserError): For what can't be read or loaded, and for a file without text.
+    source (Optional[str]): Its format; by default guessed from its name.
+    batch_size (Optional[int]): Documents read at once; by default that of the pipeline.
+    limit (int): Maximum number of documents to read.
+    notify (Callable[[str], None]): Gets a message if the pipeline sets no entities.
+    RETURNS (Profile): The measurements.
+    RAISES (UserError): For a file or pipeline that can't be read or loaded, and for a file without
+        text.
     """
     check_input(input_path)
     nlp = load_pipeline(pipeline)
     texts = [doc.text for doc in islice(read_docs(input_path, nlp, source), limit)]
     first = next((text.strip() for text in texts if text.strip()), None)
     if first is None:
-        raise UserError(f"{input_path} has no text to read: name a file that has.")
+        raise UserError(f"{input_path} has no text. Name a file with text.")
     no_ents = explain_no_ents(nlp, pipeline)
     if no_ents is not None:
         notify(f"Warning: {no_ents}")
@@ -110,12 +111,12 @@ def profile_file(
 
 
 def profile(nlp: Language, texts: Iterable[str], *, batch_size: int) -> Profile:
-    """Run a pipeline as `nlp.pipe` does, and take the time of each part of it.
+    """Run a pipeline as `nlp.pipe` does, and measure the time of each part.
 
-    nlp (Language): The pipeline. Run it on a text before: the first call of torch is slow.
+    nlp (Language): The pipeline. Run it on a text first: the first call of torch is slow.
     texts (Iterable[str]): Texts.
     batch_size (int): Documents read at once.
-    RETURNS (Profile): What was measured.
+    RETURNS (Profile): The measurements.
     """
     result = Profile()
     for batch in minibatch(texts, batch_size):
@@ -136,29 +137,29 @@ def profile(nlp: Language, texts: Iterable[str], *, batch_size: int) -> Profile:
 
 
 def get_hints(nlp: Language, result: Profile, *, batch_size: int) -> List[str]:
-    """RETURNS (List[str]): Settings of a pipeline that cost time, and what to set.
+    """RETURNS (List[str]): Settings that make a pipeline slower, and better values.
 
     nlp (Language): The pipeline.
-    result (Profile): What was measured.
+    result (Profile): The measurements.
     batch_size (int): Documents read at once.
     """
     hints = []
     if result.n_padded and batch_size < min(LEAST_BATCH_SIZE, result.n_docs):
         hints.append(
-            f"{number(batch_size, 'document')} a batch: windows of few documents don't fill "
-            f"micro-batches. Set batch_size in [nlp], or of nlp.pipe, to {LEAST_BATCH_SIZE} or more"
+            f"batch_size = {batch_size} is too small to fill micro-batches. Set batch_size in "
+            f"[nlp], or of nlp.pipe, to {LEAST_BATCH_SIZE} or more"
         )
     for name, pipe in nlp.pipeline:
         most = getattr(pipe, "cfg", {}).get("max_batch_items")
         if most is not None and most < min(LEAST_BATCH_ITEMS, result.n_words):
             hints.append(
-                f"{most} words at most share micro-batches. Set max_batch_items in "
-                f"[components.{name}] to 100000"
+                f"max_batch_items = {most} is too small to fill micro-batches. Set it to 100000 in "
+                f"[components.{name}]"
             )
     if result.padding > MOST_PADDING:
         hints.append(
-            f"{result.padding:.0%} of what the encoder reads is padding: the windows of a batch "
-            "differ much in length. Read more documents at once (batch_size), or set window = 128 "
+            f"{result.padding:.0%} of the encoder's input is padding: the windows of a batch have "
+            "very different lengths. Read more documents at once (batch_size), or set window = 128 "
             "in the encoder's model to pack short sentences"
         )
     return hints + _get_thread_hints(nlp)
@@ -175,9 +176,8 @@ def _get_thread_hints(nlp: Language) -> List[str]:
     if n_threads >= (n_cores or 1):
         return []
     return [
-        f"torch computes in {n_threads} of {n_cores} threads that it could. Call "
-        "torch.set_num_threads, or unset OMP_NUM_THREADS; or run as many processes, with "
-        "nlp.pipe(n_process=…)"
+        f"torch uses {n_threads} of {n_cores} cores. Call torch.set_num_threads({n_cores}), unset "
+        "OMP_NUM_THREADS, or run several processes with nlp.pipe(n_process=…)"
     ]
 
 
@@ -196,7 +196,7 @@ def _timed(seconds: Dict[str, float], name: str) -> Iterator[None]:
 
 @contextmanager
 def _watched(name: str, pipe: Any, result: Profile) -> Iterator[None]:
-    """Take the time of what a component of ours calls, while the block runs."""
+    """Measure the time of the functions that one of our components calls, in a with block."""
     with ExitStack() as stack:
         for owner, function, stage in _get_stages(pipe):
             stack.enter_context(_replaced(owner, function, stage, name, result))
@@ -204,8 +204,8 @@ def _watched(name: str, pipe: Any, result: Profile) -> Iterator[None]:
 
 
 def _get_stages(pipe: Any) -> List[Tuple[Any, str, str]]:
-    """RETURNS (List[Tuple[Any, str, str]]): Functions that a component calls: where they are
-    looked up, their names there, and what to call them."""
+    """RETURNS (List[Tuple[Any, str, str]]): Functions that a component calls: the objects that have
+    them, their names there, and the names of the steps."""
     from ..pipeline.bert_ner import BertNER
     from ..tagging import entities
 
@@ -227,7 +227,7 @@ def _get_stages(pipe: Any) -> List[Tuple[Any, str, str]]:
 
 
 def _shims(pipe: Any) -> List[Any]:
-    """The encoders of ours in a component."""
+    """Our encoders in a component."""
     found = iter_encoders(getattr(pipe, "model", None))
     return [encoder.shim for encoder in found if encoder.is_ours]
 
@@ -261,7 +261,7 @@ def _replaced(owner: Any, function: str, stage: str, name: str, result: Profile)
 def format_profile(result: Profile) -> str:
     """RETURNS (str): The measurements as a table, and the hints.
 
-    result (Profile): What was measured.
+    result (Profile): The measurements.
     """
     total = max(result.total, 1e-9)
     rows = []
@@ -274,7 +274,7 @@ def format_profile(result: Profile) -> str:
     lines.append("")
     lines.append(
         f"{number(result.n_docs, 'document')}, {number(result.n_words, 'word')}, "
-        f"{result.n_words / total:.0f} words a second"
+        f"{result.n_words / total:.0f} words per second"
     )
     if result.n_padded:
         lines.append(

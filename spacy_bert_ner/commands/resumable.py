@@ -1,4 +1,4 @@
-"""Outputs that are written a batch of documents at a time, and resumed after an interruption."""
+"""Write outputs in batches of documents, and resume after an interruption."""
 
 import os
 from contextlib import closing
@@ -27,22 +27,22 @@ def write_batches(
     restart: bool,
     notify: Callable[[str], None],
 ) -> None:
-    """Write documents, after those that an interrupted run has written, where that can be.
+    """Write documents, if possible after those of an interrupted run.
 
     batches (Generator[Iterable[Doc], None, None]): Makes the documents after the records that the
-        report has counted by its first step. Is closed before anything is printed of an error.
+        report has already counted at the first step. Closed before an error is printed.
     writer (Writer): Writes the format.
-    input_path, output_path (Path): What is read and written.
+    input_path, output_path (Path): The input and the output.
     report (Report): Counts what is written.
-    describe (Callable[[], Dict[str, Any]]): All that the output depends on, see `Part`.
-    restart (bool): Throw away what an earlier run has left in the making.
-    notify (Callable[[str], None]): Is told where it resumes, and where it is left.
-    RAISES (FormatError): For what can't be written or resumed.
+    describe (Callable[[], Dict[str, Any]]): Everything that the output depends on, see `Part`.
+    restart (bool): Discard the partial output of an earlier run.
+    notify (Callable[[str], None]): Gets a message if it resumes, and if it stops early.
+    RAISES (FormatError): For an output that can't be written or resumed.
     """
     if not can_resume(input_path, output_path):
         writer.write(output_path, chain.from_iterable(batches), report)
         return
-    # Errors close the bar before anything is printed.
+    # After an error, the progress bar is closed before anything is printed.
     with open_part(output_path, describe(), report, notify, restart=restart) as part:
         with closing(batches):
             for docs in batches:
@@ -51,11 +51,11 @@ def write_batches(
 
 
 def can_resume(input_path: Path, output_path: Path) -> bool:
-    """Whether a run can be resumed: pipes and devices can't be read from where they were, or cut
-    where they should end.
+    """Whether a run can be resumed. With pipes and devices, this isn't possible: they can't be read
+    from a position, and their end can't be cut off.
 
-    input_path, output_path (Path): What is read and written.
-    RETURNS (bool): Whether both are files, or can become some, or the first is a folder.
+    input_path, output_path (Path): The input and the output.
+    RETURNS (bool): Whether both are files (a new one for the output), or the input is a folder.
     """
     if get_stream(output_path) is not None:
         return False
@@ -64,7 +64,7 @@ def can_resume(input_path: Path, output_path: Path) -> bool:
 
 
 def describe_input(path: Path) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): What tells an input from another, or from itself after a change.
+    """RETURNS (Dict[str, Any]): Facts that identify an input and its state.
 
     path (Path): A file or a folder.
     """
@@ -80,11 +80,11 @@ def describe_input(path: Path) -> Dict[str, Any]:
 
 
 def digest_files(folder: Path, paths: Optional[List[Path]] = None) -> str:
-    """Tell a folder from another, by the names, sizes and times of its files: weights may have
-    gigabytes.
+    """Identify a folder by the names, sizes and times of its files. Their content isn't read, since
+    weights may have gigabytes.
 
     folder (Path): A saved pipeline, or texts.
-    paths (Optional[List[Path]]): The files that count, in their order; None for all.
+    paths (Optional[List[Path]]): The files to use, in their order; None for all.
     RETURNS (str): 16 digits and letters.
     """
     digest = sha256()

@@ -1,4 +1,4 @@
-"""What a comparison has measured: a file with a line for each training."""
+"""The results of a comparison: a file with a line for each training."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ class Run(NamedTuple):
 
     cell (str): Its name.
     seed (int): The seed.
-    key (str): Tells whether the settings are still those that it was trained with.
-    counts (Dict[str, List[List[int]]]): For "dev" and "test", of each document the entities that
-        are right, the predicted, and the gold ones.
-    train_seconds, words_per_second (float): Time of training; speed of prediction on "test".
+    key (str): Identifies the settings that it was trained with.
+    counts (Dict[str, List[List[int]]]): For "dev" and "test", the numbers of correct, predicted and
+        gold entities of each document.
+    train_seconds, words_per_second (float): Training time; speed of prediction on "test".
     """
 
     cell: str
@@ -31,13 +31,13 @@ class Run(NamedTuple):
 
 
 def read_results(path: Path, file: IO[bytes]) -> Dict[str, Run]:
-    """Read the existing results. A line that was cut off when a process ended is taken away, so
-    that the next one can be added.
+    """Read the existing results. An incomplete last line, of a process that ended, is removed, so
+    that the next line can be added.
 
-    path (Path): What the file is called.
+    path (Path): The file, as named in messages.
     file (IO[bytes]): The file, open to read and write.
-    RETURNS (Dict[str, Run]): By their keys.
-    RAISES (UserError): For a line that is no result.
+    RETURNS (Dict[str, Run]): The results by their keys.
+    RAISES (UserError): For a line that isn't a result.
     """
     data = file.read()
     n_good = data.rfind(b"\n") + 1
@@ -47,23 +47,23 @@ def read_results(path: Path, file: IO[bytes]) -> Dict[str, Run]:
     done = {}
     for number, line in enumerate(data[:n_good].splitlines(), start=1):
         try:
-            # Not by srsly, which reads 0.3 as 0.30000000000000004.
+            # Not with srsly, which reads 0.3 as 0.30000000000000004.
             run = _check_run(Run(**json.loads(line)))
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
-                f"Line {number} of {path} is no result ({error}). Delete the line; its training "
-                "is then repeated."
+                f"Line {number} of {path} isn't a result ({error}). Delete the line to repeat its "
+                "training."
             ) from error
         done[run.key] = run
     return done
 
 
 def _check_run(run: Run) -> Run:
-    """RAISES (KeyError, TypeError, ValueError): For values that a result doesn't have."""
+    """RAISES (KeyError, TypeError, ValueError): For values that can't be those of a result."""
     for split in ("dev", "test"):
         counts = numpy.asarray(run.counts[split])
         if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype.kind != "i":
-            raise UserError(f"its counts of {split} aren't three numbers a document")
+            raise UserError(f"its counts of {split} aren't three numbers per document")
     if not all(isinstance(value, str) for value in (run.cell, run.key)):
         raise TypeError("its names aren't strings")
     if not all(type(value) in (int, float) for value in (run.train_seconds, run.words_per_second)):
@@ -72,7 +72,7 @@ def _check_run(run: Run) -> Run:
 
 
 def digest(path: Path) -> str:
-    """RETURNS (str): The SHA-256 of what is in a file, or in all files of a folder.
+    """RETURNS (str): The SHA-256 of the content of a file, or of all files in a folder.
 
     path (Path): The file or folder.
     """
@@ -84,9 +84,9 @@ def digest(path: Path) -> str:
 
 
 def make_key(facts: List[Any]) -> str:
-    """RETURNS (str): A name of 16 digits for all that a result depends on, but the code.
+    """RETURNS (str): A key of 16 digits for everything that a result depends on, except the code.
 
-    facts (List[Any]): All of that, in plain types.
+    facts (List[Any]): Everything that it depends on, in plain types.
     """
     text = srsly.json_dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Which sentences of a file with soft labels are worth learning from."""
+"""Select the sentences of a file with soft labels that are worth learning from."""
 
 from array import array
 from typing import Any, NamedTuple, Optional
@@ -13,20 +13,20 @@ from ..tagging.soft_labels import SoftLabels
 from ..types import Bools1d, Floats1d, Ints1d
 
 TINY = numpy.finfo("float32").tiny
-# Added to variances, of losses from 0 to 1, as by Li et al. 2020 (DivideMix): the many sentences
-# whose losses are nearly 0 are no component of their own.
+# Added to variances of losses from 0 to 1, as in Li et al. 2020 (DivideMix), so that the many
+# sentences with losses near 0 don't become a separate component.
 LEAST_VARIANCE = 5e-4
 
 
 class Selection(NamedTuple):
-    """What is kept: of the units that are left after one criterion, those that meet the next.
+    """The criteria to keep units, applied one after the other.
 
-    agreed (bool): Units in which all teachers have the same best tag for each token.
-    min_entities (int): Units with so many entities or more.
-    top (Optional[float]): The share of them with the highest confidence, above 0 to 1; None for
-        all.
-    mixture (Optional[float]): The posterior of a low loss that they have to exceed, from 0 to below
-        1, of a Gaussian mixture; None for all.
+    agreed (bool): Keep units in which all teachers have the same best tag for each token.
+    min_entities (int): Keep units with at least this many entities.
+    top (Optional[float]): Keep this share of them, those with the highest confidence, above 0 to 1;
+        None for all.
+    mixture (Optional[float]): Keep units whose probability of belonging to the lower component of a
+        Gaussian mixture of losses is above this, from 0 to below 1; None for all.
     """
 
     agreed: bool = False
@@ -35,31 +35,30 @@ class Selection(NamedTuple):
     mixture: Optional[float] = None
 
     def check(self) -> None:
-        """RAISES (UserError): If it keeps everything, or can't be; and without scikit-learn, if it
-        is needed.
+        """RAISES (UserError): If it keeps everything or is invalid, or if scikit-learn is needed
+        and isn't installed.
         """
         if self.top is not None and self.mixture is not None:
-            raise UserError("Can't filter by both --top and --mixture: leave one out.")
+            raise UserError("Can't use both --top and --mixture: leave one out.")
         if self.top is not None and not 0.0 < self.top <= 1.0:
-            raise UserError(f"Can't keep the top {self.top}: name a share above 0 to 1, as 0.8.")
+            raise UserError(f"--top is {self.top}: set it above 0 and up to 1, for example 0.8.")
         if self.mixture is not None:
             if not 0.0 <= self.mixture < 1.0:
                 raise UserError(
-                    f"Can't have --mixture {self.mixture}: name a probability from 0 to below 1, "
-                    "as 0.5."
+                    f"--mixture is {self.mixture}: set it from 0 to below 1, for example 0.5."
                 )
             import_mixture()
         if self == Selection():
             raise UserError(
-                "Nothing to filter by: name --agreed, --min-entities, --top or --mixture."
+                "Nothing to filter by: set --agreed, --min-entities, --top or --mixture."
             )
 
     def select(self, units: "Units") -> Bools1d:
-        """Choose units. Those without soft labels aren't chosen.
+        """Select units. Units without soft labels aren't selected.
 
-        units (Units): All of a file.
-        RETURNS (Bools1d): Whether to keep each, bool, (n_units,).
-        RAISES (UserError): If the losses of what is left are no mixture.
+        units (Units): All units of a file.
+        RETURNS (Bools1d): Whether to keep each one, bool, (n_units,).
+        RAISES (UserError): If no mixture can be fit to the losses of the remaining units.
         """
         columns = {name: numpy.array(column) for name, column in vars(units).items()}
         kept: Bools1d = columns["n_labeled"] > 0
@@ -76,19 +75,20 @@ class Selection(NamedTuple):
 
 
 class Units:
-    """What is known of sentences, or of documents that have none, in the order of a file.
+    """Measurements of sentences, or of documents without sentence boundaries, in the order of a
+    file.
 
     Attributes
     ----------
-    n_labeled (array): How many tokens have soft labels.
-    agreed (array): 1 where all teachers have the same best tag for each of them.
-    n_ents (array): How many entities begin there.
+    n_labeled (array): Number of tokens with soft labels.
+    agreed (array): 1 if all teachers have the same best tag for each of these tokens.
+    n_ents (array): Number of entities that begin in the unit.
     confidences (array): The mean probability of the best tags of tokens.
     losses (array): The mean negative log-probability of the best valid tags.
     """
 
     def __init__(self) -> None:
-        # A few bytes each, where lists have a hundred.
+        # Arrays need a few bytes per unit, lists about a hundred.
         self.n_labeled, self.agreed, self.n_ents = array("q"), array("b"), array("q")
         self.confidences, self.losses = array("d"), array("d")
 
@@ -96,7 +96,7 @@ class Units:
         """Measure the units of a document.
 
         doc (Doc): The document.
-        soft (SoftLabels): What it carries.
+        soft (SoftLabels): Its soft labels.
         """
         owners = get_owners(doc)
         (rows,) = numpy.nonzero(soft.probs.any(axis=1))
@@ -119,7 +119,7 @@ class Units:
 
 
 def get_owners(doc: Doc) -> Ints1d:
-    """Number the units of a document: its sentences, or all of it, where none are marked.
+    """Number the units of a document: its sentences, or the whole document if none are marked.
 
     doc (Doc): The document.
     RETURNS (Ints1d): The unit of each token, from 0, int64, (n_tokens,).
@@ -131,19 +131,19 @@ def get_owners(doc: Doc) -> Ints1d:
 
 
 def get_low_posteriors(losses: Floats1d) -> Floats1d:
-    """Fit a mixture of two Gaussians to losses, as a share of the range that they have.
+    """Fit a mixture of two Gaussians to losses, scaled to the range from 0 to 1.
 
-    losses (Floats1d): A loss of each unit, (n_units,).
+    losses (Floats1d): The loss of each unit, (n_units,).
     RETURNS (Floats1d): The probability of the component with the lower mean, (n_units,). It never
-        grows with the loss: whatever their variances are, what is below the lower mean is as
-        probable as that, and what is above the higher mean as that.
+        increases with the loss, whatever the variances are: losses below the lower mean count as
+        that mean, and losses above the higher mean as that one.
     RAISES (UserError): If all losses are the same.
     """
     low, high = (losses.min(), losses.max())
     if low == high:
         raise UserError(
-            f"Can't fit a mixture to the losses of {number(len(losses), 'sentence')}: all are the "
-            "same. Give more of them, or use --top."
+            f"Can't fit a mixture to the losses of {number(len(losses), 'sentence')}: all are "
+            "equal. Label more sentences, or use --top."
         )
     scaled = ((losses - low) / (high - low))[:, None]
     mixture = import_mixture()(2, reg_covar=LEAST_VARIANCE, max_iter=1000, random_state=0)
@@ -161,7 +161,7 @@ def import_mixture() -> Any:
         from sklearn.mixture import GaussianMixture
     except ImportError as error:
         raise UserError(
-            "Can't fit a mixture: scikit-learn isn't installed. Install it: pip install "
+            "Can't fit a mixture: scikit-learn isn't installed. Install it with pip install "
             '"spacy-bert-ner[select]"'
         ) from error
     return GaussianMixture

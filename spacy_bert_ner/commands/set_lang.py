@@ -1,4 +1,4 @@
-"""The same weights after the tokenizer of another language."""
+"""Use the same weights with the tokenizer of another language."""
 
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,21 @@ from ..pipeline.encoders import find_encoder
 from ..pipeline.lang import check_lang
 from .pipelines import load_pipeline
 
-# Components that are the same for all languages: what they have learned is about the vectors of an
-# encoder, or they have learned nothing.
+# Components that work for all languages: they learn only from the vectors of an encoder, or don't
+# learn at all.
 SAME = ("transformer", "bert_ner", "sentencizer", "doc_cleaner")
-# Parts of a saved pipeline that are made for the other language.
+# Parts of a saved pipeline that are created for the other language.
 OWN = ("tokenizer", "vocab", "meta", "config")
 
 
 def set_lang(pipeline: str, output_path: Path, lang: str, *, force: bool = False) -> str:
-    """Write a pipeline of another language to a folder, see `change_lang`.
+    """Write a pipeline for another language to a folder, see `change_lang`.
 
     pipeline (str): Name or path of a trained pipeline.
-    output_path (Path): Where to write the new one.
+    output_path (Path): Where to write the new pipeline.
     lang (str): Code of the other language.
     force (bool): Replace a folder that isn't empty.
-    RETURNS (str): What was done, for people.
+    RETURNS (str): A message about the result.
     RAISES (UserError): For a pipeline that can't be loaded, changed or written.
     """
     check_folder(output_path, force, pipeline)
@@ -39,15 +39,15 @@ def set_lang(pipeline: str, output_path: Path, lang: str, *, force: bool = False
 
 
 def change_lang(nlp: Language, lang: str) -> Language:
-    """Make a pipeline of another language of one whose encoder reads both: the same components,
-    with their settings and weights, after the tokenizer of that language. Scores of the pipeline,
-    which are of its own language, aren't in the new one's meta.
+    """Make a pipeline for another language, if the encoder knows both languages: the tokenizer of
+    that language, and the same components with their settings and weights. The scores in the meta
+    aren't copied, since they are for the original language.
 
     nlp (Language): A trained pipeline of components that don't depend on the language.
     lang (str): Code of the other language.
     RETURNS (Language): A new pipeline.
     RAISES (UserError): For a language that doesn't exist, and for a pipeline with other components
-        or a tokenizer of its own.
+        or a custom tokenizer.
     """
     lang = check_lang(lang)
     _check_components(nlp)
@@ -74,11 +74,13 @@ def _check_components(nlp: Language) -> None:
         raise UserError(
             f"Can't set another language: {number(len(others), 'component')} of the pipeline may "
             f"depend on '{nlp.lang}': {', '.join(others)}. Remove them first (nlp.remove_pipe, "
-            f"nlp.to_disk); those that don't depend on it are {', '.join(SAME)}."
+            f"nlp.to_disk). Only {', '.join(SAME)} are known not to depend on it."
         )
     names = [name for name, factory in factories.items() if factory == "bert_ner"]
     if not names:
-        raise UserError("Can't set another language: the pipeline has no bert_ner.")
+        raise UserError(
+            "Can't set another language: the pipeline has no bert_ner. Name one that has."
+        )
     for name in names:
         find_encoder(nlp, name, nlp.get_pipe(name).model)  # type: ignore[attr-defined]
 
@@ -88,9 +90,9 @@ def _check_tokenizer(nlp: Language) -> None:
     own, default = nlp.config["nlp"]["tokenizer"], _get_default_tokenizer(str(nlp.lang))
     if own != default:
         raise UserError(
-            f"Can't set another language: the tokenizer of the pipeline is {_name(own)}, not that "
-            f"of '{nlp.lang}', {_name(default)}, and would be lost. Set [nlp.tokenizer] of its "
-            "config.cfg, and lang, by hand."
+            f"Can't set another language: the tokenizer of the pipeline is {_name(own)}, not "
+            f"{_name(default)} (the default of '{nlp.lang}'), and would be lost. Edit lang and "
+            "[nlp.tokenizer] in its config.cfg by hand."
         )
 
 

@@ -1,4 +1,4 @@
-"""Smaller encoders, for students to begin with."""
+"""Make smaller encoders, to train students from."""
 
 from pathlib import Path
 from typing import Optional
@@ -21,17 +21,17 @@ def shrink(
     component: Optional[str] = None,
     force: bool = False,
 ) -> None:
-    """Write some layers of the encoder of a pipeline as one of Hugging Face's, with its tokenizer.
-    It has learned nothing since: it is where a student begins.
+    """Write some layers of the encoder of a pipeline as a Hugging Face encoder, with its tokenizer.
+    It isn't trained further: use it as the start of a student.
 
     pipeline (str): Name or path of a trained pipeline.
     output_path (Path): A folder, new or empty.
-    n_layers (int): How many layers to keep, spread evenly from the first to the last.
-    head (bool): Write the classifier as well.
+    n_layers (int): Number of layers to keep, spread evenly from the first to the last.
+    head (bool): Also write the classifier.
     component (Optional[str]): Name of the `bert_ner`, if there are several.
     force (bool): Replace a folder that isn't empty.
-    RAISES (ValueError): For a pipeline without an encoder of ours, for a number of layers that it
-        doesn't have, and, with `head`, for a classifier that Hugging Face has no model for.
+    RAISES (ValueError): For a pipeline without one of our encoders, for more layers than it has,
+        and, with `head`, for a classifier that Hugging Face has no model for.
     """
     check_folder(output_path, force, pipeline)
     nlp = load_pipeline(pipeline)

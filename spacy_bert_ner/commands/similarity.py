@@ -1,4 +1,4 @@
-"""How similar the vectors of an encoder are to each other, before it is trained."""
+"""Measure how similar the vectors of an encoder are to each other, before it is trained."""
 
 from pathlib import Path
 from typing import Any, Iterable, List, Optional, Union
@@ -11,26 +11,25 @@ from spacy.tokens import Doc, Span
 from ..formats import read_docs
 from ..types import Floats2d
 
-# The most tokens to look at, and the most of a document.
+# Maximum number of tokens to measure, in all and per document.
 MOST_TOKENS = 1000
 MOST_OF_DOC = 200
-# The mean cosine above which vectors all point one way. On English, MiniLM has 0.05, and
+# Mean cosine above which vectors count as nearly parallel. On English text, MiniLM has 0.05 and
 # multilingual-e5-small 0.67.
 ONE_WAY = 0.5
-# How many times the rate of the encoder a new head takes on such vectors.
+# Learning rate of a new head on such vectors, as a multiple of the encoder's.
 HEAD_FACTOR = 50.0
-# From this factor on, a config isn't said to lack one.
+# Configs with at least this factor get no warning.
 LEAST_FACTOR = 5.0
 LAYERED_ADAM = "spacy-bert-ner.LayeredAdam.v1"
 
 
 def measure_similarity(encoder: str, path: Path, lang: str) -> Optional[float]:
-    """Measure how similar the vectors of tokens are that an encoder gives for the first texts of a
-    file.
+    """Measure how similar an encoder's vectors of tokens are, on the first texts of a file.
 
     encoder (str): A folder, an installed Python package, or a name on the hub.
     path (Path): A file in any of the formats.
-    lang (str): Code of the language, whose tokenizer reads texts without tokens.
+    lang (str): Language code; its tokenizer is used for texts without tokens.
     RETURNS (Optional[float]): The mean cosine, see `get_mean_cosine`.
     """
     nlp = spacy.blank(lang)
@@ -41,8 +40,8 @@ def make_encoder_node(encoder: str, nlp: Language) -> Any:
     """Load an encoder to read sentences, or documents without sentence boundaries.
 
     encoder (str): A folder, an installed Python package, or a name on the hub.
-    nlp (Language): A pipeline, which gets a component with the encoder.
-    RETURNS (Model): A layer of ours, initialized.
+    nlp (Language): A pipeline, to which a component with the encoder is added.
+    RETURNS (Model): The layer of the encoder, initialized.
     """
     settings = {"@architectures": "spacy-bert-ner.TransformerModel.v1", "name": encoder}
     # A window of 0 is a sentence: any encoder can read it.
@@ -53,10 +52,10 @@ def make_encoder_node(encoder: str, nlp: Language) -> Any:
 
 
 def take_docs(docs: Iterable[Doc]) -> List[Doc]:
-    """Take enough text to look at.
+    """Read enough text to measure similarity.
 
-    docs (Iterable[Doc]): Documents, of which no more are read than needed.
-    RETURNS (List[Doc]): The beginnings of the first of them, of about 1,000 tokens.
+    docs (Iterable[Doc]): Documents. No more are read than needed.
+    RETURNS (List[Doc]): The beginnings of the first documents, about 1,000 tokens.
     """
     taken: List[Doc] = []
     for doc in filter(len, docs):
@@ -67,7 +66,7 @@ def take_docs(docs: Iterable[Doc]) -> List[Doc]:
 
 
 def take_beginning(doc: Union[Doc, Span]) -> Doc:
-    """Take the first tokens of a document.
+    """Copy the first tokens of a document.
 
     doc (Union[Doc, Span]): The document, or a sentence of one.
     RETURNS (Doc): A copy of its first tokens.
@@ -78,8 +77,8 @@ def take_beginning(doc: Union[Doc, Span]) -> Doc:
 def get_similarity(node: Any, docs: List[Doc]) -> Optional[float]:
     """Measure how similar the vectors of tokens are.
 
-    node (Model): A layer of ours, initialized, of an encoder.
-    docs (List[Doc]): What it reads.
+    node (Model): The layer of an encoder, initialized.
+    docs (List[Doc]): The documents to read.
     RETURNS (Optional[float]): See `get_mean_cosine`.
     """
     vectors = []
@@ -95,10 +94,10 @@ def get_similarity(node: Any, docs: List[Doc]) -> Optional[float]:
 
 def get_mean_cosine(vectors: Floats2d) -> Optional[float]:
     """The mean cosine of all pairs of vectors: near 0 if they point in all directions, near 1 if
-    they all point one way, so that a new layer sees little of what they differ in.
+    they are nearly parallel, so that a new layer can hardly distinguish them.
 
     vectors (Floats2d): (n_tokens, width).
-    RETURNS (Optional[float]): The mean; None if there are no two vectors.
+    RETURNS (Optional[float]): The mean; None if there are fewer than two vectors.
     """
     n = len(vectors)
     if n < 2:

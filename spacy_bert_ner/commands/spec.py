@@ -1,4 +1,4 @@
-"""What a comparison trains: read from YAML, and checked before hours of training."""
+"""The specification of a comparison: read from YAML, and checked before hours of training."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ DEFAULT_SEEDS = (1, 2, 3)
 MODELS = ("model-last", "model-best")
 SPLITS = ("train", "dev", "test")
 SETTINGS = ("cells", "config", "model", "overrides", "paths", "project", "seeds", "vars")
-# Of a workflow: the first three are needed.
+# Settings of a workflow: the first three are required.
 WORKFLOW_SETTINGS = ("workflow", "project", "pipeline", "vars")
 EXAMPLES = {
     "workflow": "the name of a workflow",
@@ -32,9 +32,9 @@ class Cell:
     ----------
     name (str): Its name.
     config (str): Path of its config; "" for a workflow.
-    overrides (Dict[str, Any]): Settings that take the place of the config's.
-    seeds (Tuple[int, …]): Each trains it once.
-    workflow (Optional[Workflow]): What makes it in place of a config.
+    overrides (Dict[str, Any]): Settings that override those of the config.
+    seeds (Tuple[int, …]): It is trained once with each seed.
+    workflow (Optional[Workflow]): The workflow that makes it, if not a config.
     """
 
     name: str
@@ -44,22 +44,22 @@ class Cell:
     workflow: Optional[Workflow] = None
 
     def get_folder(self, seed: int) -> str:
-        """RETURNS (str): A name for the folder of a pipeline that is kept.
+        """RETURNS (str): Name of the folder of a pipeline that is kept.
 
-        seed (int): That it was trained with.
+        seed (int): The seed of its training.
         """
         return f"{make_slug(self.name)}-{seed}"
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What to compare.
+    """A comparison.
 
     Attributes
     ----------
-    train, dev, test (str): Paths of the data, in any of the formats. `train` is "" if there is
-        none, and only workflows.
-    cells (Tuple[Cell, …]): The systems. The others are compared with the first.
+    train, dev, test (str): Paths of the data, in any of the formats. `train` is "" if it isn't set,
+        and all cells are workflows.
+    cells (Tuple[Cell, …]): The systems. The others are compared with the first one.
     model (str): "model-last" or "model-best".
     """
 
@@ -71,7 +71,7 @@ class Spec:
 
     @property
     def paths(self) -> Dict[str, str]:
-        """RETURNS (Dict[str, str]): The data that there are."""
+        """RETURNS (Dict[str, str]): The paths that are set, by split."""
         return {split: path for split in SPLITS if (path := getattr(self, split))}
 
 
@@ -90,29 +90,29 @@ def read_spec(path: Path) -> Spec:
           crf: {config: configs/crf.cfg, seeds: [1, 2]}
           zero-shot: {workflow: zero-shot, pipeline: training/zero_shot/da, vars: {steps: 1600}}
 
-    `config`, `seeds` and `overrides` are those of all cells; a cell's own are put over them. A cell
-    with `workflow` has no config: `project` and `vars` are those of all such cells, likewise.
+    `config`, `seeds` and `overrides` apply to all cells; the settings of a cell override them. A
+    cell with `workflow` has no config: `project` and `vars` apply to all such cells, likewise.
 
     path (Path): The file.
-    RETURNS (Spec): What to compare.
-    RAISES (UserError): For what is missing, unknown, or of another kind.
+    RETURNS (Spec): The comparison.
+    RAISES (UserError): For settings that are missing, unknown, or of the wrong type.
     """
     try:
         return _read_spec(srsly.read_yaml(path))
     except ValueError as error:
-        raise UserError(f"Can't compare by {path}: {error}") from error
+        raise UserError(f"Can't read the comparison {path}: {error}") from error
 
 
 def _read_spec(data: Any) -> Spec:
-    data = _check_block(data, f"the file holds no settings. They are {', '.join(SETTINGS)}.")
+    data = _check_block(data, f"the file has no settings. They are {', '.join(SETTINGS)}.")
     unknown, missing = set(data) - set(SETTINGS), {"paths", "cells"} - set(data)
     if unknown or missing:
         problems = [f"{key!r} is unknown" for key in sorted(map(str, unknown))]
         problems += [f"{key!r} is missing" for key in sorted(missing)]
         raise UserError(f"{', '.join(problems)}. The settings are {', '.join(SETTINGS)}.")
-    cells = _check_block(data["cells"], "cells must be a block with a line NAME: {} for each.")
+    cells = _check_block(data["cells"], "`cells` must be a mapping: one `NAME: {}` per system.")
     if not cells:
-        raise UserError("cells is empty. Name at least one system: {}.")
+        raise UserError("`cells` is empty. Add at least one system: `NAME: {}`.")
     model = data.get("model", MODELS[0])
     if model not in MODELS:
         raise UserError(f"model is {model!r}. Set it to {' or '.join(MODELS)}.")
@@ -123,7 +123,8 @@ def _read_spec(data: Any) -> Spec:
         other = folders.setdefault(cell.get_folder(0), cell.name)
         if other != cell.name:
             raise UserError(
-                f"the folders of '{other}' and '{cell.name}' would have one name. Rename one."
+                f"the folders of '{other}' and '{cell.name}' would have the same name. Rename one "
+                "of the cells."
             )
     return spec
 
@@ -136,13 +137,14 @@ def _read_paths(paths: Any, cells: Tuple[Cell, ...]) -> Dict[str, str]:
     fits = fits and all(isinstance(path, str) for path in paths.values())
     if not fits or not all(paths[split] for split in needed):
         raise UserError(
-            f"set paths to {', '.join(SPLITS)}, a file each (train only if a cell has a config)."
+            f"`paths` must have a file for each of {', '.join(SPLITS)} (train only if a cell has a "
+            "config)."
         )
     return paths
 
 
 def _read_cell(data: Dict[str, Any], name: str, settings: Any) -> Cell:
-    own = dict(_check_block(settings or {}, f"'{name}' must be a block of settings, such as {{}}."))
+    own = dict(_check_block(settings or {}, f"'{name}' must be a mapping, such as {{}}."))
     seeds = own.pop("seeds", data.get("seeds", list(DEFAULT_SEEDS)))
     fits = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
     if not fits or not seeds or len(set(seeds)) < len(seeds):
@@ -150,11 +152,11 @@ def _read_cell(data: Dict[str, Any], name: str, settings: Any) -> Cell:
     if "workflow" in own:
         workflow = _read_workflow(data, name, own)
         return Cell(name, "", seeds=tuple(seeds), workflow=workflow)
-    common = _check_block(data.get("overrides") or {}, "overrides must be a block of settings.")
+    common = _check_block(data.get("overrides") or {}, "`overrides` must be a mapping.")
     overrides = {**common, **own}
     config = overrides.pop("config", data.get("config"))
     if config is None:
-        raise UserError(f"'{name}' has no config. Set one for all.")
+        raise UserError(f"'{name}' has no config. Set `config` for it, or for all cells.")
     return Cell(name, str(config), overrides, tuple(seeds))
 
 
@@ -163,14 +165,16 @@ def _read_workflow(data: Dict[str, Any], name: str, own: Dict[str, Any]) -> Work
     unknown = set(own) - set(WORKFLOW_SETTINGS)
     if unknown:
         raise UserError(
-            f"'{name}' sets {min(map(str, unknown))}, which a workflow doesn't have. It has "
+            f"'{name}' sets {min(map(str, unknown))}, which isn't a setting of workflows. They are "
             f"{', '.join(WORKFLOW_SETTINGS)}, seeds."
         )
     values: Dict[str, Any] = {}
     for block in (data.get("vars"), own.pop("vars", None)):
-        values.update(flatten(_check_block(block or {}, "vars must be a block of values.")))
+        values.update(flatten(_check_block(block or {}, "`vars` must be a mapping.")))
     if "seed" in values:
-        raise UserError(f"vars of '{name}' set the seed. Set seeds: [{values['seed']}] in place.")
+        raise UserError(
+            f"`vars` of '{name}' set the seed. Use `seeds: [{values['seed']}]` instead."
+        )
     for key in WORKFLOW_SETTINGS[:3]:
         if not isinstance(own.get(key), str):
             raise UserError(f"'{name}' has {key} = {own.get(key)}. Set it to {EXAMPLES[key]}.")
@@ -184,17 +188,19 @@ def _check_block(value: Any, message: str) -> Dict[str, Any]:
 
 
 def check_spec(spec: Spec, use_gpu: int = -1) -> None:
-    """Check files, configs and overrides: spaCy ignores a setting of [training] that isn't there,
-    and a comparison would be that of a system with itself. Also projects, see `check_workflow`.
+    """Check files, configs, overrides, and projects (see `check_workflow`): spaCy ignores unknown
+    settings of [training], and a system would be compared with itself.
 
-    spec (Spec): What to compare.
+    spec (Spec): The comparison.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    RAISES (UserError): For a file that isn't there (MissingFileError), for a config that is none,
-        and for overrides of settings that it doesn't have.
+    RAISES (UserError): For a file that doesn't exist (MissingFileError), for an invalid config, and
+        for overrides of settings that it doesn't have.
     """
     for split, path in spec.paths.items():
         if not Path(path).exists():
-            raise MissingFileError(f"There is no file {path}, to which paths sets {split}.")
+            raise MissingFileError(
+                f"There is no file {path}. Set {split} in `paths` to an existing file."
+            )
     for cell in spec.cells:
         if cell.workflow is not None:
             check_workflow(cell.name, cell.workflow, cell.seeds, use_gpu)

@@ -1,4 +1,4 @@
-"""Which system is better by how much: means, intervals and tables."""
+"""Summarize a comparison: means, intervals and tables."""
 
 import textwrap
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -11,29 +11,28 @@ from .runs import Run
 from .spec import Spec
 
 N_RESAMPLES = 2000
-# With fewer seeds or test documents, an interval would say more than is known.
+# With fewer seeds or test documents, an interval isn't reliable.
 MIN_SEEDS, MIN_DOCS = 2, 10
-# Of a table of 80 columns: the names of systems, and what it has of them.
+# Widths of a table of 80 columns: names of systems, and the other columns.
 NAME_WIDTH, WIDTHS = 11, (5, 6, 7, 5, 25, 7, 7)
 LEGEND = f"""\
 F1 from 0 to 100, mean over the seeds; dev.: standard deviation of test F1 over
 the seeds; difference: of test F1 from the first system, with its 95 % interval
 (too little data: fewer than {MIN_SEEDS} common seeds or {MIN_DOCS} test documents); train: time
-of one training; words/s: words read a second."""
+of one training; words/s: words read per second."""
 
 
 class SystemScores(NamedTuple):
-    """A line of the comparison: means over the seeds.
+    """A row of the comparison: means over the seeds.
 
     cell (str): The name of the system.
-    n_seeds (int): How many times it was trained.
+    n_seeds (int): Number of trainings.
     dev, test (float): Strict entity F1, 0 to 100.
-    deviation (Optional[float]): Standard deviation of `test` over the seeds, None for one.
-    difference (Optional[Tuple[float, float, float]]): Of `test` from the first system, over the
-        seeds that both have, and the ends of its 95 % interval.
-    is_enough (bool): Whether there are seeds and documents enough for the interval to mean
-        something.
-    train_seconds, words_per_second (float): Time of a training, and words read a second.
+    deviation (Optional[float]): Standard deviation of `test` over the seeds, None for one seed.
+    difference (Optional[Tuple[float, float, float]]): Difference of `test` from the first system,
+        over the seeds that both have, and the ends of its 95 % interval.
+    is_enough (bool): Whether there are enough seeds and documents for a reliable interval.
+    train_seconds, words_per_second (float): Time of a training, and words read per second.
     """
 
     cell: str
@@ -50,8 +49,8 @@ class SystemScores(NamedTuple):
 def summarize(spec: Spec, runs: Sequence[Run]) -> List[SystemScores]:
     """RETURNS (List[SystemScores]): A row for each system that has runs.
 
-    spec (Spec): What was compared.
-    runs (Sequence[Run]): What was measured, of any of the systems and seeds.
+    spec (Spec): The comparison.
+    runs (Sequence[Run]): Results of any of the systems and seeds.
     """
     rows: List[SystemScores] = []
     first: Dict[int, List[List[int]]] = {}
@@ -88,9 +87,9 @@ def summarize(spec: Spec, runs: Sequence[Run]) -> List[SystemScores]:
 
 
 def get_f1(counts: Ints2d) -> Floats1d:
-    """RETURNS (Floats1d): F1, 0 to 100, of right, predicted and gold entities, (…, 3).
+    """RETURNS (Floats1d): F1, 0 to 100, (…,).
 
-    counts (Ints2d): Of right, predicted and gold entities, int64, (…, 3).
+    counts (Ints2d): Numbers of correct, predicted and gold entities, int64, (…, 3).
     """
     return 200.0 * counts[..., 0] / numpy.maximum(counts[..., 1] + counts[..., 2], 1)
 
@@ -114,12 +113,12 @@ def get_difference(first: Ints2d, second: Ints2d) -> float:
 
 
 def draw_differences(first: Ints2d, second: Ints2d, seed: int = 0) -> Floats1d:
-    """What the mean difference of F1 would be on other seeds and documents, by the paired bootstrap
-    (Efron 1979; Berg-Kirkpatrick et al. 2012): seeds and documents are drawn again, with
-    replacement, the same ones for both systems.
+    """Estimate the mean difference of F1 on other seeds and documents by the paired bootstrap
+    (Efron 1979; Berg-Kirkpatrick et al. 2012): seeds and documents are resampled with replacement,
+    the same ones for both systems.
 
     first, second (Ints2d): Counts by seed and document, (n_seeds, n_docs, 3).
-    seed (int): Of the resampling.
+    seed (int): Random seed of the resampling.
     RETURNS (Floats1d): Differences of the second from the first, (N_RESAMPLES,).
     """
     rng = numpy.random.default_rng(seed)
@@ -134,7 +133,7 @@ def draw_differences(first: Ints2d, second: Ints2d, seed: int = 0) -> Floats1d:
 
 
 def format_markdown(rows: Sequence[SystemScores]) -> str:
-    """RETURNS (str): A table in markdown.
+    """RETURNS (str): A table in Markdown.
 
     rows (Sequence[SystemScores]): The systems.
     """
@@ -147,7 +146,7 @@ def format_markdown(rows: Sequence[SystemScores]) -> str:
 
 
 def format_table(rows: Sequence[SystemScores]) -> str:
-    """RETURNS (str): A table of at most 80 columns, with what it shows below it.
+    """RETURNS (str): A table of at most 80 columns, with a legend.
 
     rows (Sequence[SystemScores]): The systems.
     """
@@ -162,7 +161,7 @@ def format_table(rows: Sequence[SystemScores]) -> str:
 
 
 def _cells(row: SystemScores) -> Tuple[str, ...]:
-    """What a table has of a system, without its name."""
+    """The columns of a system in a table, without its name."""
     difference = ""
     if row.difference is not None:
         mean, low, high = row.difference
@@ -180,7 +179,7 @@ def _cells(row: SystemScores) -> Tuple[str, ...]:
 
 
 def format_time(seconds: float) -> str:
-    """RETURNS (str): A time for people: "40 s", "12 min", "3.5 h".
+    """RETURNS (str): A time as text: "40 s", "12 min", "3.5 h".
 
     seconds (float): The time.
     """

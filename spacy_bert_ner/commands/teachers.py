@@ -1,4 +1,4 @@
-"""Pipelines that label texts for others to learn from, each on its own and together."""
+"""Teachers: pipelines that label texts to train other ones, alone or together."""
 
 from typing import Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
@@ -7,6 +7,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..errors import UserError
+from ..findings import number
 from ..model.heads import get_head, get_transitions
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.reading import get_read_tokens
@@ -18,12 +19,12 @@ from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 
 
 class Opinion(NamedTuple):
-    """What a teacher says of a document.
+    """The predictions of a teacher for a document.
 
-    doc (Doc): The document, as the whole pipeline leaves it.
-    probs (Floats2d): Probabilities of the teacher's tags, zeros for tokens that get none,
+    doc (Doc): The document after the whole pipeline.
+    probs (Floats2d): Probabilities of the teacher's tags, zeros for tokens without a tag,
         (n_tokens, n_tags).
-    read (Bools1d): The tokens that it reads, bool, (n_tokens,).
+    read (Bools1d): Whether the teacher reads each token, bool, (n_tokens,).
     """
 
     doc: Doc
@@ -34,7 +35,7 @@ class Opinion(NamedTuple):
 class Teacher(NamedTuple):
     """A trained pipeline.
 
-    name (str): Its name or path, as it was given.
+    name (str): Its name or path, as given by the user.
     nlp (Language): The pipeline.
     ner (BertNER): Its component.
     """
@@ -46,7 +47,8 @@ class Teacher(NamedTuple):
     def label(self, docs: Iterable[Doc], batch_size: int) -> List[Opinion]:
         """Label documents, in the order of the pipeline's components.
 
-        docs (Iterable[Doc]): Without annotation, with the vocabulary of the pipeline. Changed.
+        docs (Iterable[Doc]): Documents without annotation, with the vocabulary of the pipeline.
+            They are changed.
         batch_size (int): Documents read at once.
         RETURNS (List[Opinion]): One for each document.
         RAISES (ValueError): If the pipeline can't predict.
@@ -77,8 +79,8 @@ def load_teacher(name: str) -> Teacher:
 
     name (str): Its name or path.
     RETURNS (Teacher): The pipeline.
-    RAISES (UserError): For one that is broken, that has no `bert_ner` or several, or that writes no
-        entities. OSError: Without a pipeline.
+    RAISES (UserError): For a pipeline that is damaged, has no or several `bert_ner`, or writes no
+        entities. OSError: If it doesn't exist.
     """
     nlp = load_pipeline(name)
     found = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)]
@@ -86,10 +88,10 @@ def load_teacher(name: str) -> Teacher:
         has = "no bert_ner, whose probabilities a student could learn"
         if found:
             names = ", ".join(f"'{pipe.name}'" for pipe in found)
-            has = f"several bert_ner ({names}), and a student learns the tags of one"
+            has = f"several bert_ner ({names}), but a student learns the tags of only one"
         raise UserError(
-            f"Can't learn from the pipeline '{name}', which has {has}. Name another pipeline, or "
-            "leave one of them with nlp.remove_pipe and nlp.to_disk."
+            f"Can't learn from the pipeline '{name}': it has {has}. Name another pipeline, or "
+            "remove all but one of them with nlp.remove_pipe and nlp.to_disk."
         )
     no_ents = explain_no_ents(nlp, name)
     if no_ents is not None:
@@ -98,12 +100,12 @@ def load_teacher(name: str) -> Teacher:
 
 
 class School(NamedTuple):
-    """Teachers whose opinions can be averaged.
+    """Teachers whose predictions can be averaged.
 
-    teachers (List[Teacher]): At least one. All read the words of a document; where a text has none,
-        those of the first one's tokenizer.
+    teachers (List[Teacher]): At least one. All read the words of a document; for plain texts, those
+        of the first teacher's tokenizer.
     tag_set (TagSet): The tags of all labels that any of them knows.
-    align (str): What has a tag, "token" or "word".
+    align (str): What gets a tag, "token" or "word".
     """
 
     teachers: List[Teacher]
@@ -111,8 +113,8 @@ class School(NamedTuple):
     align: str
 
     def find_partly_known(self) -> Dict[str, List[str]]:
-        """RETURNS (Dict[str, List[str]]): Labels that not all teachers know, and the names of those
-        that do."""
+        """RETURNS (Dict[str, List[str]]): Labels that not all teachers know, and the names of the
+        teachers that do."""
         knowing = {
             label: [teacher.name for teacher in self.teachers if label in teacher.ner.labels]
             for label in self.tag_set.labels
@@ -121,11 +123,11 @@ class School(NamedTuple):
         return {label: names for label, names in knowing.items() if len(names) < n}
 
     def translate(self, probs: Sequence[Floats2d]) -> Tuple[List[Floats2d], List[Bools1d]]:
-        """Put the tags of the teachers into the same columns.
+        """Map the tags of each teacher to the columns of all tags.
 
         probs (Sequence[Floats2d]): By teacher, probabilities of its tags, (n_tokens, n_tags).
-        RETURNS (Tuple[List[Floats2d], List[Bools1d]]): By teacher, probabilities of the tags of
-            all, (n_tokens, n_all_tags), and which of these it knows, bool, (n_all_tags,).
+        RETURNS (Tuple[List[Floats2d], List[Bools1d]]): By teacher, probabilities of all tags,
+            (n_tokens, n_all_tags), and whether it knows each one, bool, (n_all_tags,).
         """
         maps = [map_tags(teacher.ner.tag_set, self.tag_set) for teacher in self.teachers]
         return [X @ matrix for X, matrix in zip(probs, maps)], [numpy.any(X, axis=0) for X in maps]
@@ -135,8 +137,8 @@ def make_school(teachers: List[Teacher]) -> School:
     """Check that teachers can be averaged.
 
     teachers (List[Teacher]): At least one.
-    RETURNS (School): The teachers, and what their mean is about.
-    RAISES (UserError): If their tags don't mean the same.
+    RETURNS (School): The teachers, and the tags of their mean.
+    RAISES (UserError): If their tags don't have the same meaning.
     """
     aligns = [teacher.ner.settings.align for teacher in teachers]
     if len(set(aligns)) > 1:
@@ -148,27 +150,28 @@ def make_school(teachers: List[Teacher]) -> School:
     scheme = find_scheme(schemes)
     if scheme is None:
         raise UserError(
-            f"Can't average teachers of these schemes ({_list(teachers, schemes)}): what their "
-            "tags mean can't be told token by token. Name teachers of one scheme, or of BILUO and "
-            "BIO."
+            f"Can't average teachers with these schemes ({_list(teachers, schemes)}): their tags "
+            "can't be converted token by token. Name teachers with the same scheme, or with BILUO "
+            "and BIO."
         )
     labels = dict.fromkeys(label for teacher in teachers for label in teacher.ner.labels)
     return School(teachers, get_tag_set(scheme, tuple(labels)), aligns[0])
 
 
 def check_weights(weights: Sequence[float], n_teachers: int) -> None:
-    """RAISES (UserError): For weights that can't be those of teachers.
+    """RAISES (UserError): For invalid weights of teachers.
 
     weights (Sequence[float]): One for each teacher.
-    n_teachers (int): How many there are.
+    n_teachers (int): Number of teachers.
     """
     if len(weights) != n_teachers:
         raise UserError(
-            f"Can't weigh {n_teachers} teachers by {len(weights)} weights: give one for each."
+            f"Can't use {number(len(weights), 'weight')} for {number(n_teachers, 'teacher')}: give "
+            "one for each."
         )
     if not all(numpy.isfinite(weight) and weight > 0 for weight in weights):
         numbers = ", ".join(map(str, weights))
-        raise UserError(f"Can't weigh teachers by {numbers}: give numbers above 0.")
+        raise UserError(f"Can't use the weights {numbers}: give numbers above 0.")
 
 
 def _list(teachers: List[Teacher], values: List[str]) -> str:

@@ -1,4 +1,4 @@
-"""From a pipeline to a Hugging Face checkpoint."""
+"""Write a pipeline as a Hugging Face checkpoint."""
 
 from pathlib import Path
 from typing import Optional

@@ -1,4 +1,4 @@
-"""A labeled corpus in another language."""
+"""Translate a labeled corpus to another language."""
 
 from pathlib import Path
 from typing import Iterable, Iterator, Optional, Protocol
@@ -23,11 +23,11 @@ class Translator(Protocol):
 
         docs (Iterable[Doc]): Labeled documents.
         YIELDS (Doc): New documents.
-        RAISES (UserError): After the last one, if too little of them could be translated.
+        RAISES (UserError): After the last one, if too little could be translated.
         """
 
     def summary(self) -> str:
-        """RETURNS (str): What was translated, kept and lost, for people."""
+        """RETURNS (str): The counts of what was translated, kept and lost, as text."""
 
 
 def translate(
@@ -41,18 +41,18 @@ def translate(
     lang: str = "xx",
     skip_broken: bool = False,
 ) -> Report:
-    """Translate a labeled file, a document at a time. A progress bar is shown on terminals.
+    """Translate a labeled file, one document at a time. A progress bar is shown on terminals.
 
     input_path (Path): The file.
     output_path (Path): Where to write the documents.
-    translator (Translator): What translates. It has the counts afterwards.
-    source, target (Optional[str]): The formats, else guessed from the names of the files.
-    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
-    lang (str): Code of the language of the input, whose tokenizer reads texts without tokens.
-    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
-    RETURNS (Report): How much was written, and what didn't fit.
-    RAISES (UserError): For what can't be read, translated or written, and for an unknown language.
-        There is no output then.
+    translator (Translator): Translates the documents, and counts the results.
+    source, target (Optional[str]): The formats; by default guessed from the file names.
+    column (Optional[str]): Column with the texts, for tables; "text" by default.
+    lang (str): Language code of the input; its tokenizer is used for texts without tokens.
+    skip_broken (bool): Skip records that can't be read, instead of raising an error.
+    RETURNS (Report): The counts of what was written, and of what didn't fit.
+    RAISES (UserError): For files that can't be read, translated or written, and for an unknown
+        language. No output is written then.
     """
     check_input(input_path)
     source = check_format(input_path, source)
@@ -71,18 +71,18 @@ def load_function(name: str, code: Optional[Path] = None) -> TranslateT:
     """Load a function that is registered in spaCy's registry `misc`.
 
     name (str): Its name there.
-    code (Optional[Path]): A file of Python that registers it.
+    code (Optional[Path]): A Python file that registers it.
     RETURNS (TranslateT): The function.
-    RAISES (UserError): If there is none of the name.
+    RAISES (UserError): If there is no function of this name.
     """
     if code is not None:
         check_input(code)
         spacy.util.import_file("python_code", code)
     if not spacy.registry.has("misc", name):
         raise UserError(
-            f"No function '{name}' is registered to translate: put @spacy.registry.misc('{name}') "
-            "before one that takes a list of texts and returns their translations, and name its "
-            "file with --code."
+            f"No function '{name}' is registered: add @spacy.registry.misc('{name}') to a function "
+            "that takes a list of texts and returns their translations, and name its file with "
+            "--code."
         )
     function: TranslateT = spacy.registry.get("misc", name)
     return function

@@ -1,4 +1,4 @@
-"""How much the labels of each of several languages should count for another one."""
+"""Compute how much the labels of each source language should count for a target language."""
 
 import json
 import sys
@@ -22,21 +22,21 @@ from ..types import Floats1d, Floats2d
 from .checks import check_input
 from .similarity import make_encoder_node, take_beginning
 
-# Of a language: fewer tell nothing.
+# Minimum sentences per language.
 LEAST_SENTS = 10
-# Share of the sources' own sentences whose source is found, below which weights tell little.
+# Accuracy of the classifier on the source sentences, below which weights aren't reliable.
 LEAST_ACCURACY = 0.9
-# A teacher's weight has to be above 0.
+# The weight of a teacher must be above 0.
 LEAST_WEIGHT = 1e-6
-# Whole numbers of JSON may be larger.
+# Whole numbers in JSON may be larger than this.
 LARGEST = sys.float_info.max
 BATCH_SIZE = 64
 
 
 class SourceWeight(NamedTuple):
-    """What a source counts.
+    """The weight of a source.
 
-    source (str): Its file, as it was given.
+    source (str): Its file, as given by the user.
     weight (float): Its share, above 0; those of all sources add up to 1.
     """
 
@@ -45,11 +45,11 @@ class SourceWeight(NamedTuple):
 
 
 class Weighing(NamedTuple):
-    """What was found.
+    """The result of a weighing.
 
-    weights (List[SourceWeight]): In the order of the sources.
-    accuracy (float): Share of the sources' own sentences whose source was found, 0 to 1.
-    tau (float): What scores were multiplied with.
+    weights (List[SourceWeight]): The weights, in the order of the sources.
+    accuracy (float): Accuracy of the classifier on the source sentences, 0 to 1.
+    tau (float): The factor of the scores.
     """
 
     weights: List[SourceWeight]
@@ -68,28 +68,28 @@ def weigh_sources(
     source: Optional[str] = None,
     output_path: Optional[Path] = None,
 ) -> Weighing:
-    """Find how much the labels of each of several languages should count for a target language,
-    from texts alone: a classifier learns to tell the sources apart by the vectors that an encoder
-    gives for sentences, and is asked which of them each sentence of the target is like. Progress is
-    shown on terminals.
+    """Compute how much the labels of each source language should count for a target language, from
+    texts without labels: a classifier learns to distinguish the sources by an encoder's vectors of
+    their sentences, and predicts which source each target sentence resembles. Progress is shown on
+    terminals.
 
     encoder (str): A folder, an installed Python package, or a name on the hub. It isn't trained.
     target (Path): Text in the target language: a file in any of the formats, or a folder of .txt
         files.
     sources (Sequence[Path]): At least two such files, one of each source language.
-    settings (IdentifierSettings): Of the classifier.
-    max_sents (int): How many sentences of each file to read at most, from its first on. A document
+    settings (IdentifierSettings): Settings of the classifier.
+    max_sents (int): Maximum number of sentences to read per file, from its beginning. A document
         without sentence boundaries counts as one.
-    tau (Optional[float]): What to multiply scores with before they become shares by a softmax; None
-        for 1 / their variance, as in the paper.
-    source (Optional[str]): The format of all files, else guessed of each.
+    tau (Optional[float]): Factor of the scores before the softmax; None for 1 / their variance, as
+        in the paper.
+    source (Optional[str]): The format of all files; by default guessed for each one.
     output_path (Optional[Path]): Where to write the weights, in JSON.
     RETURNS (Weighing): The weights.
-    RAISES (UserError): For what can't be read or written, for too few sources or sentences, and for
-        settings or an encoder that make weights of something else than numbers.
+    RAISES (UserError): For files that can't be read or written, for too few sources or sentences,
+        and for settings or an encoder for which weights aren't finite.
     """
     if len(sources) < 2:
-        raise UserError("Can't weigh one source against itself: name two files or more.")
+        raise UserError("Can't weigh fewer than two sources. Name at least two source files.")
     paths = [target, *sources]
     for path in paths:
         check_input(path, or_folder=True)
@@ -99,14 +99,14 @@ def weigh_sources(
     sents = [_read_sents(path, source, max_sents) for path in paths]
     node = make_encoder_node(encoder, spacy.blank("xx"))
     target_X, *features = [_encode(node, *pair) for pair in zip(paths, sents)]
-    show = partial(tqdm, desc="telling sources apart", unit=" epochs", leave=False, disable=None)
+    show = partial(tqdm, desc="training the classifier", unit=" epochs", leave=False, disable=None)
     get_scores = fit_identifier(features, settings, show)
     found = [get_scores(X).argmax(axis=1) == i for i, X in enumerate(features)]
     shares, tau = get_shares(get_scores(target_X), tau)
     if not numpy.isfinite(shares).all():
         raise UserError(
-            f"Can't weigh with --gamma {settings.gamma} and --tau {tau}: the numbers become too "
-            "large. Leave these options out, or check the encoder's weights."
+            f"Can't compute weights with --gamma {settings.gamma} and --tau {tau}: the numbers "
+            "become too large. Leave these options out, or check the encoder's weights."
         )
     weights = [SourceWeight(str(path), float(X)) for path, X in zip(sources, shares)]
     if output_path is not None:
@@ -115,9 +115,9 @@ def weigh_sources(
 
 
 def get_shares(scores: Floats2d, tau: Optional[float] = None) -> Tuple[Floats1d, float]:
-    """Make weights of scores: the mean over sentences of each one's softmax.
+    """Compute weights from scores: the mean softmax over sentences.
 
-    scores (Floats2d): Of the sentences of the target, for each source, (n_sents, n_sources).
+    scores (Floats2d): Scores of the target sentences for each source, (n_sents, n_sources).
     tau (Optional[float]): See `weigh_sources`.
     RETURNS (Tuple[Floats1d, float]): Weights that add up to 1, (n_sources,), and tau.
     """
@@ -125,7 +125,7 @@ def get_shares(scores: Floats2d, tau: Optional[float] = None) -> Tuple[Floats1d,
     if tau is None:
         variance = float(scores.var())
         tau = 1.0 / variance if variance else 1.0
-    with numpy.errstate(over="ignore", invalid="ignore"):  # weights are checked in place of it
+    with numpy.errstate(over="ignore", invalid="ignore"):  # weights are checked later
         scores = tau * scores
         shares = numpy.exp(scores - scores.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
@@ -138,9 +138,9 @@ def _read_sents(path: Path, source: Optional[str], most: int) -> List[Doc]:
     sents = list(islice(_iter_sents(path, source), most))
     if len(sents) < LEAST_SENTS:
         raise UserError(
-            f"Can't tell a language by {path}, which has {number(len(sents), 'sentence')}, where a "
-            f"document without boundaries counts as one: name a file with {LEAST_SENTS} or more. "
-            "Text with a sentence a line is read so with --from lines."
+            f"Can't use {path}: it has {number(len(sents), 'sentence')} (a document without "
+            f"sentence boundaries counts as one). Name a file with {LEAST_SENTS} or more. Use "
+            "--from lines for plain text with one sentence per line."
         )
     return sents
 
@@ -174,13 +174,13 @@ def _write(path: Path, weights: List[SourceWeight]) -> None:
 
 
 def read_weights(path: Path, teachers: Sequence[str]) -> List[SourceWeight]:
-    """Read what `weigh_sources` has written, for teachers of these languages.
+    """Read the weights that `weigh_sources` wrote, for teachers of these languages.
 
     path (Path): The file, in JSON.
     teachers (Sequence[str]): Names or paths of the teachers, in the order of the sources.
     RETURNS (List[SourceWeight]): One for each teacher.
-    RAISES (UserError): For a file that isn't there or is none of weights, and for one with more or
-        fewer sources than teachers.
+    RAISES (UserError): For a file that doesn't exist or doesn't contain weights, and for one with
+        more or fewer sources than teachers.
     """
     check_input(path)
     weights = []
@@ -190,34 +190,34 @@ def read_weights(path: Path, teachers: Sequence[str]) -> List[SourceWeight]:
             weight = None
         if not isinstance(source, str) or not isinstance(weight, (int, float)):
             raise record.error(
-                'it has no "source" that is a string, or no "weight" that is a number. Name a file '
-                "that weigh-sources has written."
+                'it needs a string as "source" and a number as "weight". Name a file written by '
+                "weigh-sources."
             )
         weights.append(SourceWeight(source, float(weight)))
     if len(weights) != len(teachers):
         names = ", ".join(entry.source for entry in weights) or "none"
         raise UserError(
-            f"Can't weigh {number(len(teachers), 'teacher')} by {path}, whose sources are {names}: "
-            "name one teacher for each, in this order."
+            f"Can't use the weights in {path} for {number(len(teachers), 'teacher')}: its sources "
+            f"are {names}. Name one teacher for each, in this order."
         )
     return weights
 
 
 def format_weights(weighing: Weighing) -> str:
-    """RETURNS (str): A table of sources and weights, and how well they could be told apart.
+    """RETURNS (str): A table of sources and weights, and the accuracy of the classifier.
 
-    weighing (Weighing): What `weigh_sources` gave.
+    weighing (Weighing): The output of `weigh_sources`.
     """
     width = max(len("source"), *(len(entry.source) for entry in weighing.weights))
     lines = [f"{'source':<{width}}  weight"]
     lines += [f"{entry.source:<{width}}  {entry.weight:6.3f}" for entry in weighing.weights]
     lines.append(
-        f"The source of {weighing.accuracy:.1%} of the sources' own sentences was found; tau is "
-        f"{weighing.tau:.3g}."
+        f"The classifier found the source of {weighing.accuracy:.1%} of the source sentences; tau "
+        f"is {weighing.tau:.3g}."
     )
     if weighing.accuracy < LEAST_ACCURACY:
         lines.append(
-            "The sources can hardly be told apart, so the weights tell little: give more "
-            "sentences, more --epochs, or an encoder that knows the languages."
+            "The classifier can hardly distinguish the sources, so the weights aren't reliable: "
+            "use more sentences, more --epochs, or an encoder that knows the languages."
         )
     return "\n".join(lines)

@@ -17,17 +17,17 @@ from .checks import check_input
 # Labels of persons, whose names are the same in other languages.
 PERSONS = ("PER", "PERSON")
 Choice = Literal["first", "random"]
-# What of a token goes with its translation.
+# Attributes of a token that are copied to its translation.
 COPIED: Any = ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID", "SENT_START"]
 
 
 @dataclass
 class WordCounts:
-    """What became of the tokens.
+    """Counts of tokens.
 
-    n_translated (int): Those with a translation, in the lexicon.
-    n_unknown (int): Those with letters that aren't in it. They are kept as they are.
-    n_named (int): Those of entities whose words are kept.
+    n_translated (int): Tokens with a translation in the lexicon.
+    n_unknown (int): Tokens with letters that aren't in the lexicon. They are kept.
+    n_named (int): Tokens of entities whose words are kept.
     n_without_letters (int): Punctuation, numbers and white space, which are kept.
     """
 
@@ -42,17 +42,17 @@ class WordCounts:
         return self.n_translated + self.n_unknown + self.n_named + self.n_without_letters
 
     def share(self, n: int) -> float:
-        """Compare with all tokens.
+        """The share of some tokens.
 
-        n (int): Some of the tokens.
-        RETURNS (float): Their share of all, in percent.
+        n (int): Number of these tokens.
+        RETURNS (float): Their share of all tokens, in percent.
         """
         return 100.0 * n / max(self.n_tokens, 1)
 
 
 class WordByWord:
-    """Translates each token by itself. Entities, missing annotation, sentences, groups of spans,
-    and the id and the meta of records are those of the original; all else is left out."""
+    """Translates each token by itself. Entities, missing annotation, sentence boundaries, span
+    groups, and the id and the meta of records are copied; everything else is left out."""
 
     def __init__(
         self,
@@ -67,10 +67,10 @@ class WordByWord:
 
         lexicon (Lexicon): The translations.
         keep (Sequence[str]): Labels of entities whose words are kept.
-        choice (Choice): Of several translations, the first: the main one, in the first lexicon that
-            has one. Or one at random for each token.
-        seed (int): Of the choice at random.
-        min_coverage (float): How many percent of the tokens must be translated.
+        choice (Choice): Which of several translations to use: the first (the main one, of the first
+            lexicon that has one), or a random one for each token.
+        seed (int): Random seed of random choices.
+        min_coverage (float): Percentage of the tokens that must be translated.
         """
         self.lexicon = lexicon
         self.keep = keep
@@ -84,8 +84,8 @@ class WordByWord:
         """Translate documents, token by token.
 
         docs (Iterable[Doc]): Labeled documents.
-        YIELDS (Doc): For each document one of as many tokens.
-        RAISES (UserError): After the last, if too few of their tokens are in the lexicon.
+        YIELDS (Doc): For each document, one with the same number of tokens.
+        RAISES (UserError): After the last one, if too few of their tokens are in the lexicon.
         """
         for doc in docs:
             words = [self._translate(token) for token in doc]
@@ -94,18 +94,18 @@ class WordByWord:
         if self.counts.n_tokens and share < self.min_coverage:
             raise UserError(
                 f"The lexicon translates {share:.1f} % of {number(self.counts.n_tokens, 'token')}, "
-                f"and at least {self.min_coverage:g} % are needed. Check its languages and its "
+                f"but at least {self.min_coverage:g} % are needed. Check its languages and its "
                 "direction (--lexicon: from the language of the corpus; --backwards: to it), or "
                 "lower --min-coverage."
             )
 
     def summary(self) -> str:
-        """RETURNS (str): The counts, and what of the lexicon was left out, for people."""
+        """RETURNS (str): The counts, and what was left out of the lexicon, as text."""
         counts = self.counts
         lines = [
             f"{number(counts.n_tokens, 'token')}: {counts.n_translated} translated "
             f"({counts.share(counts.n_translated):.1f} %), {counts.n_unknown} not in the lexicon "
-            f"({counts.share(counts.n_unknown):.1f} %), {counts.n_named} of "
+            f"({counts.share(counts.n_unknown):.1f} %), {counts.n_named} in entities of "
             f"{' or '.join(self.keep) or 'no label'} kept, {counts.n_without_letters} without "
             "letters kept."
         ]
@@ -128,9 +128,9 @@ class WordByWord:
 
 
 def copy_case(source: str, target: str, *, is_first: bool) -> str:
-    """Write a translation as its source is: in capitals, or with one at the beginning. Otherwise it
-    stays as it is in the lexicon. A capital that is a word, such as "I", tells at the beginning of
-    a sentence only.
+    """Copy the letter case of a word to its translation: all capitals, or a capital at the
+    beginning. Otherwise the case is that of the lexicon. The case of a word of one letter, such as
+    "I", is only copied at the beginning of a sentence.
 
     source (str): The word.
     target (str): Its translation in the lexicon.
@@ -145,10 +145,10 @@ def copy_case(source: str, target: str, *, is_first: bool) -> str:
 
 
 def copy_labels(doc: Doc, words: List[str]) -> Doc:
-    """Put the labels of a document on other words.
+    """Copy the labels of a document to other words.
 
     doc (Doc): The original.
-    words (List[str]): As many words as it has tokens.
+    words (List[str]): One word for each of its tokens.
     RETURNS (Doc): A document of these words.
     """
     spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
@@ -166,10 +166,10 @@ def copy_labels(doc: Doc, words: List[str]) -> Doc:
 
 
 def is_kept(label: str, keep: Iterable[str]) -> bool:
-    """Tell whether entities of a label keep their words.
+    """Check whether entities with a label keep their words.
 
     label (str): The label.
-    keep (Iterable[str]): The labels whose entities do, in any letter case.
+    keep (Iterable[str]): The labels whose entities keep their words, in any letter case.
     RETURNS (bool): Whether they do.
     """
     return label.lower() in {name.lower() for name in keep}
@@ -181,8 +181,8 @@ def make_word_by_word(
     """Read lexicons to translate with.
 
     paths, backwards (Sequence[Path]): See `read_lexicon`.
-    settings (Any): Those of `WordByWord`.
-    RETURNS (WordByWord): The translator, which has counted what of the lexicons was left out.
+    settings (Any): Settings of `WordByWord`.
+    RETURNS (WordByWord): The translator, with the counts of what was left out of the lexicons.
     RAISES (UserError): For a lexicon that can't be read.
     """
     for path in (*paths, *backwards):

@@ -1,5 +1,5 @@
-"""Where the workflows of a comparison run: each in a folder of its own, with what it makes, and
-links to the rest of the project."""
+"""Folders in which the workflows of a comparison run: each has its own outputs, and links to the
+rest of the project."""
 
 import os
 import re
@@ -25,7 +25,7 @@ from .workflows import (
     put_vars,
 )
 
-# What the project's folder may have as well, and is not linked.
+# Files of the project's folder that aren't linked.
 PROJECT_LOCK, RUN_LOCK = "project.lock", ".lock"
 
 
@@ -34,7 +34,7 @@ class WorkflowRun(NamedTuple):
 
     workflow (Workflow): The workflow, checked.
     seed (int): The seed.
-    folder (Path): Where it is run.
+    folder (Path): The folder in which it runs.
     """
 
     workflow: Workflow
@@ -43,18 +43,18 @@ class WorkflowRun(NamedTuple):
 
     @contextmanager
     def lock(self) -> Iterator[Tuple[int, ...]]:
-        """Keep others from the folder: also the next comparison, while what a killed one has
-        started is running.
+        """Lock the folder. The lock is kept while the process of the workflow runs, even if the
+        comparison that started it was killed.
 
-        YIELDS (Tuple[int, ...]): Files that the workflow's process inherits, to keep the lock.
-        RAISES (UserError): If another process has it.
+        YIELDS (Tuple[int, ...]): File descriptors that this process inherits, to keep the lock.
+        RAISES (UserError): If another process has the lock.
         """
         with open_locked(self.folder / RUN_LOCK) as file:
             yield () if sys.platform == "win32" else (file.fileno(),)
 
     def prepare(self, use_gpu: int = -1) -> List[str]:
-        """Make the folder as the project is now, but for what its steps have made there. It is
-        locked.
+        """Update the folder to the present state of the project, and keep the outputs of its steps.
+        The folder must be locked.
 
         use_gpu (int): Number of the GPU, -1 for the CPU.
         RETURNS (List[str]): The command that runs the workflow.
@@ -69,7 +69,7 @@ class WorkflowRun(NamedTuple):
         return [sys.executable, "-m", "spacy", "project", "run", workflow.name, str(folder)]
 
     def find_pipeline(self) -> Path:
-        """RETURNS (Path): The pipeline that the workflow has made.
+        """RETURNS (Path): The pipeline that the workflow made.
 
         RAISES (UserError): If there is none.
         """
@@ -77,7 +77,7 @@ class WorkflowRun(NamedTuple):
         path = folder / get_pipeline(workflow, seed)
         if not path.is_dir():
             raise MissingFileError(
-                f"The workflow '{workflow.name}' of {workflow.file} has ended, and hasn't made the "
+                f"The workflow '{workflow.name}' of {workflow.file} has ended without making the "
                 f"pipeline {path}. Correct the outputs of its commands, or the cell's pipeline."
             )
         return path
@@ -106,15 +106,15 @@ def make_slug(name: str) -> str:
 
 
 def _list_links(workflow: Workflow, folder: Path, seed: int) -> List[Path]:
-    """What isn't made by the project. Of a folder that commands write to, that is what they need
-    and none of them makes. Other folders are linked whole, but for those of `directories` that
-    nothing needs: these are written to without being told."""
+    """Paths that the project doesn't make. In a folder that commands write to, these are files that
+    they need and none of them makes. Other folders are linked as a whole, except those in
+    `directories` that nothing needs: commands may write to them without declaring it."""
     data = interpolate(workflow, seed)
     commands = data.get("commands", [])
     outputs = get_outputs(commands)
     sources = get_sources(commands, outputs)
     sources += [Path(asset["dest"]) for asset in data.get("assets", []) if "dest" in asset]
-    # Others are read, and made, where they are. They may be those of other workflows, unchecked.
+    # Other paths are used in place. They may belong to other workflows, which aren't checked.
     sources = [path for path in sorted(sources) if _is_inside(path)]
     needed = {path.parts[0] for path in sources}
     made = {path.parts[0] for path in outputs if _is_inside(path)}
@@ -139,7 +139,7 @@ def _is_inside(path: Path) -> bool:
 
 
 def _unlink(project: Path, folder: Path) -> None:
-    """Remove the links of an earlier run: what a step makes now must not be written through one."""
+    """Remove the links of an earlier run, so that no step writes through them."""
     for parent, folders, files in os.walk(folder):
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink():
@@ -149,9 +149,9 @@ def _unlink(project: Path, folder: Path) -> None:
 
 
 def _link(project: Path, folder: Path, path: Path) -> None:
-    """Link to a file or folder of a project, or copy it where there are no links, as on Windows
-    without the right to make them. What a step has made in its place is removed, but nothing that a
-    link leads to."""
+    """Link to a file or folder of a project, or copy it if links can't be made, as on Windows
+    without this permission. An output of a step at the same path is removed, but never the target
+    of a link."""
     source, target = project / path, folder / path
     for parent in list(path.parents)[:-1]:
         if (folder / parent).is_symlink():

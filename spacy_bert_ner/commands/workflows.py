@@ -15,7 +15,7 @@ from .checks import iter_settings
 from .runs import digest
 
 PROJECT_FILE = "project.yml"
-# Lists of a command: what it runs, reads and makes.
+# Lists of a command: its scripts, inputs and outputs.
 OUTPUTS = ("outputs", "outputs_no_cache")
 LISTS = ("script", "deps", *OUTPUTS)
 
@@ -28,8 +28,8 @@ class Workflow:
     ----------
     name (str): Its name in the project's file.
     project (str): Path of the project's folder.
-    pipeline (str): Where it makes the pipeline, from the project's folder; with names of vars.
-    vars (Dict[str, Any]): Values that take the place of the project's, by their dotted names.
+    pipeline (str): Path of the pipeline in the project's folder; may contain vars.
+    vars (Dict[str, Any]): Values that override the project's, by their dotted names.
     """
 
     name: str
@@ -46,27 +46,27 @@ class Workflow:
 def flatten(block: Dict[str, Any]) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): Values by dotted names.
 
-    block (Dict[str, Any]): Values, and blocks of such, by names that may be dotted.
+    block (Dict[str, Any]): Values, and blocks of values, by names that may be dotted.
     """
     return {name: value for name, value in iter_settings(block) if not isinstance(value, dict)}
 
 
 def check_workflow(cell: str, workflow: Workflow, seeds: Sequence[int], use_gpu: int = -1) -> None:
-    """Check what can be known of a workflow before it runs.
+    """Check a workflow before it runs.
 
-    cell (str): What the comparison calls it.
+    cell (str): Its name in the comparison.
     workflow (Workflow): The workflow.
-    seeds (Sequence[int]): Each runs it once.
+    seeds (Sequence[int]): It runs once with each seed.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    RAISES (UserError): For a project, workflow or values that aren't there, for steps that need
-        what nothing makes, and for a pipeline that no step makes.
+    RAISES (UserError): For a project, workflow or values that don't exist, for steps that need
+        files that nothing makes, and for a pipeline that no step makes.
     """
     file, project = workflow.file, _read_project(workflow)
     known = {name for name, _ in iter_settings(project.get("vars", {}))}
     if "seed" not in known:
         raise UserError(
-            f"{file} has no var 'seed', by which a comparison trains several times. Add `seed: 1` "
-            "to its vars, and ${vars.seed} to the commands that train."
+            f"{file} has no var 'seed', which a comparison needs to train several times. Add "
+            "`seed: 1` to its vars, and ${vars.seed} to the commands that train."
         )
     if use_gpu >= 0 and "gpu" not in known:
         raise UserError(
@@ -76,7 +76,7 @@ def check_workflow(cell: str, workflow: Workflow, seeds: Sequence[int], use_gpu:
     for name in workflow.vars:
         if name not in known:
             raise UserError(
-                f"'{cell}' sets the var {name}, which {file} doesn't have. It has "
+                f"'{cell}' sets the var {name}, which {file} doesn't have. Its vars are "
                 f"{', '.join(sorted(known))}."
             )
         for parent in workflow.vars:
@@ -85,8 +85,8 @@ def check_workflow(cell: str, workflow: Workflow, seeds: Sequence[int], use_gpu:
     names = project.get("workflows", {})
     if workflow.name not in names:
         raise UserError(
-            f"'{cell}' names the workflow {workflow.name!r}, which {file} doesn't have. It has "
-            f"{', '.join(names) or 'none'}."
+            f"'{cell}' names the workflow {workflow.name!r}, which {file} doesn't have. Its "
+            f"workflows are {', '.join(names) or 'none'}."
         )
     commands = {command["name"] for command in project.get("commands", [])}
     for name, steps in names.items():
@@ -94,7 +94,7 @@ def check_workflow(cell: str, workflow: Workflow, seeds: Sequence[int], use_gpu:
             if step not in commands:
                 raise UserError(
                     f"The workflow '{name}' of {file} names {step!r}, which isn't among the "
-                    "commands. Add it to them."
+                    "commands. Add this command."
                 )
     _check_steps(cell, workflow, seeds)
 
@@ -111,22 +111,22 @@ def _check_steps(cell: str, workflow: Workflow, seeds: Sequence[int]) -> None:
         if path.is_absolute() or ".." in path.parts:
             raise UserError(
                 f"The workflow '{workflow.name}' of {workflow.file} makes {path}, outside of the "
-                "project's folder, where several runs would overwrite it. Name a path within."
+                "project's folder, where several runs would overwrite it. Use a path in the folder."
             )
     made = get_outputs(interpolate(workflow, seeds[0]).get("commands", []))
     for path in get_sources(steps, outputs):
         needs = f"The workflow '{workflow.name}' of {workflow.file} needs {path}, which"
         if ".." in path.parts:
             raise UserError(
-                f"{needs} is outside of the project's folder, but each run has a folder of its "
-                "own. Name a path within, or an absolute one."
+                f"{needs} is outside of the project's folder, but each run has its own folder. Use "
+                "a path in the folder, or an absolute one."
             )
         if _is_within(path, made):
-            raise UserError(f"{needs} another command makes. Add that one to the workflow.")
+            raise UserError(f"{needs} another command makes. Add that command to the workflow.")
         if not (Path(workflow.project) / path).exists():
             raise MissingFileError(
-                f"{needs} isn't there. Run `python -m spacy project assets {workflow.project}` if "
-                "it is an asset."
+                f"{needs} doesn't exist. Run `python -m spacy project assets {workflow.project}` "
+                "if it is an asset."
             )
     if len(seeds) > 1 and steps == _read_steps(workflow, seeds[1]):
         raise UserError(
@@ -136,8 +136,8 @@ def _check_steps(cell: str, workflow: Workflow, seeds: Sequence[int]) -> None:
 
 
 def get_facts(workflow: Workflow, seed: int) -> List[Any]:
-    """RETURNS (List[Any]): All that the result of a workflow depends on: what its steps run, read
-        and make, and what is in the files that none of them makes.
+    """RETURNS (List[Any]): Everything that the result of a workflow depends on: the scripts, inputs
+        and outputs of its steps, and the content of the inputs that none of them makes.
 
     workflow (Workflow): The workflow, checked.
     seed (int): The seed.
@@ -159,7 +159,7 @@ def _read_project(workflow: Workflow) -> Dict[str, Any]:
         raise UserError(f"Can't read {file}: {describe_error(error)}") from error
     problems = validate(ProjectConfigSchema, data) if isinstance(data, dict) else ["no block"]
     if problems:
-        raise UserError(f"{file} is no project: {', '.join(problems)}.")
+        raise UserError(f"{file} isn't a project: {', '.join(problems)}.")
     return data
 
 
@@ -168,7 +168,7 @@ def put_vars(workflow: Workflow, seed: int, use_gpu: int = -1) -> Dict[str, Any]
 
     workflow (Workflow): The workflow, checked.
     seed (int): The seed.
-    use_gpu (int): Number of the GPU, -1 for what the file says.
+    use_gpu (int): Number of the GPU, -1 for the value in the file.
     """
     data = _read_project(workflow)
     values = {**workflow.vars, "seed": seed}
@@ -184,11 +184,11 @@ def put_vars(workflow: Workflow, seed: int, use_gpu: int = -1) -> Dict[str, Any]
 
 
 def interpolate(workflow: Workflow, seed: int) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): The project's file, with values in place of their names.
+    """RETURNS (Dict[str, Any]): The project's file, with the values of its vars filled in.
 
     workflow (Workflow): The workflow, checked.
     seed (int): The seed.
-    RAISES (UserError): For a name that isn't there.
+    RAISES (UserError): For an unknown name.
     """
     try:
         data = {**put_vars(workflow, seed), "pipeline": workflow.pipeline}
@@ -198,7 +198,7 @@ def interpolate(workflow: Workflow, seed: int) -> Dict[str, Any]:
 
 
 def get_pipeline(workflow: Workflow, seed: int) -> str:
-    """RETURNS (str): Where a workflow makes its pipeline, with values in place of their names.
+    """RETURNS (str): Path of the pipeline that a workflow makes, with the values of vars filled in.
 
     workflow (Workflow): The workflow, checked.
     seed (int): The seed.
@@ -207,7 +207,7 @@ def get_pipeline(workflow: Workflow, seed: int) -> str:
 
 
 def get_outputs(commands: Iterable[Dict[str, Any]]) -> Set[Path]:
-    """RETURNS (Set[Path]): What commands make.
+    """RETURNS (Set[Path]): The outputs of commands.
 
     commands (Iterable[Dict[str, Any]]): Commands of a project.
     """
@@ -215,10 +215,10 @@ def get_outputs(commands: Iterable[Dict[str, Any]]) -> Set[Path]:
 
 
 def get_sources(commands: Iterable[Dict[str, Any]], outputs: Set[Path]) -> List[Path]:
-    """RETURNS (List[Path]): What commands need and none makes, nor anything in it.
+    """RETURNS (List[Path]): Inputs of commands that none of them makes, not even in part.
 
     commands (Iterable[Dict[str, Any]]): Commands of a project.
-    outputs (Set[Path]): What they make.
+    outputs (Set[Path]): Their outputs.
     """
     needed = {Path(path) for step in commands for path in step.get("deps", [])}
     return sorted(

@@ -1,4 +1,4 @@
-"""What people label with, in and out: a file a format, and the table of their names."""
+"""File formats for labeled data: one module per format, and the table of their names."""
 
 from itertools import islice
 from pathlib import Path
@@ -17,12 +17,12 @@ from .writing import TextWriter, Writer
 
 
 class Reader(NamedTuple):
-    """How files of a format are read: in two steps, so that records can be passed over.
+    """How files of a format are read: in two steps, so that records can be skipped.
 
-    read (Callable[[Source], Iterator[Any]]): Records as they stand in a file, one at a time. What
-        it raises ends the file.
-    parse (Callable[[Language, Any, Report], Optional[Doc]]): The document of a record, None if it
-        is to be left out. What it raises is about this record alone.
+    read (Callable[[Source], Iterator[Any]]): Yields the raw records of a file, one at a time. An
+        exception ends the reading.
+    parse (Callable[[Language, Any, Report], Optional[Doc]]): Makes the document of a record; None
+        if it is left out. An exception concerns this record only.
     """
 
     read: Callable[[Source], Iterator[Any]]
@@ -33,8 +33,8 @@ class Format(NamedTuple):
     """How files of a format are named, read and written.
 
     suffixes (Tuple[str, ...]): In lower case, with the dot.
-    reader (Optional[Reader]): None if it is only written.
-    writer (Optional[Writer]): None if it is only read.
+    reader (Optional[Reader]): None if the format can only be written.
+    writer (Optional[Writer]): None if the format can only be read.
     """
 
     suffixes: Tuple[str, ...]
@@ -44,7 +44,7 @@ class Format(NamedTuple):
 
 _ARRAY = TextWriter(label_studio.render, start=lambda doc: "[", between=",", tail="\n]\n")
 _CONLL = Reader(conll.read, conll.parse)
-# Of formats that share a suffix, the first is written.
+# If several formats share a suffix, files are written in the first one.
 FORMATS: Dict[str, Format] = {
     "spacy": Format((".spacy",), Reader(docbin.read, docbin.parse), docbin.DocBinWriter()),
     "jsonl": Format((".jsonl",), Reader(jsonl.read, jsonl.parse), TextWriter(jsonl.render)),
@@ -58,9 +58,9 @@ FORMATS: Dict[str, Format] = {
     "lines": Format((), Reader(text.read_lines, text.parse), TextWriter(text.render_line)),
     "html": Format((".html", ".htm"), None, TextWriter(html.render, html.start, "", html.end())),
 }
-# Those that have columns.
+# Formats with columns.
 TABLES = ("csv", "tsv")
-# How many records to look at for one that tells the format of a JSON file.
+# Number of records that are used to guess the format of a JSON file.
 N_GUESSED = 100
 
 
@@ -77,13 +77,13 @@ def read_docs(
 
     path (Path): The file.
     nlp (Language): Its tokenizer and vocabulary are used, its components are not.
-    name (Optional[str]): The format, else it is guessed.
-    report (Optional[Report]): Where records are counted, and spans that don't fit. It says what
-        becomes of records that can't be read.
-    column (Optional[str]): Of a table, the column with the texts, "text" if it isn't named.
-    skip (int): How many records to pass over, without a look at what they are.
+    name (Optional[str]): The format; guessed by default.
+    report (Optional[Report]): Counts records, and spans that don't fit. Its `skip_broken` sets
+        whether records that can't be read are skipped.
+    column (Optional[str]): Column with the texts, for tables; "text" by default.
+    skip (int): Number of records to skip without parsing them.
     RETURNS (Iterator[Doc]): Documents, one at a time.
-    RAISES (ValueError): For a format that isn't there, and for what can't be read.
+    RAISES (ValueError): For an unknown format, and for input that can't be read.
     """
     name = check_format(path, name)
     check_column(name, column)
@@ -109,54 +109,55 @@ def _read(reader: Reader, source: Source, report: Report, skip: int) -> Iterator
 def write_docs(
     path: Path, docs: Iterable[Doc], name: Optional[str] = None, report: Optional[Report] = None
 ) -> None:
-    """Write documents to a file, which is there when all are written, and not before.
+    """Write documents to a file. It is only created (or replaced) once all are written.
 
     path (Path): The file.
     docs (Iterable[Doc]): Documents of any vocabulary.
-    name (Optional[str]): The format, else the suffix tells.
-    report (Optional[Report]): Where documents are counted, and what the format can't say of them.
-    RAISES (ValueError): For a format that isn't there, and for what can't be written.
+    name (Optional[str]): The format; by default that of the suffix.
+    report (Optional[Report]): Counts documents, and annotations that the format can't store.
+    RAISES (ValueError): For an unknown format, and for documents that can't be written.
     """
     report = Report() if report is None else report
     get_writer(path, name).write(path, report.count(docs), report)
 
 
 def get_writer(path: Path, name: Optional[str] = None) -> Writer:
-    """RETURNS (Writer): That of a format, see `write_docs`.
-    RAISES (ValueError): For a format that isn't there, or is only read.
+    """RETURNS (Writer): The writer of a format, see `write_docs`.
+    RAISES (ValueError): For an unknown format, or one that can only be read.
 
     path (Path): Where to write.
-    name (Optional[str]): The format, else the suffix tells.
+    name (Optional[str]): The format; by default that of the suffix.
     """
     return FORMATS[check_format(path, name, for_writing=True)].writer  # type: ignore[return-value]
 
 
 def check_format(path: Path, name: Optional[str] = None, *, for_writing: bool = False) -> str:
-    """RETURNS (str): The name of a format in the table: the one that is given, else as guessed.
-    RAISES (ValueError): For one that isn't there, or can't be read or written; if nothing tells.
+    """RETURNS (str): The name of the format: the given one, or the guessed one.
+    RAISES (ValueError): For an unknown format, for one that can't be read or written, and if the
+        format can't be guessed.
 
-    path (Path): What is read or written.
+    path (Path): The file to read or write.
     name (Optional[str]): The format, None to guess it.
-    for_writing (bool): Whether it is written.
+    for_writing (bool): Whether the file is written.
     """
     name = guess_format(path, for_writing=for_writing) if name is None else name
     if name not in FORMATS:
         raise FormatError(f"There is no format '{name}'. Formats: {_list_formats(for_writing)}.")
     if for_writing and FORMATS[name].writer is None:
         raise FormatError(
-            f"Can't write {path}: '{name}' is only read. Formats to write (--to): "
+            f"Can't write {path}: the format '{name}' can only be read. Formats to write (--to): "
             f"{_list_formats(for_writing)}."
         )
     if not for_writing and FORMATS[name].reader is None:
         raise FormatError(
-            f"Can't read {path}: '{name}' is only written. Formats to read: "
+            f"Can't read {path}: the format '{name}' can only be written. Formats to read: "
             f"{_list_formats(for_writing)}."
         )
     return name
 
 
 def _list_formats(for_writing: bool) -> str:
-    """The names of those that are written, or read."""
+    """The names of the formats that can be written, or read."""
     return ", ".join(
         name
         for name, entry in FORMATS.items()
@@ -165,42 +166,44 @@ def _list_formats(for_writing: bool) -> str:
 
 
 def _name_it(for_writing: bool = False) -> str:
-    """The way out where nothing tells the format. Not all commands that read have an option."""
-    option = "--to (of convert and annotate)"
+    """The advice if the format can't be guessed. Not all commands that read have the option."""
+    option = "--to (in convert and annotate)"
     if not for_writing:
-        option = "--from (of most commands that read files), or with format, in a config"
+        option = "--from (in most commands that read files) or the setting format (in a config)"
     return f"Name it with {option}: {_list_formats(for_writing)}"
 
 
 def check_column(name: str, column: Optional[str]) -> None:
-    """RAISES (ValueError): For a column of a format that has none.
+    """RAISES (ValueError): For a column of a format without columns.
 
     name (str): The format.
     column (Optional[str]): The column, None if none is named.
     """
     if column is not None and name not in TABLES:
         raise FormatError(
-            f"Can't take the column {column!r}: the format '{name}' has no columns, but "
+            f"Can't use the column {column!r}: the format '{name}' has no columns, only "
             f"{' and '.join(TABLES)} have. Leave it out, or name the format with --from."
         )
 
 
 def guess_format(path: Path, *, for_writing: bool = False) -> str:
-    """The format of a file, by its suffix, and by the first record of JSON files to read. A folder
-    to read is one of texts.
+    """Guess the format of a file from its suffix, and of a JSON file to read also from its first
+    records. A folder is read as .txt files.
 
-    path (Path): What is read or written.
-    for_writing (bool): Whether it is written.
-    RETURNS (str): Its name in the table.
-    RAISES (ValueError): If nothing tells.
+    path (Path): The file to read or write.
+    for_writing (bool): Whether the file is written.
+    RETURNS (str): The name of the format.
+    RAISES (ValueError): If the format can't be guessed.
     """
     if path.is_dir() and not for_writing:
         return "text"
     names = [name for name, entry in FORMATS.items() if path.suffix.lower() in entry.suffixes]
     if not names:
         if not for_writing and path.is_file():
-            open_bytes(path).close()  # which tells what it is if it isn't text
-        raise FormatError(f"Can't tell the format of {path} by its name. {_name_it(for_writing)}.")
+            open_bytes(path).close()  # raises an error if it isn't text
+        raise FormatError(
+            f"Can't guess the format of {path} from its name. {_name_it(for_writing)}."
+        )
     if for_writing or path.suffix.lower() not in (".json", ".jsonl"):
         return names[0]
     return _guess_by_keys(path, names[0])
@@ -209,8 +212,8 @@ def guess_format(path: Path, *, for_writing: bool = False) -> str:
 def _guess_by_keys(path: Path, default: str) -> str:
     if path.exists() and not path.is_file():
         raise FormatError(
-            f"Can't tell the format of {path} by its first record: it is no file, and can be read "
-            f"once only. {_name_it()}."
+            f"Can't guess the format of {path} from its first record: it isn't a regular file and "
+            f"can only be read once. {_name_it()}."
         )
     first = None
     for guess in islice(_guess_each(path), N_GUESSED):
@@ -222,17 +225,17 @@ def _guess_by_keys(path: Path, default: str) -> str:
     if first.name is None:
         keys = ", ".join(map(shorten, first.keys)) or "it has none"
         raise FormatError(
-            f"Can't tell the format of {path} by the keys of its first record: {keys}. "
+            f"Can't guess the format of {path} from the keys of its first record: {keys}. "
             f"{_name_it()}."
         )
     return first.name
 
 
 class Guess(NamedTuple):
-    """What a record tells.
+    """The format of a record.
 
-    name (Any): Of a format, None if it is none that is known.
-    is_sure (bool): Whether the record has labels, so that one convention only can be meant.
+    name (Any): Name of the format, None if it is unknown.
+    is_sure (bool): Whether the record has labels, so that it can't be in another format.
     """
 
     name: Any
@@ -241,8 +244,8 @@ class Guess(NamedTuple):
 
 
 def _guess_each(path: Path) -> Iterator[Guess]:
-    """YIELDS (Guess): What the records tell that can be read. The reader comes upon the others,
-    too, and knows whether to stop or to go on."""
+    """YIELDS (Guess): The formats of the records that can be parsed. For the others, the reader
+    raises the same error again, and decides whether to stop or to continue."""
     values = read_values(path)
     while True:
         try:
@@ -259,8 +262,8 @@ def _guess_each(path: Path) -> Iterator[Guess]:
 
 
 def _guess_by_shape(data: Dict[str, Any]) -> Tuple[Any, bool]:
-    """The format of a record, and whether nothing else can be meant. Keys that formats share tell
-    nothing: what is under them does."""
+    """The format of a record, and whether no other format is possible. Keys that several formats
+    use don't distinguish them, but the values of these keys do."""
     if isinstance(data.get("data"), dict) or "annotation_id" in data:
         return "label-studio", True
     if any(map(label_studio.has_regions, data.values())):
@@ -272,7 +275,7 @@ def _guess_by_shape(data: Dict[str, Any]) -> Tuple[Any, bool]:
     labels = data.get("label") or data.get("labels")
     if looks_like_spans(labels) or doccano.is_own(data.get("entities")):
         return "doccano", True
-    # [start, end, label] is doccano's only where it has intents, too; else spaCy's.
+    # [start, end, label] is doccano's only if the record also has intents, else spaCy's.
     if looks_like_spans(data.get("entities")):
         return ("doccano" if isinstance(data.get("cats"), list) else "jsonl"), True
     if {"label", "labels", "relations"} & set(data) and labels in ([], None):

@@ -15,11 +15,11 @@ from .source import Source
 from .spans import report_incorrect
 from .tags import KINDS, MISSING_TAG, explain_tag, is_tag, set_ents
 
-# Comments wherever they stand: `# sent_id = …`, `# newdoc id = …`, `# global.columns = …`.
+# Comments at any place: `# sent_id = …`, `# newdoc id = …`, `# global.columns = …`.
 COMMENT = re.compile(r"# (newdoc|newpar|[\w.]+ =|\w+ \w+ =)")
-# Before a sentence of GermEval: where it is from.
+# The source of a sentence, in the line before it (GermEval).
 ORIGIN = re.compile(r"#\t[^\t]*[./\[][^\t]*$")
-# Lines of CoNLL-U that are no words of their own: ranges of words, and what the text doesn't have.
+# Lines of CoNLL-U that aren't words: ranges of words, and words that the text doesn't contain.
 NO_WORD = re.compile(r"\d+[-.]\d+$")
 DOCUMENT = "-DOCSTART-\tO\n\n"
 MARKS = ("-DOCSTART-", "# newdoc")
@@ -28,14 +28,14 @@ SPACES = re.compile(" +")
 LINE_END = "\r\n"
 TAG_WITHIN = re.compile(r" [BILUES]-\S")
 
-# Of a token that begins, that ends an entity.
+# Prefix of a token, by whether it begins and whether it ends an entity.
 Prefixes = Dict[Tuple[bool, bool], str]
 IOB2: Prefixes = {(True, True): "B", (True, False): "B", (False, False): "I", (False, True): "I"}
 BILUO: Prefixes = {(True, True): "U", (True, False): "B", (False, False): "I", (False, True): "L"}
 
 UNWRITTEN = (
-    "tokens are left out: a line can't have spaces alone, a tab or a line break, or begin "
-    "like a mark of the format"
+    "tokens are left out: a token can't consist of spaces, contain a tab or a line break, or begin "
+    "like a comment of the format"
 )
 EMPTY = "documents have no tokens to write, and are left out"
 CROSSING = "sentence starts are within entities, and are left out"
@@ -54,7 +54,7 @@ class Line(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """The lines of a sentence, whose columns begin with the numbers of its words or not."""
+    """The lines of a sentence, and whether their first column numbers the words."""
 
     lines: List[Line]
     is_numbered: bool
@@ -69,11 +69,11 @@ class Document(NamedTuple):
 
 
 def read(source: Source) -> Iterator[Document]:
-    """Read a file with one token a line and blank lines between sentences: CoNLL-2003 (word
+    """Read a file with one token per line and blank lines between sentences: CoNLL-2003 (word
     first, tag last), or Universal NER (number, word, tag, …).
 
-    source (Source): What is read.
-    YIELDS (Document): Documents, or sentences, if the file doesn't mark documents.
+    source (Source): The input.
+    YIELDS (Document): Documents, or sentences if the file doesn't mark documents.
     """
     sentences: List[Sentence] = []
     lines: List[Line] = []
@@ -100,8 +100,8 @@ def read(source: Source) -> Iterator[Document]:
 
 
 def _is_comment(text: str, *, is_start: bool) -> bool:
-    """Whether a line says something of what follows. Where a sentence starts, all with a # do, but
-    for the word # with its tag."""
+    """Whether a line is a comment. At the start of a sentence, all lines that begin with # are
+    comments, except the word # with its tag."""
     if not text.startswith(("# ", "#\t")):
         return False
     columns = _split(text)
@@ -112,10 +112,10 @@ def _is_comment(text: str, *, is_start: bool) -> bool:
 
 
 def _is_numbered(lines: List[Line], before: bool) -> bool:
-    """Whether the words of a sentence are counted in the first column: 1, 2, 3 …
+    """Whether the first column numbers the words of a sentence: 1, 2, 3 …
 
-    before (bool): Whether those of the sentence before are. A single 1 may be a word, and so may 1
-        and 2 in columns with spaces between them, which numbered files hardly have.
+    before (bool): Whether it does in the sentence before. A single 1 may be a word, and so may 1
+        and 2 in columns separated by spaces, which numbered files rarely use.
     """
     if not lines[0].text[:1].isdigit():
         return False
@@ -137,8 +137,8 @@ def parse(nlp: Language, document: Document, report: Report) -> Doc:
 
     nlp (Language): Its tokenizer and vocabulary are used.
     document (Document): Its lines.
-    report (Report): Where it is counted what doesn't fit.
-    RETURNS (Doc): A document with entities, and sentence starts where the file marks documents.
+    report (Report): Counts what doesn't fit.
+    RETURNS (Doc): A document with entities, and with sentence starts if the file marks documents.
         White space between the words is unknown, so spaCy trains and evaluates on these words.
     RAISES (ValueError): For a line that can't be read, with its number.
     """
@@ -194,11 +194,11 @@ def _find_problem(text: str, columns: List[str]) -> str:
 
 def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
     """RETURNS (str): Words and tags, `-` for missing ones, with a line -DOCSTART- before them and a
-    blank line before each sentence, where the document has sentence marks.
+    blank line before each sentence, if the document has sentence boundaries.
 
     doc (Doc): The document.
-    report (Report): Where it is counted what doesn't fit.
-    prefixes (Prefixes): Those of the scheme.
+    report (Report): Counts what doesn't fit.
+    prefixes (Prefixes): The prefixes of the scheme.
     """
     report_incorrect(doc, report)
     tokens = [token for token in doc if _is_writable(token, report)]
@@ -209,10 +209,10 @@ def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
 
 
 def render_biluo(doc: Doc, report: Report) -> str:
-    """RETURNS (str): Words and BILUO tags, as `render` gives IOB2.
+    """RETURNS (str): Words and BILUO tags, in the form of `render`.
 
     doc (Doc): The document.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     return render(doc, report, BILUO)
 
@@ -227,8 +227,8 @@ def _is_writable(token: Token, report: Report) -> bool:
 
 
 def _make_lines(doc: Doc, tokens: List[Token], report: Report, prefixes: Prefixes) -> Iterator[str]:
-    """A line for each token, and blank lines between sentences. These would end an entity, so
-    that there are none within."""
+    """A line for each token, and blank lines between sentences. A blank line would end an entity,
+    so there are none inside of entities."""
     sentences = numpy.cumsum(doc.to_array("SENT_START").astype("int64") == 1)
     numbers = {i: n for n, ent in enumerate(doc.ents) for i in range(ent.start, ent.end)}
     ents = [numbers.get(token.i) for token in tokens]
@@ -248,7 +248,7 @@ def _make_tag(token: Token, prefix: str) -> str:
     label = token.ent_type_
     if BREAKS.search(label):
         raise FormatError(
-            f"Can't write the label {label!r} into a line: it has a tab or a line break. Rename it."
+            f"Can't write the label {label!r}: it contains a tab or a line break. Rename it."
         )
     if label:
         return f"{prefix}-{label}"

@@ -1,9 +1,9 @@
-"""Sequence labeling of doccano: JSON lines, from its older and newer versions.
+"""doccano's sequence labeling: JSON lines, from its older and newer versions.
 
-doccano runs in a browser, and counts as JavaScript does: a character beyond U+FFFF, such as most
-emoji, is two. So it is since version 1.5 (doccano#2290); what it wrote as "labels", before 1.3,
-counts such a character as one, as Python does. (Projects that "count grapheme clusters as one
-character" are not for programs: their spans are elsewhere wherever a cluster is before them.)"""
+doccano runs in a browser, and counts like JavaScript: a character beyond U+FFFF, such as most
+emoji, counts as two. It does so since version 1.5 (doccano#2290); in the "labels" that it wrote
+before 1.3, such a character counts as one, as in Python. (Projects that "count grapheme clusters
+as one character" aren't supported: their offsets differ after each cluster.)"""
 
 from typing import Any, Dict, Iterator, List, Optional
 
@@ -18,12 +18,12 @@ from .report import Report
 from .source import Source
 from .spans import CharSpan, align_spans, get_ents, report_unread, set_ents
 
-# Of version 1.5 and later, with relations, and of versions before 1.3.
+# Keys of version 1.5 and later, of projects with relations, and of versions before 1.3.
 LIST_KEYS = ("label", "entities", "labels")
 IN_CHARACTERS = "labels"
 WIDE = (
-    "records have characters beyond U+FFFF, such as emoji, before labels, and are read as doccano "
-    "counts: two for such a character (if they count it as one, use --from jsonl)"
+    "records have characters beyond U+FFFF, such as emoji, before labels: each counts as two, as "
+    "in doccano (if your offsets count it as one, use --from jsonl)"
 )
 WITHIN, BEHIND = ", within a character that counts as two", ", after the end"
 
@@ -31,19 +31,19 @@ WITHIN, BEHIND = ", within a character that counts as two", ", after the end"
 def read(source: Source) -> Iterator[Value]:
     """YIELDS (Value): The records.
 
-    source (Source): What is read.
+    source (Source): The input.
     """
     return read_values(source.path)
 
 
 def parse(nlp: Language, value: Value, report: Report) -> Doc:
     """Read a record of `text` and `label`, `labels` or `entities`: a list of [start, end, label],
-    or of objects with `start_offset`, `end_offset` and `label`. One without is a document without
-    annotation.
+    or of objects with `start_offset`, `end_offset` and `label`. A record without these keys is a
+    document without annotation.
 
     nlp (Language): Its tokenizer and vocabulary are used.
-    value (Value): The record, not read yet.
-    report (Report): Where it is counted what doesn't fit.
+    value (Value): The record, not parsed yet.
+    report (Report): Counts what doesn't fit.
     RETURNS (Doc): A document with entities.
     RAISES (ValueError): For a record that can't be read, with its line.
     """
@@ -63,7 +63,7 @@ def _get_text(record: Record) -> Any:
 
 
 def _get_spans(record: Record, text: str, report: Report) -> Optional[List[CharSpan]]:
-    """The spans under all keys, None if there is none of these keys."""
+    """The spans under all keys, None if the record has none of them."""
     lists = {key: record.get_list(key) for key in LIST_KEYS}
     known = {key: labels for key, labels in lists.items() if labels is not None}
     if not known:
@@ -80,9 +80,9 @@ def _get_spans(record: Record, text: str, report: Report) -> Optional[List[CharS
 
 
 def is_own(value: Any) -> bool:
-    """Whether a value is a list with a label as only doccano writes them.
+    """Whether a value is a list with a label in a form that only doccano writes.
 
-    value (Any): Anything of JSON.
+    value (Any): Any JSON value.
     RETURNS (bool): Whether it has one.
     """
     labels = value if isinstance(value, list) else []
@@ -110,7 +110,7 @@ def count_units(text: str) -> Ints1d:
 
 
 def _shift(span: CharSpan, places: Dict[int, int]) -> CharSpan:
-    """Offsets in characters. Those that aren't between characters stay, for the report."""
+    """Convert the offsets to characters. Offsets inside of a character are kept, for the report."""
     if type(span.start) is not int or type(span.end) is not int:
         return span
     if span.start in places and span.end in places:
@@ -124,7 +124,7 @@ def render(doc: Doc, report: Report) -> str:
     `label` for a document without annotation.
 
     doc (Doc): The document.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     record = {"text": doc.text, **get_fields(doc)}
     ents = get_ents(doc, report)

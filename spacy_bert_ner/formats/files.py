@@ -1,4 +1,4 @@
-"""Files of text, how they are opened, and the records in them."""
+"""Opening text files, and the records in them."""
 
 import json
 from io import TextIOWrapper
@@ -11,12 +11,12 @@ from spacy.tokens import Doc
 
 from .report import FormatError
 
-# Where `doc.user_data` has what else a record says, in plain JSON types, so that a DocBin keeps it.
+# Key in `doc.user_data` of the id and the meta of a record, in plain JSON types for a DocBin.
 RECORD_KEY = "spacy_bert_ner.record"
 RECORD_FIELDS = ("id", "meta")
-# Of 64 bits, with a sign or without.
+# Whole numbers of 64 bits, signed or unsigned.
 WHOLE_NUMBERS = range(-(1 << 63), 1 << 64)
-# How files begin that aren't text, what they are, and what to do about it.
+# First bytes of files that aren't text, what they are, and what to do.
 EXPORT = "Export it as CSV in UTF-8, or as plain text"
 SIGNATURES = {
     b"%PDF-": ("a PDF file", "Extract its text first, and read that with --from lines or text"),
@@ -41,8 +41,8 @@ SIGNATURES = {
 
 
 def open_text(path: Path, newline: Optional[str] = None) -> IO[str]:
-    """Open a file in UTF-8, with or without a byte order mark. Bytes that are none don't end the
-    reading: `check_utf8` tells of them, where a record of them can be left out.
+    """Open a UTF-8 file, with or without a byte order mark. Invalid bytes don't end the reading:
+    `check_utf8` reports them, so that only their record is left out.
 
     path (Path): The file.
     newline (Optional[str]): "" to keep line ends as they are.
@@ -57,7 +57,7 @@ def open_bytes(path: Path) -> IO[bytes]:
 
     path (Path): The file.
     RETURNS (IO[bytes]): The file.
-    RAISES (ValueError): For a file that is of another kind by its first bytes, such as a PDF.
+    RAISES (ValueError): For a file of another kind, judged by its first bytes, such as a PDF.
     """
     file = path.open("rb")
     start = file.peek(max(map(len, SIGNATURES)))
@@ -69,10 +69,10 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def check_utf8(path: Path, line: int, text: str) -> None:
-    """RAISES (ValueError): For a text of `open_text` with bytes that are no UTF-8.
+    """RAISES (ValueError): For a text of `open_text` with bytes that aren't UTF-8.
 
     path (Path): The file.
-    text (str): What `open_text` has read.
+    text (str): Text read with `open_text`.
     line (int): The number of its first line.
     """
     if text.isascii():
@@ -82,13 +82,13 @@ def check_utf8(path: Path, line: int, text: str) -> None:
     except UnicodeDecodeError as error:
         line += error.object.count(b"\n", 0, error.start)
         raise FormatError(
-            f"Can't read line {line} of {path}: {error.reason}, the {error.encoding} codec says. "
-            "Convert the file to UTF-8."
+            f"Can't read line {line} of {path}: it isn't UTF-8 ({error.reason}). Convert the file "
+            "to UTF-8."
         ) from error
 
 
 class Record(NamedTuple):
-    """One record of a file: its number and the line it begins at, both from 1."""
+    """One record of a file, with its number and the line at which it begins, both from 1."""
 
     path: Path
     number: int
@@ -97,7 +97,7 @@ class Record(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, for a report.
+        """The place of the record, for a report.
 
         RETURNS (str): Its number and line.
         """
@@ -118,14 +118,15 @@ class Record(NamedTuple):
         """
         value = self.data.get(key)
         if value is not None and not isinstance(value, list):
-            raise self.error(f"'{key}' is {shorten(value)}, and has to be a list.")
+            raise self.error(f"'{key}' is {shorten(value)}, but must be a list.")
         return value
 
     def check_unicode(self, text: str, what: str) -> None:
-        """RAISES (ValueError): For half of a surrogate pair, which JSON may have, and UTF-8 not.
+        """RAISES (ValueError): For half of a surrogate pair, which is valid in JSON, but not in
+            UTF-8.
 
         text (str): The text.
-        what (str): What to call it.
+        what (str): Name of the text in the message.
         """
         try:
             text.encode("utf-8")
@@ -136,9 +137,9 @@ class Record(NamedTuple):
 
 
 def shorten(value: Any) -> str:
-    """RETURNS (str): A value as JSON has it, or its beginning.
+    """RETURNS (str): A value in JSON, or its beginning.
 
-    value (Any): Anything of JSON.
+    value (Any): Any JSON value.
     """
     text = json.dumps(value, ensure_ascii=False)
     text = text if len(text) <= 60 else text[:60] + "…"
@@ -151,17 +152,17 @@ def make_doc(nlp: Language, record: Record, text: Any) -> Doc:
 
     nlp (Language): Its tokenizer and vocabulary are used.
     record (Record): The record.
-    text (Any): The text, right or not.
+    text (Any): The text, valid or not.
     RETURNS (Doc): The document, with the id and the meta of its record.
-    RAISES (ValueError): If it is no text, too long, or not what the tokenizer makes of it, so that
-        offsets would go wrong.
+    RAISES (ValueError): If the text isn't a string or is too long, or if the tokenizer changes it,
+        so that offsets would be wrong.
     """
     check_text(nlp, record, text)
     doc = nlp.make_doc(text)
-    # spaCy's own never does, and to ask takes as long as to tokenize.
+    # spaCy's own tokenizer never does, and this check takes as long as the tokenization.
     if type(nlp.tokenizer) is not Tokenizer and doc.text != text:
         raise record.error(
-            f"the tokenizer of '{nlp.lang}' changes the text, so that offsets don't fit it. Use a "
+            f"the tokenizer of '{nlp.lang}' changes the text, so that offsets are wrong. Use a "
             "tokenizer that keeps white space."
         )
     keep_fields(doc, record)
@@ -173,10 +174,10 @@ def check_text(nlp: Language, record: Record, text: Any) -> None:
 
     nlp (Language): Its `max_length` is the limit.
     record (Record): The record.
-    text (Any): The text, right or not.
+    text (Any): The text, valid or not.
     """
     if not isinstance(text, str):
-        raise record.error(f"its text is {shorten(text)}, and has to be a string under 'text'.")
+        raise record.error(f"its text is {shorten(text)}, but must be a string under 'text'.")
     check_length(nlp, record, len(text))
     record.check_unicode(text, "text")
 
@@ -186,19 +187,19 @@ def check_length(nlp: Language, record: Record, length: int) -> None:
 
     nlp (Language): Its `max_length` is the limit.
     record (Record): The record.
-    length (int): How many characters there are.
+    length (int): Number of characters.
     """
     if length > nlp.max_length:
         raise record.error(
-            f"its text has {length} characters, and nlp.max_length is {nlp.max_length}. Split it, "
-            "or read plain text with --from lines. convert has --max-length to raise the limit, "
-            "and a config the callback set_max_length."
+            f"its text has {length} characters, more than nlp.max_length = {nlp.max_length}. Split "
+            "it, read plain text with --from lines, or raise the limit (with --max-length in "
+            "convert, with the callback set_max_length in a config)."
         )
 
 
 def keep_fields(doc: Doc, record: Record) -> None:
-    """Note the id and the meta of a record in its document. Whole numbers that a DocBin can't hold
-    become strings.
+    """Store the id and the meta of a record in its document. Whole numbers that a DocBin can't
+    store become strings.
 
     doc (Doc): The document.
     record (Record): The record.

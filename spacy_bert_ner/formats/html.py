@@ -1,4 +1,4 @@
-"""Entities marked in the text, with their scores, as a web page."""
+"""Web pages that show the entities in the text, with their scores."""
 
 from functools import cache
 from typing import Any, Dict, Iterator, Optional, Tuple
@@ -11,13 +11,13 @@ from .files import get_fields
 from .report import Report
 from .spans import get_scores
 
-# What stands for the documents where a page is cut: no name of a language has it.
+# Placeholder for the documents, at which a page is cut. No name of a language contains it.
 CUT = "\0"
 LONGEST_ID = 40
 
 
 def start(doc: Optional[Doc]) -> str:
-    """RETURNS (str): The page before its first document, in the language of that.
+    """RETURNS (str): The page before its first document, in the language of that document.
 
     doc (Optional[Doc]): The first document, None if there is none.
     """
@@ -47,10 +47,10 @@ def render(doc: Doc, report: Report) -> str:
     """RETURNS (str): The part of the page that shows a document.
 
     doc (Doc): The document.
-    report (Report): It has the number of the document.
+    report (Report): Counts the documents, which gives the number of this one.
     """
     lang = doc.vocab.lang
-    # Of a language that is none, each text tells by its letters.
+    # Without a language, the direction depends on the letters of each text.
     direction = "auto" if lang in ("", "xx") else _get_direction(doc)
     article = render_template(
         "document.html",
@@ -71,7 +71,7 @@ def _get_id(doc: Doc) -> Optional[str]:
 
 
 def _iter_parts(doc: Doc) -> Iterator[Dict[str, Any]]:
-    """YIELDS (Dict[str, Any]): The text in its order, in pieces: entities, and what is between."""
+    """YIELDS (Dict[str, Any]): The text in pieces, in order: entities, and the text between."""
     text, at = doc.text, 0
     scores = get_scores(doc) or {}
     for ent in doc.ents:

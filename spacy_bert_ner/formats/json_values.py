@@ -1,4 +1,4 @@
-"""Values of JSON in a file, one at a time: one a line, or the values of an array."""
+"""JSON values of a file, one at a time: one per line, or the values of an array."""
 
 import json
 import re
@@ -15,16 +15,16 @@ SPACE = re.compile(r"[ \t\r\n]*")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 DECODER = json.JSONDecoder()
 ENCODER = json.JSONEncoder(ensure_ascii=False)
-# How deep values may be nested. Records that people label have a handful of levels; what is near to
-# Python's limit, about 1000, can be read, and not be written any more.
+# Maximum depth of nested values. Labeled records have a few levels; values near Python's limit of
+# about 1000 levels can be read, but not written again.
 DEPTH = 100
 
 
 class Value(NamedTuple):
-    """One value of a file of JSON: its number and the line it begins at, both from 1.
+    """One JSON value of a file, with its number and the line at which it begins, both from 1.
 
-    text (Optional[str]): The line it is, if each value is one: read when it is needed.
-    data (Any): The value, if it is one of an array.
+    text (Optional[str]): Its line, if each value is a line: parsed when it is needed.
+    data (Any): The value, if it is in an array.
     """
 
     path: Path
@@ -34,9 +34,9 @@ class Value(NamedTuple):
     data: Any = None
 
     def read(self) -> Record:
-        """RETURNS (Record): The JSON object; also of [text, {…}], as spaCy's training data is
-            often written.
-        RAISES (ValueError): If it is none, or nested too deep.
+        """RETURNS (Record): The JSON object. [text, {…}], a common form of spaCy's training data,
+            is converted to one.
+        RAISES (ValueError): If it isn't an object, or is nested too deep.
         """
         data = self.get()
         if _is_pair(data):
@@ -48,7 +48,7 @@ class Value(NamedTuple):
 
     def get(self) -> Any:
         """RETURNS (Any): The value.
-        RAISES (ValueError): If it is no JSON, or nested too deep.
+        RAISES (ValueError): If it isn't JSON, or is nested too deep.
         """
         data = self.data if self.text is None else self._parse(self.text)
         level = _get_children([data])
@@ -57,7 +57,7 @@ class Value(NamedTuple):
             if not level:
                 return data
         record = Record(self.path, self.number, self.line, {})
-        raise record.error(f"it is nested more than {DEPTH} levels deep. Leave out what is deeper.")
+        raise record.error(f"it is nested more than {DEPTH} levels deep. Remove deeper levels.")
 
     def _parse(self, text: str) -> Any:
         check_utf8(self.path, self.line, text)
@@ -65,13 +65,13 @@ class Value(NamedTuple):
             return json.loads(text)
         except (ValueError, RecursionError) as error:
             raise FormatError(
-                f"Can't read line {self.line} of {self.path}: {error}. Each line has to be a JSON "
-                "object, {…}, or the file one array of them, […]."
+                f"Can't read line {self.line} of {self.path}: {error}. Each line must be a JSON "
+                "object, {…}, or the file must be one array of objects, […]."
             ) from error
 
 
 def _get_children(value: Any) -> List[Any]:
-    """The lists and objects in one."""
+    """The lists and objects in a value."""
     parts = value.values() if isinstance(value, dict) else value
     return [part for part in parts if isinstance(part, (dict, list))]
 
@@ -86,12 +86,11 @@ def _is_pair(data: Any) -> bool:
 
 
 def read_values(path: Path) -> Iterator[Value]:
-    """Read a file of JSON: a value a line, or an array of them. It is opened once, as it may be a
-    pipe.
+    """Read a JSON file: one value per line, or an array. It is opened once, since it may be a pipe.
 
     path (Path): The file.
     YIELDS (Value): One at a time; the rest of the file is not in memory.
-    RAISES (ValueError): For an array that is broken, which has no more values then.
+    RAISES (ValueError): For a broken array. No further values can be read from it.
     """
     with open_text(path) as file:
         start = _read_mark(file)
@@ -113,11 +112,11 @@ def read_values(path: Path) -> Iterator[Value]:
 
 
 def _read_start(file: IO[str]) -> Tuple[str, bool]:
-    """Read how an array begins, behind its bracket.
+    """Read the beginning of an array, after its bracket.
 
-    RETURNS (Tuple[str, bool]): What was read; whether the array is a line, and not the file. It is
-        where it begins with a string, as ["text", {…}] does, and so does each line that follows;
-        and where it is nested too deep for an array of records, and others follow on more lines.
+    RETURNS (Tuple[str, bool]): The text that was read; whether the array is one line, not the whole
+        file. It is if it begins with a string, as in ["text", {…}], and so do the following lines;
+        and if it is nested too deep for an array of records, and more lines follow.
     """
     text = _read_mark(file)
     if text.endswith('"'):
@@ -134,7 +133,7 @@ def _read_start(file: IO[str]) -> Tuple[str, bool]:
 
 
 def _read_mark(file: IO[str]) -> str:
-    """RETURNS (str): The next character that isn't white space, behind the white space."""
+    """RETURNS (str): White space, and the next character that isn't white space."""
     text = char = file.read(1)
     while char.isspace():
         char = file.read(1)
@@ -143,9 +142,9 @@ def _read_mark(file: IO[str]) -> str:
 
 
 class _Array:
-    """The values of a JSON array, of which the part that is needed is in memory.
+    """The values of a JSON array. Only the part that is needed is in memory.
 
-    line (int): That of the bracket, behind which `text` is, and then `file`.
+    line (int): Line of the bracket, which is followed by `text`, and then by `file`.
     """
 
     def __init__(self, path: Path, file: IO[str], line: int, text: str):
@@ -164,7 +163,7 @@ class _Array:
             yield self.line, self._take_value()
         self._take("]")
         if self._peek():
-            raise self._error(self.line, f"the array has ended before {self._peek()!r}")
+            raise self._error(self.line, f"the array ends before {self._peek()!r}")
 
     def _peek(self) -> str:
         """RETURNS (str): The next character that isn't white space; empty at the end."""
@@ -180,7 +179,7 @@ class _Array:
         self._move(self.at + 1)
 
     def _take_value(self) -> Any:
-        """RETURNS (Any): The next value. More is read until it is complete."""
+        """RETURNS (Any): The next value. The file is read until it is complete."""
         while True:
             try:
                 value, end = DECODER.raw_decode(self.text, self.at)
@@ -188,7 +187,7 @@ class _Array:
                 if not self._read_more():
                     line = self.line + self.text.count("\n", self.at, error.pos)
                     raise self._error(line, error.msg) from error
-            except (RecursionError, ValueError) as error:  # numbers of too many digits, too
+            except (RecursionError, ValueError) as error:  # also numbers of too many digits
                 raise self._error(self.line, str(error)) from error
             else:
                 self._move(end)
@@ -199,7 +198,7 @@ class _Array:
         self.at = at
 
     def _read_more(self) -> bool:
-        # As much again as there is: a long value is not parsed once a chunk.
+        # Double the text, so that a long value isn't parsed again after each chunk.
         rest = self.text[self.at :]
         more = self.file.read(max(CHUNK, len(rest)))
         check_utf8(self.path, self.line + rest.count("\n"), more)
@@ -208,8 +207,8 @@ class _Array:
 
     def _error(self, line: int, problem: str) -> FormatError:
         return FormatError(
-            f"Can't read line {line} of {self.path}: {problem}. The file has to be a JSON array of "
-            "objects, [{…}, {…}], or have one object a line."
+            f"Can't read line {line} of {self.path}: {problem}. The file must be a JSON array of "
+            "objects, [{…}, {…}], or have one object per line."
         )
 
 

@@ -1,4 +1,4 @@
-"""JSON lines with spans: Prodigy's format, spaCy's own, and what many other tools write."""
+"""JSON lines with spans: the formats of Prodigy, spaCy, and many other tools."""
 
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
@@ -28,14 +28,14 @@ from .words import has_words, read_words
 ANSWERS = ("accept", "reject", "ignore")
 IGNORED = 'records have the answer "ignore", and are left out'
 REJECTED = (
-    'records have the answer "reject" in a view where spans are set by hand, which says nothing of '
-    "single ones, and are left out"
+    'records have the answer "reject" in a view where spans are set by hand, and are left out: it '
+    "isn't known which spans are wrong"
 )
-GROUPS = "documents have groups of spans next to their entities, which are left out"
-# Of entities: Prodigy's, that of spaCy's `Doc.to_json`, whose "spans" are groups of others, and
+GROUPS = "documents have span groups in addition to their entities: the groups are left out"
+# Keys of entities: Prodigy's, that of spaCy's `Doc.to_json`, where "spans" are span groups, and
 # that of spaCy's training data.
 SURE_KEYS = ("spans", "ents", "entities")
-# That may be labels of the text, too.
+# Keys that may also contain labels of the text.
 ENTITY_KEYS = (*SURE_KEYS, "label", "labels")
 BINARY = "ner"  # the view in which one entity is accepted or rejected
 
@@ -43,7 +43,7 @@ BINARY = "ner"  # the view in which one entity is accepted or rejected
 def read(source: Source) -> Iterator[Value]:
     """YIELDS (Value): The values of a file; those of {"annotations": […]} one by one.
 
-    source (Source): What is read.
+    source (Source): The input.
     """
     number = 0
     for value in read_values(source.path):
@@ -59,21 +59,21 @@ def _unwrap(value: Value) -> Iterator[Value]:
     try:
         data = value.get()
     except FormatError:
-        data = None  # `parse` comes upon it, too, and can leave it out
+        data = None  # `parse` raises the same error, and can skip the record
     if not is_wrapper(data):
         yield value
         return
-    # What the annotator has passed over is null.
+    # Records that the annotator skipped are null.
     for part in data["annotations"]:
         if part is not None:
             yield value._replace(text=None, data=part)
 
 
 def is_wrapper(data: Any) -> bool:
-    """Whether a value has records of its own: NER Annotator's, and others for spaCy.
+    """Whether a value contains records, as written by NER Annotator and other tools for spaCy.
 
-    data (Any): Anything of JSON.
-    RETURNS (bool): Whether it has.
+    data (Any): Any JSON value.
+    RETURNS (bool): Whether it does.
     """
     if not isinstance(data, dict) or {"text", "data", "result"} & set(data):
         return False
@@ -85,14 +85,14 @@ def parse(nlp: Language, value: Value, report: Report) -> Optional[Doc]:
     """Read a record of `text` and `spans`, `ents` or `entities`, each with `start`, `end` and
     `label`, or [start, end, label]; or of words, with or without tags, see `words`.
 
-    One without them is a document without annotation. With `tokens` that spell the text,
-    these are the tokens of the document. In the view "ner", where single entities are accepted or
-    rejected, nothing is known but the spans; those of records with the answer "reject" are in
+    A record without these keys is a document without annotation. If `tokens` match the text, they
+    are the tokens of the document. In the view "ner", where single entities are accepted or
+    rejected, only the spans are known; those of records with the answer "reject" are in
     `doc.spans["incorrect_spans"]`.
 
     nlp (Language): Its tokenizer and vocabulary are used.
-    value (Value): The record, not read yet.
-    report (Report): Where it is counted what doesn't fit.
+    value (Value): The record, not parsed yet.
+    report (Report): Counts what doesn't fit.
     RETURNS (Optional[Doc]): A document with entities; None for a rejected record of other views.
     RAISES (ValueError): For a record that can't be read, with its line.
     """
@@ -128,7 +128,7 @@ def _read_record(nlp: Language, record: Record, answer: str, report: Report) -> 
 
 
 def _get_spans(record: Record, report: Report) -> Optional[List[CharSpan]]:
-    """The spans under all keys, None if there is none of these keys."""
+    """The spans under all keys, None if the record has none of them."""
     lists = []
     for key in ENTITY_KEYS:
         value = record.data.get(key)
@@ -143,8 +143,8 @@ def _get_spans(record: Record, report: Report) -> Optional[List[CharSpan]]:
 
 
 def _is_unread(key: str, value: Any) -> bool:
-    """Whether something of several parts is under a key that may be for labels of the text, and is
-    none that is read: ["sports"] labels a text, ["PER", 0, 4] doesn't."""
+    """Whether a key that may contain labels of the text has lists or objects that aren't spans:
+    ["sports"] labels a text, [["PER", 0, 4]] doesn't."""
     if key in SURE_KEYS or not isinstance(value, list) or looks_like_spans(value):
         return False
     return any(isinstance(part, (list, dict)) for part in value)
@@ -160,7 +160,7 @@ def _read_span(record: Record, span: Any) -> CharSpan:
         )
     if "start_offset" in span and "start" not in span:
         raise record.error(
-            f"its span {shorten(span)} has a 'start_offset', as doccano writes them. Use --from "
+            f"its span {shorten(span)} has a 'start_offset', as in doccano's format. Use --from "
             "doccano (format in a config)."
         )
     return CharSpan(span.get("start"), span.get("end"), span.get("label"))
@@ -191,11 +191,11 @@ def _is_token(token: Any) -> bool:
 
 
 def render(doc: Doc, report: Report) -> str:
-    """RETURNS (str): A record of `text`, `tokens`, and `spans`, with `score` where there is one. A
-    document of which nothing but entities is known is an accepted one of the view "ner".
+    """RETURNS (str): A record of `text`, `tokens`, and `spans`, with `score` if there is one. A
+    document of which only the entities are known is an accepted record of the view "ner".
 
     doc (Doc): The document.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     text = doc.text
     spaces = doc.to_array("SPACY").tolist()

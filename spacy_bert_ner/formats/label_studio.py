@@ -1,4 +1,4 @@
-"""Tasks of Label Studio: JSON, as it exports them in full and as "JSON-MIN"."""
+"""Tasks of Label Studio: its exports in JSON and "JSON-MIN"."""
 
 from itertools import accumulate
 from typing import Any, Dict, Iterator, List, Optional, Tuple
@@ -15,31 +15,29 @@ from .source import Source
 from .spans import CharSpan, align_spans, get_ents, get_scores, report_unread, set_ents
 
 UNCHECKED = "tasks have predictions and no annotations, and count as not annotated"
-OTHERS = (
-    "tasks have annotations of several people, of which one is read: the ground truth, if marked"
-)
-UNREAD = "results are no labels of plain text, and are left out"
-# What regions of a text have: one of these, or "start".
+OTHERS = "tasks have several annotations: only one is read, the ground truth if there is one"
+UNREAD = "results don't label plain text, and are left out"
+# Regions of a text have one of these keys, or "start".
 OFFSETS = {"startOffset", "globalOffsets"}
 
 
 def read(source: Source) -> Iterator[Value]:
     """YIELDS (Value): The tasks.
 
-    source (Source): What is read.
+    source (Source): The input.
     """
     return read_values(source.path)
 
 
 def parse(nlp: Language, value: Value, report: Report) -> Doc:
-    """Read a task. Of its annotations, the ground truth counts, else the first that was not
-    cancelled; a task without one is a document without annotation, and so is one of JSON-MIN
-    without labels, where Label Studio writes neither key nor list for a task that has none. Labels
-    of every control are read: of texts, hypertexts and paragraphs, which are lines of one text.
+    """Read a task. If it has several annotations, the ground truth is used, or else the first one
+    that was not cancelled. A task without annotations is a document without annotation. So is a
+    JSON-MIN task without labels: Label Studio writes no key for tasks that have no labels. Labels
+    of all controls are read: of texts, hypertexts, and paragraphs, which become lines of one text.
 
     nlp (Language): Its tokenizer and vocabulary are used.
-    value (Value): The record, not read yet.
-    report (Report): Where it is counted what doesn't fit.
+    value (Value): The record, not parsed yet.
+    report (Report): Counts what doesn't fit.
     RETURNS (Doc): A document with entities.
     RAISES (ValueError): For a task that can't be read, with its line.
     """
@@ -56,24 +54,24 @@ def parse(nlp: Language, value: Value, report: Report) -> Doc:
 
 
 def _get_text(record: Record) -> Tuple[Any, List[int]]:
-    """The text of a task, under "text", or under the only key of `data` that has one; and where its
-    paragraphs begin."""
+    """The text of a task, from "text", or from the only key of `data` that contains a text; and the
+    beginnings of its paragraphs."""
     data = record.data.get("data", record.data)
     if not isinstance(data, dict):
-        raise record.error(f"its data is {shorten(data)}, and has to be an object with the text.")
+        raise record.error(f"its data is {shorten(data)}, but must be an object with the text.")
     if "text" in data or data is record.data:
         return _join(data.get("text"))
     texts = [value for value in map(_join, data.values()) if isinstance(value[0], str)]
     if len(texts) != 1:
         raise record.error(
-            f"which of {', '.join(map(shorten, data))} in its data is the text? Name that one "
-            "'text'."
+            f"can't find its text under the keys of its data ({', '.join(map(shorten, data))}). "
+            "Rename the key of the text to 'text'."
         )
     return texts[0]
 
 
 def _join(value: Any) -> Tuple[Any, List[int]]:
-    """Paragraphs, [{"author": …, "text": …}, …], as lines of one text."""
+    """Join paragraphs, [{"author": …, "text": …}, …], as lines of one text."""
     parts = value if isinstance(value, list) else []
     if not parts or not all(isinstance(part, dict) for part in parts):
         return value, []
@@ -85,7 +83,7 @@ def _join(value: Any) -> Tuple[Any, List[int]]:
 
 
 def _get_regions(record: Record, report: Report) -> Optional[List[Dict[str, Any]]]:
-    """The regions of a task, None if nobody has labeled it."""
+    """The regions of a task, None if it isn't labeled."""
     if "data" not in record.data:
         return _get_all_regions(record)
     annotations = _get_annotations(record)
@@ -105,7 +103,7 @@ def _get_regions(record: Record, report: Report) -> Optional[List[Dict[str, Any]
 
 
 def _get_annotations(record: Record) -> List[Dict[str, Any]]:
-    """Those that were not cancelled, the ground truth first."""
+    """The annotations that were not cancelled, the ground truth first."""
     annotations = record.get_list("annotations") or record.get_list("completions") or []
     for annotation in annotations:
         if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
@@ -115,7 +113,7 @@ def _get_annotations(record: Record) -> List[Dict[str, Any]]:
 
 
 def _get_all_regions(record: Record) -> Optional[List[Dict[str, Any]]]:
-    """Of JSON-MIN, which has those of each control under its name: "label", most often."""
+    """The regions of a JSON-MIN task, under the names of its controls: usually "label"."""
     keys = [key for key, value in record.data.items() if _has_places(value)] or ["label"]
     regions = [region for key in keys for region in record.get_list(key) or []]
     for region in regions:
@@ -129,8 +127,8 @@ def _get_all_regions(record: Record) -> Optional[List[Dict[str, Any]]]:
 def has_regions(value: Any) -> bool:
     """Whether a value of JSON-MIN has labeled regions.
 
-    value (Any): Anything of JSON.
-    RETURNS (bool): Whether it has.
+    value (Any): Any JSON value.
+    RETURNS (bool): Whether it has any.
     """
     regions = value if isinstance(value, list) else []
     return any(isinstance(region, dict) and get_labels(region) for region in regions)
@@ -142,8 +140,8 @@ def _has_places(value: Any) -> bool:
 
 
 def get_labels(region: Dict[str, Any]) -> Optional[List[Any]]:
-    """RETURNS (Optional[List[Any]]): Those of a region: they are "labels", "hypertextlabels",
-    "paragraphlabels" and so on. None if there is no such key.
+    """RETURNS (Optional[List[Any]]): The labels of a region, from "labels", "hypertextlabels",
+    "paragraphlabels" and so on. None if it has no such key.
 
     region (Dict[str, Any]): The region.
     """
@@ -154,13 +152,13 @@ def get_labels(region: Dict[str, Any]) -> Optional[List[Any]]:
 
 
 def _is_placed(region: Dict[str, Any]) -> bool:
-    """Whether a region is somewhere in a text. (Those of images have x and y.)"""
+    """Whether a region has a place in a text. (Regions of images have x and y.)"""
     return bool(OFFSETS & set(region)) or {"start", "end"} <= set(region)
 
 
 def _pick(values: List[Any]) -> List[Dict[str, Any]]:
-    """Regions of the text. Where a region has no labels, and another of the same place has some, it
-    says something else of that."""
+    """Regions of the text. A region without labels is left out if another one at the same place has
+    labels: it contains other information about that one."""
     placed = [value for value in values if isinstance(value, dict) and _is_placed(value)]
     known = {_get_place(value) for value in placed if get_labels(value)}
     return [value for value in placed if get_labels(value) or _get_place(value) not in known]
@@ -178,9 +176,9 @@ def _read_region(text: str, edges: List[int], region: Dict[str, Any]) -> List[Ch
 
 
 def _find(text: str, edges: List[int], region: Dict[str, Any]) -> CharSpan:
-    """Where a region is: where its own text is, which tells what offsets count. Label Studio counts
-    characters today, counted UTF-16 code units before version 1.4, and, in hypertexts, counts
-    within parts of the page."""
+    """Find the place of a region by its text, since offsets have several units: Label Studio counts
+    characters today, UTF-16 code units before version 1.4, and, in hypertexts, within parts of the
+    page."""
     start, end, value = region.get("start"), region.get("end"), region.get("text")
     places = _list_places(text, edges, region)
     is_plain = type(start) is type(end) is int and not edges
@@ -198,7 +196,7 @@ def _find(text: str, edges: List[int], region: Dict[str, Any]) -> CharSpan:
 
 
 def _list_places(text: str, edges: List[int], region: Dict[str, Any]) -> List[Tuple[int, int]]:
-    """Where a region may be, by its offsets."""
+    """The possible places of a region, by its offsets."""
     start, end = region.get("start"), region.get("end")
     offsets = [region.get("startOffset"), region.get("endOffset")]
     pairs = []
@@ -215,7 +213,8 @@ def _list_places(text: str, edges: List[int], region: Dict[str, Any]) -> List[Tu
 
 
 def _add(edges: List[int], paragraph: Any, offset: Any) -> Optional[int]:
-    """A place in a paragraph as one in the text. Paragraphs are numbered from 0, as strings."""
+    """Convert an offset in a paragraph to one in the text. Paragraphs are numbered from 0, as
+    strings."""
     number = int(paragraph) if str(paragraph).isdecimal() else len(edges)
     return edges[number] + offset if type(offset) is int and number < len(edges) else None
 
@@ -227,11 +226,12 @@ def _squeeze(text: str) -> str:
 
 def render(doc: Doc, report: Report) -> str:
     """RETURNS (str): A task to import, with `predictions` and their scores for a document that
-    `bert_ner` has annotated, else with `annotations`, or neither for a document without annotation.
-    The names are those of Label Studio's template, `<Labels name="label" toName="text">`.
+    `bert_ner` has annotated, otherwise with `annotations`; neither for a document without
+    annotation. The names are those of the template of Label Studio,
+    `<Labels name="label" toName="text">`.
 
     doc (Doc): The document.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     return "\n" + dump(_make_task(doc, report))
 
@@ -251,7 +251,7 @@ def _make_task(doc: Doc, report: Report) -> Dict[str, Any]:
     prediction: Dict[str, Any] = {"model_version": "bert_ner", "result": results}
     known = [result["score"] for result in results if "score" in result]
     if known:
-        # Of the task: Label Studio sorts by it.
+        # The score of the task, by which Label Studio sorts.
         prediction["score"] = sum(known) / len(known)
     return {**task, "predictions": [prediction]}
 

@@ -1,4 +1,4 @@
-"""Lexicons, which translate words: lists of pairs (MUSE, TSV), and dictd's (FreeDict)."""
+"""Lexicons of word translations: lists of pairs (MUSE, TSV) and dictd dictionaries (FreeDict)."""
 
 import gzip
 import re
@@ -11,9 +11,9 @@ from ..terminal import UNPRINTED
 from .files import check_utf8, open_bytes, open_text
 from .report import FormatError, Report
 
-# Characters of a line or an entry; what is longer is no word and its translation.
+# Maximum characters of a line or an entry: longer ones aren't a word and its translation.
 MOST_CHARS = 10_000
-# Bytes of a dictionary when it is unpacked: German-English, FreeDict's largest, has 100 MB.
+# Maximum bytes of an unpacked dictionary: German-English, FreeDict's largest, has 100 MB.
 MOST_BYTES = 1 << 28
 # The suffixes of dictionaries, packed or not.
 DICTD = (".dict.dz", ".dict")
@@ -24,14 +24,14 @@ DIGITS = {
 # In entries: notes on a translation, and the numbers of senses.
 NOTES = re.compile(r"\[[^]]*\]|<[^>]*>|\([^)]*\)|\{[^}]*\}|\.\.\.|…")
 SENSE = re.compile(r"^ ?\d+\. ")
-NO_PAIR = "lines of the lexicon that aren't one word and its translation are left out"
-NO_WORDS = "entries of the lexicon that have no translation of one word by one are left out"
+NO_PAIR = "rows of the lexicon aren't one word and its translation, and are left out"
+NO_WORDS = "records of the lexicon have no translation of one word by one word, and are left out"
 
 
 class Pair(NamedTuple):
     """A word and a translation.
 
-    rank (int): How far back among the translations of an entry it stands, from 0.
+    rank (int): Its position among the translations of an entry, from 0.
     """
 
     source: str
@@ -47,9 +47,9 @@ class Lexicon:
         self.n_words = 0
 
     def add(self, pairs: Sequence[Pair]) -> None:
-        """Add what a file has, after what is there from other files.
+        """Add the pairs of a file, after those of other files.
 
-        pairs (Sequence[Pair]): The main translations of their entries come before others.
+        pairs (Sequence[Pair]): The pairs. Main translations of an entry come before others.
         """
         added: Dict[str, List[Pair]] = {}
         for pair in sorted(pairs, key=lambda pair: pair.rank):
@@ -59,10 +59,10 @@ class Lexicon:
         self.n_words = len(self._pairs)
 
     def look_up(self, word: str) -> List[str]:
-        """Look up a word as it is written, or else in any letter case.
+        """Look up a word as it is written, or otherwise in any letter case.
 
         word (str): The word.
-        RETURNS (List[str]): Its translations, the main one first; none if it isn't there.
+        RETURNS (List[str]): Its translations, the main one first; empty if it is unknown.
         """
         pairs = self._pairs.get(word.lower(), [])
         same = [pair for pair in pairs if pair.source == word] or pairs
@@ -72,17 +72,17 @@ class Lexicon:
 def read_lexicon(
     paths: Sequence[Path], backwards: Sequence[Path] = (), report: Optional[Report] = None
 ) -> Lexicon:
-    """Read lexicons: the translations of the first file come first.
+    """Read lexicons. The translations of the first file come first.
 
-    A file named .dict or .dict.dz is a dictionary of dictd, with its .index next to it. In all
-    others, a line is a word and its translation, with a tab or, as in MUSE's, spaces between them;
-    further columns after a tab are left out. Words of several words are left out.
+    A file named .dict or .dict.dz is a dictionary of dictd, with its .index in the same folder. In
+    other files, a line is a word and its translation, separated by a tab or, as in MUSE, by spaces;
+    further columns after a tab are ignored. Expressions of several words are left out.
 
     paths (Sequence[Path]): From the source language to the target language.
     backwards (Sequence[Path]): From the target language to the source language, read backwards.
-    report (Optional[Report]): Where is counted what was left out.
+    report (Optional[Report]): Counts what is left out.
     RETURNS (Lexicon): The translations.
-    RAISES (UserError): For a file that can't be read, or has no word and its translation.
+    RAISES (UserError): For a file that can't be read, or contains no word with its translation.
     """
     lexicon = Lexicon()
     report = Report() if report is None else report
@@ -92,8 +92,8 @@ def read_lexicon(
             pairs = list(_read_dictd(path, report) if is_dictd else _read_lines(path, report))
             if not pairs:
                 raise FormatError(
-                    f"Can't translate with {path}: it has no word and its translation. Name a "
-                    "file with a word, a tab and its translation in each line, or a .dict.dz."
+                    f"Can't translate with {path}: it contains no word with its translation. Use a "
+                    "file with a word, a tab and its translation in each line, or a .dict.dz file."
                 )
             if is_backwards:
                 pairs = [Pair(pair.target, pair.source, pair.rank) for pair in pairs]
@@ -102,7 +102,7 @@ def read_lexicon(
 
 
 def is_word(text: str) -> bool:
-    """Tell whether a text is one word, without white space or control characters.
+    """Check whether a text is one word, without white space or control characters.
 
     text (str): The text.
     RETURNS (bool): Whether it is.
@@ -111,7 +111,7 @@ def is_word(text: str) -> bool:
 
 
 def _read_lines(path: Path, report: Report) -> Iterator[Pair]:
-    """YIELDS (Pair): What the lines say, in their order."""
+    """YIELDS (Pair): The pairs, in the order of the lines."""
     with open_text(path) as file:
         number = 0
         while line := file.readline(MOST_CHARS):
@@ -132,7 +132,7 @@ def _read_lines(path: Path, report: Report) -> Iterator[Pair]:
 
 
 def _pass_line(file: IO[str]) -> None:
-    """Read to the end of a line, a part of it at a time."""
+    """Skip the rest of a line, in parts."""
     while part := file.readline(MOST_CHARS):
         if part.endswith("\n"):
             return
@@ -145,8 +145,8 @@ def _read_dictd(path: Path, report: Report) -> Iterator[Pair]:
         if start + length > len(text):
             raise FormatError(
                 f"Can't read line {number} of {_get_index(path)}: its entry ends at byte "
-                f"{start + length}, and {path.name} has {len(text)} bytes. Take both files from "
-                "the same package."
+                f"{start + length}, but {path.name} has {len(text)} bytes. Use both files of the "
+                "same package."
             )
         entry = text[start : start + length] if length <= MOST_CHARS else b""
         pairs = [
@@ -164,13 +164,13 @@ def _decode(path: Path, entry: bytes) -> str:
         return entry.decode("utf-8")
     except UnicodeDecodeError as error:
         raise FormatError(
-            f"Can't read {path}: the entry {entry[:40]!r} is no UTF-8. Take a dictionary in UTF-8."
+            f"Can't read {path}: the entry {entry[:40]!r} isn't UTF-8. Convert it to UTF-8."
         ) from error
 
 
 def _get_translations(entry: str) -> List[str]:
-    """RETURNS (List[str]): The translations of an entry: all lines but the first, which has the
-    headword, those further in, which have examples and notes, and references."""
+    """RETURNS (List[str]): The translations of an entry: all lines except the first, which is the
+    headword, indented lines, which are examples and notes, and references."""
     lines = [line for line in entry.split("\n")[1:] if not line.startswith("  ")]
     found = []
     for line in lines:
@@ -182,41 +182,41 @@ def _get_translations(entry: str) -> List[str]:
 
 def _read_dict(path: Path) -> bytes:
     """RETURNS (bytes): A dictionary, unpacked.
-    RAISES (UserError): If it is damaged, or becomes too large.
+    RAISES (UserError): If it is damaged, or too large when unpacked.
     """
     if not path.name.lower().endswith(".dz"):
         with open_bytes(path) as plain:
             text = plain.read(MOST_BYTES + 1)
     else:
         try:
-            with gzip.open(path) as file:  # .dz is gzip with an index of its own
+            with gzip.open(path) as file:  # .dz is gzip with its own index
                 text = file.read(MOST_BYTES + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FormatError(
-                f"Can't read {path}: it is no whole .dz file ({error}). Download it again."
+                f"Can't read {path}: it isn't a complete .dz file ({error}). Download it again."
             ) from error
     if len(text) > MOST_BYTES:
         raise FormatError(
-            f"Can't read {path}: it has more than {MOST_BYTES} bytes when it is unpacked. Write "
-            "the words that you need as lines of a word, a tab and its translation."
+            f"Can't read {path}: it has more than {MOST_BYTES} bytes when unpacked. Write the "
+            "words that you need to a file with a word, a tab and its translation in each line."
         )
     return text
 
 
 def _get_index(path: Path) -> Path:
-    """RETURNS (Path): Where the index of a dictionary is."""
+    """RETURNS (Path): Path of the index of a dictionary."""
     suffix = next(suffix for suffix in DICTD if path.name.lower().endswith(suffix))
     return path.with_name(f"{path.name[: -len(suffix)]}.index")
 
 
 def _read_index(path: Path) -> Iterator[Tuple[int, str, int, int]]:
-    """YIELDS (Tuple[int, str, int, int]): Of each entry the number of its line in the index, the
-    headword, its first byte in the dictionary, and how many it has."""
+    """YIELDS (Tuple[int, str, int, int]): For each entry, its line in the index, its headword, its
+    first byte in the dictionary, and its number of bytes."""
     index = _get_index(path)
     if not index.is_file():
         raise FormatError(
-            f"Can't read {path} without its index: there is no {index}. Copy it there, from where "
-            "the dictionary is from."
+            f"Can't read {path} without its index: there is no {index}. Copy it from the package "
+            "of the dictionary."
         )
     with open_text(index) as file:
         for number, line in enumerate(file, start=1):
@@ -226,8 +226,8 @@ def _read_index(path: Path) -> Iterator[Tuple[int, str, int, int]]:
             parts = line.rstrip("\r\n").split("\t")
             if len(parts) < 3 or not all(map(_is_number, parts[1:3])):
                 raise FormatError(
-                    f"Can't read line {number} of {index}: {show(line.strip())} is no word, a "
-                    "tab, its place, a tab and its length. Take the index of the dictionary."
+                    f"Can't read line {number} of {index}: {show(line.strip())} isn't a word, its "
+                    "place and its length, separated by tabs. Use the index of the dictionary."
                 )
             if not parts[0].startswith(("00database", "00-database")):
                 yield number, parts[0], _to_number(parts[1]), _to_number(parts[2])
@@ -238,7 +238,7 @@ def _is_number(digits: str) -> bool:
 
 
 def _to_number(digits: str) -> int:
-    """RETURNS (int): A number that dictd writes in base 64, the highest digit first."""
+    """RETURNS (int): A number in dictd's base 64, with the highest digit first."""
     value = 0
     for char in digits:
         value = value * 64 + DIGITS[char]

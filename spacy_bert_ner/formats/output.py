@@ -1,4 +1,4 @@
-"""Files that are written: checked before the work begins, locked, and put in place when they are
+"""Output files: checked before the work begins, locked, and moved to their target when they are
 complete."""
 
 import errno
@@ -16,12 +16,13 @@ from .text import list_texts
 if sys.platform != "win32":
     import fcntl
 
-# Names of what is open already. What it is redirected to, a file even, may have more in it.
+# Paths of open streams. They aren't replaced: a file that they are redirected to may have other
+# content.
 STREAM = re.compile(r"/dev/(stdout|stderr|fd/(\d+))|/proc/self/fd/(\d+)")
 STREAM_NUMBERS = {"stdout": 1, "stderr": 2}
-# Errors of file systems, such as some in a network, that have no locks.
+# Errors of file systems without locks, such as some network file systems.
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
-# What to do about errors of the system.
+# What to do about errors of the operating system.
 WAYS_OUT = {
     errno.ENOSPC: "Free some space, or name another output.",
     errno.EDQUOT: "Free some space, or name another output.",
@@ -29,13 +30,13 @@ WAYS_OUT = {
     errno.EROFS: "Name an output in a folder that can be written.",
     errno.EACCES: "Name an output in a folder that you can write to.",
     errno.EPERM: "Name an output in a folder that you can write to.",
-    errno.ENAMETOOLONG: "Name a shorter one.",
+    errno.ENAMETOOLONG: "Use a shorter name.",
 }
 
 
 def get_stream(path: Path) -> Optional[int]:
-    """RETURNS (Optional[int]): The number of the open file that a path such as /dev/stdout stands
-    for, None for others.
+    """RETURNS (Optional[int]): The file descriptor of a path such as /dev/stdout, None for other
+        paths.
 
     path (Path): A path.
     """
@@ -47,7 +48,7 @@ def get_stream(path: Path) -> Optional[int]:
 
 
 def resolve(path: Path) -> Path:
-    """RETURNS (Path): The file that is replaced: where a link leads to, so that it stays one.
+    """RETURNS (Path): The file that is replaced: the target of a link, so that the link is kept.
 
     path (Path): Where to write.
     """
@@ -55,37 +56,37 @@ def resolve(path: Path) -> Path:
 
 
 def get_part(target: Path) -> Path:
-    """RETURNS (Path): Where a file is made that outlives its process, see `part`.
+    """RETURNS (Path): Path of the partial output, which is kept if its process ends, see `part`.
 
-    target (Path): Where the file belongs.
+    target (Path): Path of the output.
     """
     return target.with_name(f"{target.name}.part")
 
 
 def get_journal(target: Path) -> Path:
-    """RETURNS (Path): Where is noted how much of that file is good.
+    """RETURNS (Path): Path of the journal, which records how much of the partial output is valid.
 
-    target (Path): Where the file belongs.
+    target (Path): Path of the output.
     """
     return target.with_name(f"{target.name}.journal")
 
 
 def get_new(target: Path) -> Path:
-    """RETURNS (Path): Where a file is made that is written at once. It has one name, so that what a
-    killed process has left is overwritten by the next.
+    """RETURNS (Path): Path of the temporary file of an output that is written at once. The name is
+        always the same, so that the file of a killed process is overwritten by the next one.
 
-    target (Path): Where the file belongs.
+    target (Path): Path of the output.
     """
     return target.with_name(f".{target.name}.new")
 
 
 def check_target(path: Path, inputs: Iterable[Path] = ()) -> None:
-    """Check what can be known of an output before there is anything to write. Nothing is made.
+    """Check an output before there is anything to write. Nothing is created.
 
     path (Path): Where to write.
-    inputs (Iterable[Path]): Files that are read, and folders of .txt files.
-    RAISES (ValueError): For an output that can't be written, or that would replace an input,
-        whatever it is called.
+    inputs (Iterable[Path]): Input files, and folders of .txt files.
+    RAISES (ValueError): For an output that can't be written, or that would replace an input, also
+        under another name.
     """
     if get_stream(path) is None and path.is_dir():
         raise FormatError(f"Can't write {path}: it is a folder. Name a file.")
@@ -94,7 +95,7 @@ def check_target(path: Path, inputs: Iterable[Path] = ()) -> None:
     for mine in (target, get_part(target), get_journal(target), get_new(target)):
         for other in files:
             if _is_same(mine, other):
-                where = "" if mine == target else f", which is made in {mine}"
+                where = "" if mine == target else f" (through the temporary file {mine})"
                 raise FormatError(
                     f"Can't write {path}{where}: that is the input. Name another output."
                 )
@@ -111,7 +112,7 @@ def check_target(path: Path, inputs: Iterable[Path] = ()) -> None:
 
 
 def _is_same(path: Path, other: Path) -> bool:
-    """Whether both are one file: also under two names. Terminals and pipes aren't files."""
+    """Whether both are the same file, also under two names. Terminals and pipes aren't files."""
     if not (path.is_file() and other.exists()):
         return False
     return os.path.samefile(path, other)
@@ -124,10 +125,10 @@ def _refuse(path: Any, number: int, cause: Optional[BaseException] = None) -> No
 
 @contextmanager
 def explain(path: Path) -> Iterator[None]:
-    """Tell which file can't be written, and what to do: the error of the system doesn't.
+    """Report which file can't be written, and what to do: the error of the system doesn't say it.
 
-    path (Path): What to call the file.
-    RAISES (ValueError): For any error of the system, but for a pipe that nobody reads any more.
+    path (Path): The file, as named in the message.
+    RAISES (ValueError): For any error of the system, except for a pipe that is no longer read.
     """
     try:
         yield
@@ -138,10 +139,10 @@ def explain(path: Path) -> Iterator[None]:
 
 
 class _Raw(FileIO):
-    """A file whose errors of writing name it, whenever its buffer is written.
+    """A file that is named in its write errors, whenever its buffer is written.
 
-    path (Path): What it is called.
-    file (Any): What is opened: a path, or the number of an open file.
+    path (Path): The file, as named in messages.
+    file (Any): The path or the file descriptor to open.
     """
 
     def __init__(self, path: Path, file: Any, mode: str, opener: Any = None):
@@ -154,12 +155,12 @@ class _Raw(FileIO):
 
 
 def open_locked(path: Path) -> BufferedRandom:
-    """Open a file to write, made if it isn't there, and keep other processes from it: the system
-    lets go of it whatever ends this one. Links aren't followed.
+    """Open a file to write, create it if necessary, and lock it for other processes. The system
+    releases the lock when this process ends. Links aren't followed.
 
     path (Path): The file.
     RETURNS (BufferedRandom): The file, to read and write, at its beginning.
-    RAISES (ValueError): If it can't be opened, or another process has it.
+    RAISES (ValueError): If it can't be opened, or another process has locked it.
     """
     with explain(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +181,7 @@ def _lock(file: FileIO, path: Path) -> None:
     if sys.platform == "win32":
         return
     busy = FormatError(
-        f"Can't write {path}: another process is writing it. Wait for that one, or name another "
+        f"Can't write {path}: another process is writing it. Wait until it ends, or name another "
         "output."
     )
     try:
@@ -190,16 +191,16 @@ def _lock(file: FileIO, path: Path) -> None:
     except OSError as error:
         if error.errno not in WITHOUT_LOCKS:
             raise
-    # Until then, the other may have put the file in place: it isn't in the making any more.
+    # Before that, the other process may have moved the file to its target.
     if not (path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))):
         raise busy
 
 
 def sync(file: IO[bytes], path: Path) -> None:
-    """Have all that was written to a file on the disk.
+    """Flush a file to the disk.
 
     file (IO[bytes]): The file, open.
-    path (Path): What it is called.
+    path (Path): The file, as named in messages.
     """
     file.flush()
     with explain(path):
@@ -207,11 +208,11 @@ def sync(file: IO[bytes], path: Path) -> None:
 
 
 def put(file: IO[bytes], path: Path, target: Path) -> None:
-    """Move a complete file to where it belongs. It is locked until then.
+    """Move a complete file to its target. It is locked until then.
 
     file (IO[bytes]): The file, open and locked.
-    path (Path): Where it is.
-    target (Path): Where it belongs.
+    path (Path): Its present path.
+    target (Path): Its target.
     """
     sync(file, path)
     if sys.platform == "win32":  # where an open file can't be moved
@@ -222,8 +223,8 @@ def put(file: IO[bytes], path: Path, target: Path) -> None:
 
 
 def abandon(file: IO[bytes]) -> None:
-    """Close a file that isn't complete, after an error. What is left in its buffer doesn't count,
-    and may not fit on the disk: that must not hide the error.
+    """Close an incomplete file after an error. The rest of its buffer isn't needed and may not fit
+    on the disk: this must not hide the first error.
 
     file (IO[bytes]): The file, open.
     """
@@ -233,9 +234,9 @@ def abandon(file: IO[bytes]) -> None:
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file next to the target, which takes its place once it is complete. After an error,
-    the target is as it was. What is no file, such as a pipe or a device, is written to, and so is
-    what is open already, as /dev/stdout.
+    """Write a temporary file in the folder of the target, and replace the target once it is
+    complete. After an error, the target is unchanged. Pipes, devices and open streams such as
+    /dev/stdout are written directly.
 
     path (Path): Where to write.
     YIELDS (IO[bytes]): The file.

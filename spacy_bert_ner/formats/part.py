@@ -1,4 +1,4 @@
-"""A file in the making, which outlives its process, and a journal of how far it has come."""
+"""A partial output, which is kept if its process ends, and a journal of its progress."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator
 
+from ..findings import number
 from .output import (
     abandon,
     explain,
@@ -21,16 +22,16 @@ from .writing import Writer
 
 
 class Part:
-    """The file next to the target that is appended to, and its journal. What was committed is there
-    after the process was killed, and after a power cut."""
+    """A file in the folder of the target to which data is appended, and its journal. Committed data
+    is kept if the process is killed, and after a power cut."""
 
     def __init__(self, target: Path, command: Dict[str, Any], report: Report):
-        """Name the files. Nothing is opened yet.
+        """Set the paths. Nothing is opened yet.
 
-        target (Path): The file to make.
-        command (Dict[str, Any]): All that the output depends on, in plain types, by what it is
-            called: another command can't go on with the file.
-        report (Report): What was counted, restored from the journal.
+        target (Path): Path of the output.
+        command (Dict[str, Any]): Everything that the output depends on, in plain types, by name: a
+            different command can't resume with the file.
+        report (Report): The counts, restored from the journal.
         """
         self.target = resolve(target)
         self.path = get_part(self.target)
@@ -41,13 +42,14 @@ class Part:
         self.file: BufferedRandom
 
     def open(self, *, restart: bool = False) -> None:
-        """Resume after what was committed, or start.
+        """Resume after the committed data, or start.
 
-        restart (bool): Throw away what there is.
-        RAISES (ValueError): If it is of another command, of another process, or damaged.
+        restart (bool): Discard an existing partial output.
+        RAISES (ValueError): If the partial output was made by a different command, is written by
+            another process, or is damaged.
         """
         was_there = self.path.exists()
-        # Not "a": what wasn't committed is cut off, and written again.
+        # Not mode "a": data that wasn't committed is cut off, and written again.
         self.file = open_locked(self.path)
         try:
             n_bytes = 0 if restart else self._resume(was_there)
@@ -63,14 +65,14 @@ class Part:
     def _resume(self, was_there: bool) -> int:
         """Restore the report.
 
-        RETURNS (int): How many bytes of the file are good.
+        RETURNS (int): Number of valid bytes in the file.
         """
         size = os.fstat(self.file.fileno()).st_size
         if not self.journal.exists():
             if size:
                 raise FormatError(
-                    f"Can't write {self.path}, where the output is made: there is a file of that "
-                    "name, and no journal of it. Move it away, or use --restart to overwrite it."
+                    f"Can't write the partial output {self.path}: this file already exists, and "
+                    "has no journal. Move it, or use --restart to overwrite it."
                 )
             return 0
         state = self._read_journal()
@@ -79,16 +81,16 @@ class Part:
         self._check_fits(state)
         if size < state["n_bytes"]:
             raise FormatError(
-                f"Can't resume with {self.path}: it has {size} bytes, and {self.journal} knows of "
-                f"{state['n_bytes']}. Use --restart to start again."
+                f"Can't resume with {self.path}: it has {number(size, 'byte')}, but {self.journal} "
+                f"records {state['n_bytes']}. Use --restart to start from the beginning."
             )
         self.report.restore(state["report"])
         self.n_read = self.report.n_read
         return state["n_bytes"]
 
     def _read_journal(self) -> Dict[str, Any]:
-        """RETURNS (Dict[str, Any]): What `commit` has written.
-        RAISES (ValueError): For anything else.
+        """RETURNS (Dict[str, Any]): The state that `commit` wrote.
+        RAISES (ValueError): If the journal contains anything else.
         """
         try:
             state = json.loads(self.journal.read_text(encoding="utf-8"))
@@ -100,35 +102,35 @@ class Part:
             Report().restore(report)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise FormatError(
-                f"Can't read {self.journal}, which has to be the journal of {self.path}: "
-                f"{type(error).__name__}, {error}. Use --restart to start again."
+                f"Can't read {self.journal}, the journal of {self.path}: "
+                f"{type(error).__name__}, {error}. Use --restart to start from the beginning."
             ) from error
         return {"command": command, "n_bytes": n_bytes, "report": report}
 
     def _check_fits(self, state: Dict[str, Any]) -> None:
         before, now = state["command"], self.command
         changed = [
-            f"{name} was {before.get(name)!r}, and is {now.get(name)!r}"
+            f"{name} was {before.get(name)!r}, and is now {now.get(name)!r}"
             for name in {**before, **now}
             if before.get(name) != now.get(name)
         ]
         if changed:
             raise FormatError(
                 f"Can't resume with {self.path}, which has the first {state['report']['n_read']} "
-                f"records of another command: {'; '.join(changed)}. Give that command again, name "
-                "another output, or use --restart to throw away what there is."
+                f"records of a different command: {'; '.join(changed)}. Run that command, name "
+                "another output, or use --restart to discard these records."
             )
 
     def append(self, pieces: Iterable[bytes]) -> None:
-        """Write what belongs together, and commit it.
+        """Write a batch, and commit it.
 
-        pieces (Iterable[bytes]): What to write.
+        pieces (Iterable[bytes]): The data of the batch.
         """
         self.file.writelines(pieces)
         self.commit()
 
     def commit(self) -> None:
-        """Note that all there is is good. The journal is never ahead of the file."""
+        """Record that all data written so far is valid. The journal is never ahead of the file."""
         sync(self.file, self.path)
         state = {
             "command": self.command,
@@ -138,7 +140,7 @@ class Part:
         new = self.journal.with_name(f"{self.journal.name}.new")
         try:
             with explain(self.journal):
-                new.unlink(missing_ok=True)  # a process that was killed has left it
+                new.unlink(missing_ok=True)  # left by a killed process
                 with new.open("x", encoding="utf-8") as file:
                     json.dump(state, file)
                     file.flush()
@@ -150,9 +152,9 @@ class Part:
         self.n_read = self.report.n_read
 
     def finish(self, writer: Writer) -> None:
-        """Put the file in place, and remove the journal.
+        """Move the file to its target, and remove the journal.
 
-        writer (Writer): That of the format.
+        writer (Writer): The writer of the format.
         """
         self.file.write(writer.end(is_empty=not self.report.n_docs))
         sync(self.file, self.path)
@@ -175,13 +177,13 @@ def open_part(
     *,
     restart: bool = False,
 ) -> Iterator[Part]:
-    """Open a file in the making, see `Part`. After an error it stays, if anything was committed.
+    """Open a partial output, see `Part`. After an error, it is kept if anything was committed.
 
-    target (Path): Where the file belongs.
-    command (Dict[str, Any]): All that the output depends on, see `Part`.
-    report (Report): What was counted, restored from the journal.
-    restart (bool): Throw away what there is.
-    notify (Callable[[str], None]): Is told where it resumes, and what stays.
+    target (Path): Path of the output.
+    command (Dict[str, Any]): Everything that the output depends on, see `Part`.
+    report (Report): The counts, restored from the journal.
+    restart (bool): Discard an existing partial output.
+    notify (Callable[[str], None]): Gets a message if it resumes, and if the file is kept.
     YIELDS (Part): The file, to append to.
     """
     part = Part(target, command, report)

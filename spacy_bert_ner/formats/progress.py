@@ -1,4 +1,4 @@
-"""How much of a file is read, and the time that is left, on terminals."""
+"""A progress bar on terminals: how much of a file is read, and the time left."""
 
 import sys
 import time
@@ -18,18 +18,18 @@ UNKNOWN = "{desc}, {elapsed}"
 
 class Progress:
     """A bar on terminals, and nothing elsewhere: the share of a file that is done, counts, speed
-    and the time left. Of a pipe, which has no size, it is counts and speed."""
+    and the time left. For a pipe, which has no size, only counts and speed."""
 
     def __init__(self, path: Path, name: Optional[str], report: Report):
         """Nothing is shown yet.
 
-        path (Path): What is read.
+        path (Path): The input.
         name (Optional[str]): Its format.
-        report (Report): Where it is counted, also from before, if it is resumed.
+        report (Report): The counts; if a run is resumed, with those of the earlier run.
         """
         self.path = Watched(path)
         self.report = report
-        # A DocBin is read as a whole before it has its first document.
+        # A DocBin is read as a whole before its first document.
         self.in_bytes = path.is_file() and name != "spacy"
         self.is_resumed = report.n_read > 0
         self.bar: Optional[tqdm] = None
@@ -45,7 +45,7 @@ class Progress:
         """Show a bar from the first document on.
 
         docs (Iterable[Doc]): Documents that are read from `path`.
-        YIELDS (Doc): The same. `update` shows how far they are.
+        YIELDS (Doc): The same documents. `update` moves the bar.
         """
         for doc in docs:
             if self.bar is None and sys.stderr.isatty():
@@ -56,7 +56,7 @@ class Progress:
         """Show a bar that moves by itself.
 
         docs (Iterable[Doc]): Documents that are read from `path`.
-        YIELDS (Doc): The same. Each is done when the next one is asked for.
+        YIELDS (Doc): The same documents. Each counts as done when the next one is requested.
         """
         for doc in self.follow(docs):
             yield doc
@@ -71,7 +71,7 @@ class Progress:
         self.bar = tqdm(total=total, initial=at, desc=text, bar_format=form, miniters=1)
 
     def update(self) -> None:
-        """Show how much is done: all that was read."""
+        """Show how much is done: everything that was read."""
         if self.bar is not None:
             self.bar.set_description_str(self._describe(), refresh=False)
             self.bar.update(self._tell() - self.bar.n)

@@ -1,4 +1,4 @@
-"""What a file holds, and what of it couldn't be read or written as it stands."""
+"""Counts of what a file contains, and of what couldn't be read or written unchanged."""
 
 import sys
 from dataclasses import asdict, dataclass, field
@@ -18,16 +18,16 @@ class FormatError(UserError):
 
 @dataclass
 class Report:
-    """Counts what goes through a reader and a writer.
+    """Counts what is read and written.
 
     Attributes
     ----------
-    skip_broken (bool): Leave out records that can't be read, instead of ending with an error.
-    n_read (int): How many records were read, with those that are no document.
-    n_docs, n_tokens, n_ents (int): How much there is.
-    findings (Dict[str, Finding]): What didn't fit, by its description.
-    n_broken (int): How many records were left out that can't be read.
-    broken (List[str]): The errors of the first of them.
+    skip_broken (bool): Skip records that can't be read, instead of raising an error.
+    n_read (int): Number of records that were read, including those without a document.
+    n_docs, n_tokens, n_ents (int): Numbers of documents, tokens and entities.
+    findings (Dict[str, Finding]): Things that don't fit, by their description.
+    n_broken (int): Number of skipped records.
+    broken (List[str]): The errors of the first skipped records.
     """
 
     skip_broken: bool = False
@@ -40,17 +40,17 @@ class Report:
     broken: List[str] = field(default_factory=list)
 
     def add(self, what: str, example: str) -> None:
-        """Count one thing that doesn't fit, and keep the first of its kind.
+        """Count one thing that doesn't fit, and keep the first examples of its kind.
 
-        example (str): What to show of it.
-        what (str): What is the matter with such things, and what becomes of them.
+        example (str): The text to show.
+        what (str): Description of the kind: what is wrong, and what is done with such things.
         """
         self.findings.setdefault(what, Finding(what)).add(example)
 
     def add_broken(self, error: FormatError) -> None:
         """Count a record that can't be read, and keep the first errors.
 
-        error (FormatError): What is wrong with it.
+        error (FormatError): Its error.
         """
         self.n_broken += 1
         if len(self.broken) < N_BROKEN_SHOWN:
@@ -68,7 +68,7 @@ class Report:
             yield doc
 
     def summary(self) -> str:
-        """RETURNS (str): How much there is, for people."""
+        """RETURNS (str): The counts, as a line of text."""
         counts = [
             number(self.n_docs, "document"),
             number(self.n_tokens, "token"),
@@ -79,8 +79,8 @@ class Report:
         return ", ".join(counts)
 
     def message(self) -> str:
-        """RETURNS (str): One line for each kind found, with examples, and for each broken record;
-        empty if all fits."""
+        """RETURNS (str): A line for each kind of finding, with examples, and for each skipped
+        record; empty if everything fits."""
         lines = list(self.broken)
         if self.n_broken > len(lines):
             more = number(self.n_broken - len(lines), "more record")
@@ -89,15 +89,15 @@ class Report:
         return "\n".join([*lines, findings] if findings else lines)
 
     def to_dict(self) -> Dict[str, Any]:
-        """RETURNS (Dict[str, Any]): What was counted, in plain types."""
+        """RETURNS (Dict[str, Any]): The counts, in plain types."""
         counted = asdict(self)
         del counted["skip_broken"]
         return {**counted, "findings": list(counted["findings"].values())}
 
     def restore(self, counted: Dict[str, Any]) -> None:
-        """Resume with what `to_dict` gave.
+        """Restore the counts of an earlier run.
 
-        counted (Dict[str, Any]): What `to_dict` gave.
+        counted (Dict[str, Any]): The output of `to_dict`.
         RAISES (KeyError, TypeError): For anything else, such as a journal that was changed.
         """
         values = {name: _check(name, counted[name], own) for name, own in self.to_dict().items()}
@@ -111,11 +111,11 @@ class Report:
 
 
 def _check(name: str, value: Any, own: Any) -> Any:
-    """RETURNS (Any): A value that is of the type of our own."""
+    """RETURNS (Any): The value, if it has the type of our own one."""
     if type(value) is not type(own):
         raise TypeError(f"'{name}' is {value!r}, not of type {type(own).__name__}")
     if isinstance(value, int) and not 0 <= value <= sys.maxsize:
         raise TypeError(f"'{name}' is {value!r}, not a count")
     if name in ("broken", "shown") and not all(isinstance(text, str) for text in value):
-        raise TypeError(f"'{name}' has more than strings")
+        raise TypeError(f"'{name}' doesn't contain only strings")
     return value

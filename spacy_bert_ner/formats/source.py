@@ -1,4 +1,4 @@
-"""What is read."""
+"""The input of readers."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ class Source(NamedTuple):
 
     path (Path): The file.
     nlp (Language): Its tokenizer and vocabulary are used, its components are not.
-    column (str): Of a table, the name of the column with the texts.
+    column (str): Name of the column with the texts, for tables.
     """
 
     path: Path
@@ -21,12 +21,12 @@ class Source(NamedTuple):
 
 
 class Watched(type(Path())):  # type: ignore[misc]
-    """A path that knows how much was read of the file that it was opened as. Readers needn't.
+    """A path that knows how much of its file was read. Readers don't have to report it.
 
     Attributes
     ----------
-    file (Optional[IO[Any]]): What it was opened as.
-    n_records (Optional[int]): How many records there are, where a reader knows it beforehand.
+    file (Optional[IO[Any]]): The open file.
+    n_records (Optional[int]): Number of records, if a reader knows it in advance.
     """
 
     file: Optional[IO[Any]] = None
@@ -41,7 +41,7 @@ class Watched(type(Path())):  # type: ignore[misc]
         return self.file
 
     def tell(self) -> int:
-        """RETURNS (int): How many bytes the system has given, which is a bit ahead."""
+        """RETURNS (int): Number of bytes read from the file, slightly more than were processed."""
         if self.file is None:
             return 0
         if self.file.closed:

@@ -1,4 +1,4 @@
-"""Spans of characters, as files have them, and entities of tokens, as documents do."""
+"""Spans of characters, as in files, and entities of tokens, as in documents."""
 
 from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
@@ -11,49 +11,49 @@ from ..tagging import entity_scores
 from .files import Record, shorten
 from .report import FormatError, Report
 
-# Where documents have entities that are known to be wrong.
+# Key in `doc.spans` of entities that are known to be wrong.
 INCORRECT_KEY = "incorrect_spans"
 
 UNPLACED = (
-    "spans are outside the text, or their offsets aren't whole numbers: the tokens of these texts "
-    "that are in no other entity count as missing (start and end must be in characters)"
+    "spans are outside the text, or have offsets that aren't whole numbers: the unlabeled tokens "
+    "of the text count as missing (start and end must be in characters)"
 )
-BLANK = "spans have nothing but white space, and are left out"
+BLANK = "spans have only white space, and are left out"
 TRIMMED = "spans begin or end with white space, which is left out"
 UNLABELED = "spans have no label, and their tokens count as missing"
 NUMBERED = (
-    "spans have labels that are no text, and their tokens count as missing (write the names of "
+    "spans have a label that isn't text, and their tokens count as missing (write the names of "
     "labels, not numbers)"
 )
 OVERLAPPING = "spans overlap others, and their tokens count as missing"
 MISALIGNED = "spans don't align with the tokens, which count as missing"
 PARTIAL = (
-    "documents have tokens that are missing annotation, which the format can't tell from tokens "
+    "documents have tokens with missing annotation, which the format can't distinguish from tokens "
     "outside of entities"
 )
-# What labels are called in formats of many tools.
+# Keys of labels in the formats of many tools.
 LABEL_KEYS = {
     *("annotation", "annotations", "ent", "entities", "entity", "ents", "label", "labels", "ner"),
     *("ner_tags", "span", "spans", "tags"),
 }
-# What isn't: in Prodigy's records and in spaCy's JSON.
+# Keys that aren't labels, in Prodigy's records and in spaCy's JSON.
 NO_LABELS = {"tokens", "sents", "relations"}
-# Of a span: where it is, and what it is.
+# Keys of the offsets and of the label of a span.
 OFFSET_KEYS = ({"start", "end"}, {"start_offset", "end_offset"}, {"startOffset", "endOffset"})
 TYPE_KEYS = {"category", "entity", "entity_group", "label", "labels", "tag", "type"}
 UNREAD = (
-    "records have something that looks like entities under a key that isn't read, so all tokens "
-    "outside of other entities count as missing"
+    "records have a key that looks like entities, but isn't read: all tokens outside of other "
+    "entities count as missing"
 )
-INCORRECT = "spans are known to be wrong, which the format can't say, and are left out"
+INCORRECT = "spans are known to be wrong, which the format can't store, and are left out"
 
 
 class CharSpan(NamedTuple):
-    """A span as a file has it, right or not.
+    """A span of a file, valid or not.
 
     start, end (Any): Offsets of its first character, and of the one after its last.
     label (Any): Its label.
-    problem (str): Why its offsets aren't places in the text, empty if they may be.
+    problem (str): Why its offsets are wrong, empty if no reason is known.
     """
 
     start: Any
@@ -63,11 +63,11 @@ class CharSpan(NamedTuple):
 
 
 class Aligned(NamedTuple):
-    """Spans of characters on the tokens of a document.
+    """Spans of characters, aligned with the tokens of a document.
 
-    ents (List[Span]): Those that fit, none overlapping.
-    lost (Set[int]): The tokens of the others.
-    is_complete (bool): Whether all others have tokens.
+    ents (List[Span]): The spans that fit, without overlaps.
+    lost (Set[int]): The tokens of the other spans.
+    is_complete (bool): Whether all other spans have tokens.
     """
 
     ents: List[Span]
@@ -79,11 +79,11 @@ def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, record: Rec
     """Find the tokens of spans, without the white space at their edges.
 
     doc (Doc): The document.
-    spans (Iterable[CharSpan]): Spans, right or not.
-    report (Report): Where those that don't fit are counted.
-    record (Record): Where they are from, to show its number with them.
+    spans (Iterable[CharSpan]): Spans, valid or not.
+    report (Report): Counts spans that don't fit.
+    record (Record): The record of the spans, whose number is reported.
     RETURNS (Aligned): The spans of tokens.
-    RAISES (ValueError): For a label that is no Unicode.
+    RAISES (ValueError): For a label that isn't valid Unicode.
     """
     placed, is_complete = _place_spans(doc.text, spans, report, record)
     cover = numpy.zeros(len(doc.text), dtype="int32")
@@ -114,8 +114,8 @@ def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, record: Rec
 def _place_spans(
     text: str, spans: Iterable[CharSpan], report: Report, record: Record
 ) -> Tuple[List[CharSpan], bool]:
-    """Spans that are somewhere in the text, each once, without white space at their edges; and
-    whether these are all."""
+    """The spans in the text, each once, without white space at their edges; and whether all spans
+    are in the text."""
     placed: Dict[str, CharSpan] = {}
     is_complete = True
     for span in spans:
@@ -135,7 +135,7 @@ def _place_spans(
 
 
 def _is_place(span: CharSpan, length: int) -> bool:
-    # Not isinstance: True and False are integers, too.
+    # Not isinstance: True and False are also integers.
     return (
         not span.problem
         and type(span.start) is type(span.end) is int
@@ -174,14 +174,14 @@ def set_ents(doc: Doc, aligned: Aligned, *, outside: bool = True) -> None:
 
 
 def report_unread(record: Record, keys: Collection[str], report: Report, *, is_empty: bool) -> bool:
-    """Count a record that has entities, it seems, under a key that isn't read.
+    """Count a record that seems to have entities under a key that isn't read.
 
     record (Record): The record.
-    report (Report): Where it is counted.
-    keys (Collection[str]): Those that are read.
-    is_empty (bool): Whether there is nothing under these. What is under a key that may be for
-        labels is taken for some then, whatever it looks like.
-    RETURNS (bool): Whether it has some.
+    report (Report): Counts the record.
+    keys (Collection[str]): The keys that are read.
+    is_empty (bool): Whether the record has none of these keys. If so, any list or object under a
+        common key for labels counts as entities.
+    RETURNS (bool): Whether it has such a key.
     """
     for key in sorted(set(record.data).difference(keys, NO_LABELS)):
         value = record.data[key]
@@ -193,10 +193,10 @@ def report_unread(record: Record, keys: Collection[str], report: Report, *, is_e
 
 
 def looks_like_spans(value: Any) -> bool:
-    """Whether a value is a list with at least one span: an object with two offsets and something
-    that says what it is, or a list of three with two offsets first.
+    """Whether a value is a list with at least one span: an object with two offsets and a label, or
+    a list of two offsets and a label.
 
-    value (Any): Anything of JSON.
+    value (Any): Any JSON value.
     RETURNS (bool): Whether it is.
     """
     return isinstance(value, list) and any(map(_looks_like_span, value))
@@ -210,14 +210,14 @@ def _looks_like_span(value: Any) -> bool:
 
 
 def _looks_like_offset(value: Any) -> bool:
-    """Also "4", which can't be read, and must not be passed over in silence."""
+    """Also "4", which can't be read as an offset, but must be reported."""
     return type(value) in (int, float) or (isinstance(value, str) and value.isdecimal())
 
 
 class Knowledge(NamedTuple):
-    """What is known of the tokens of a document, without white space.
+    """What is known about the tokens of a document, except for white space.
 
-    is_annotated (bool): Whether anything is.
+    is_annotated (bool): Whether anything is known.
     is_missing (bool): Whether tokens are missing annotation.
     is_outside (bool): Whether tokens are known to be outside of entities.
     """
@@ -228,7 +228,7 @@ class Knowledge(NamedTuple):
 
 
 def get_knowledge(doc: Doc) -> Knowledge:
-    """RETURNS (Knowledge): What is known of the tokens.
+    """RETURNS (Knowledge): What is known about the tokens.
 
     doc (Doc): The document.
     """
@@ -241,7 +241,7 @@ def get_ents(doc: Doc, report: Report) -> Optional[List[Span]]:
     """The entities of a document, for a format in which every token is in an entity or outside.
 
     doc (Doc): The document.
-    report (Report): Where documents are counted of which it doesn't say all.
+    report (Report): Counts documents that the format can't store completely.
     RETURNS (Optional[List[Span]]): None for a document without annotation.
     """
     report_incorrect(doc, report)
@@ -254,10 +254,10 @@ def get_ents(doc: Doc, report: Report) -> Optional[List[Span]]:
 
 
 def report_incorrect(doc: Doc, report: Report) -> None:
-    """Count the entities known to be wrong, for a format that can't say it.
+    """Count the entities known to be wrong, for a format that can't store them.
 
     doc (Doc): The document.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     for span in doc.spans.get(INCORRECT_KEY, []):
         report.add(INCORRECT, f"{show(span.text)} ({span.label_})")
@@ -265,7 +265,7 @@ def report_incorrect(doc: Doc, report: Report) -> None:
 
 def get_scores(doc: Doc) -> Optional[Dict[entity_scores.Key, float]]:
     """RETURNS (Optional[Dict[Tuple[int, int, int], float]]): See `entity_scores.get_scores`.
-    RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
+    RAISES (ValueError): For a changed group whose scores and spans don't match.
 
     doc (Doc): The document.
     """

@@ -1,4 +1,4 @@
-"""Tables as spreadsheets and databases write them, with a text in each row: CSV and TSV."""
+"""CSV and TSV tables of spreadsheets and databases, with a text in each row."""
 
 import csv
 from functools import partial
@@ -7,26 +7,26 @@ from typing import Dict, Iterator, List, NamedTuple, Optional
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..findings import number as count_of
 from .files import Record, check_utf8, make_doc, open_text
 from .report import FormatError, Report
 from .source import Source
 from .spans import LABEL_KEYS
 
-# The module's own limit of a field is 131072 characters, for all of its readers. Texts are limited
-# by `nlp.max_length`; this is the highest number that it takes everywhere.
+# By default, the csv module limits a field to 131072 characters, for all of its readers. Texts are
+# limited by `nlp.max_length`; this is the highest number that works on all platforms.
 FIELD_LIMIT = 2**31 - 1
 META_LIMIT = 1000
-UNREAD = "rows have a column that may be of labels, which is kept as meta, and not read as entities"
+UNREAD = "rows have a column that may contain labels: it is kept as meta, but not read as entities"
 LONG = (
-    f"values of other columns have more than {META_LIMIT} characters, and are left out of the meta "
-    "of their documents"
+    f"values of other columns have more than {META_LIMIT} characters, and are left out of the meta"
 )
 
 
 class Row(NamedTuple):
     """A row of a table.
 
-    record (Record): Its number, behind the header, and the line it begins at.
+    record (Record): Its number, from 1 after the header, and the line at which it begins.
     fields (List[str]): Its values.
     problem (Optional[str]): What is wrong with its quotes.
     """
@@ -39,16 +39,16 @@ class Row(NamedTuple):
 
 
 def read(source: Source, delimiter: str) -> Iterator[Row]:
-    """Read a table, of which the first line names the columns.
+    """Read a table. Its first line names the columns.
 
-    source (Source): What is read.
-    delimiter (str): What is between two fields.
+    source (Source): The input.
+    delimiter (str): The separator of fields.
     YIELDS (Row): The rows that aren't blank.
-    RAISES (ValueError): Without the column of the texts, and for quotes that are never closed.
+    RAISES (ValueError): If there is no column with the texts, and for quotes that aren't closed.
     """
     csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))
     with open_text(source.path, newline="") as file:
-        # Strict: what isn't, ends texts at the wrong place, or takes the rest of the file for one.
+        # Strict: otherwise, wrong quotes end texts too early, or join all further rows to one text.
         rows = csv.reader(file, delimiter=delimiter, strict=True)
         header: List[str] = []
         number = 0
@@ -75,12 +75,12 @@ def read(source: Source, delimiter: str) -> Iterator[Row]:
 
 
 def _check_end(source: Source, line: int, problem: str) -> None:
-    """RAISES (ValueError): For a quote that takes all that follows for its text, so that no row can
-    be left out."""
+    """RAISES (ValueError): For a quote that isn't closed. It contains the rest of the file, so
+    skipping the row is not possible."""
     if "unexpected end of data" in problem:
         raise FormatError(
-            f"Can't read line {line} of {source.path}: a quote is opened there, or further down in "
-            "its row, and never closed. Close it, or double it if it is part of the text."
+            f"Can't read line {line} of {source.path}: a quote in the row that begins there is not "
+            "closed. Close it, or double it if it is part of the text."
         )
 
 
@@ -97,12 +97,11 @@ def _check_header(
 
 def _miss_column(source: Source, header: List[str]) -> FormatError:
     n = header.count(source.column)
-    names = ", ".join(map(repr, header)) or "none, as it is empty"
+    names = ", ".join(map(repr, header)) or "none (it is empty)"
     return FormatError(
         f"Can't read {source.path}: {n or 'none'} of its columns {'are' if n else 'is'} named "
-        f"{source.column!r}. Its first line has to name the columns, and names: {names}. Use "
-        "--column of convert or annotate for the one with the texts, and --from csv or --from tsv "
-        "for commas or tabs."
+        f"{source.column!r}. Columns in its first line: {names}. Name the one with the texts with "
+        "--column (convert, annotate), and the separator with --from csv or --from tsv."
     )
 
 
@@ -112,17 +111,17 @@ def parse(nlp: Language, row: Row, report: Report) -> Doc:
 
     nlp (Language): Its tokenizer and vocabulary are used.
     row (Row): The row.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     record = row.record
     if row.problem is not None:
         raise record.error(
-            f"{row.problem}. A field with a quote in it has to be quoted, and its quotes doubled."
+            f"{row.problem}. A field that contains a quote must be quoted, and its quotes doubled."
         )
     if len(row.fields) != len(row.header):
         raise record.error(
-            f"it has {len(row.fields)} fields, and the header {len(row.header)}. Quote fields with "
-            "the separator or a line break in them."
+            f"it has {count_of(len(row.fields), 'field')}, but the header has {len(row.header)}. "
+            "Quote fields that contain the separator or a line break."
         )
     check_utf8(record.path, record.line, "".join(row.fields))
     values = dict(zip(row.header, row.fields))

@@ -1,15 +1,15 @@
-"""Tags of any scheme, and the entities that they spell."""
+"""Tags of any scheme, and the entities that they mark."""
 
 import re
 from typing import List, Optional, Sequence
 
 from spacy.tokens import Doc, Span
 
-# Prefixes of all schemes in use that begin and that end an entity.
+# Prefixes that begin and that end an entity, of all common schemes.
 BEGINS, ENDS = "BUS", "USLE"
 MISSING_TAG = "-"
 TAG = re.compile(r"(O|-|[BILUES]-.+)$")
-KINDS = "Tags are O, - for missing, or one of B I L U E S, a hyphen and a label"
+KINDS = "Tags are O, - for missing annotation, or one of B I L U E S, a hyphen and a label"
 
 
 def is_tag(text: str) -> bool:
@@ -21,7 +21,7 @@ def is_tag(text: str) -> bool:
 
 
 def explain_tag(text: str) -> str:
-    """RETURNS (str): Why a text is no tag, and the way out.
+    """RETURNS (str): Why a text isn't a tag, and the way out.
 
     text (str): The text.
     """
@@ -31,16 +31,16 @@ def explain_tag(text: str) -> str:
             f"the label {label!r} has no prefix: write B-{label} where an entity begins, and "
             f"I-{label} where it continues"
         )
-    return f"{text!r} is no tag. {KINDS}"
+    return f"{text!r} isn't a tag. {KINDS}"
 
 
 def set_ents(doc: Doc, tags: List[str], starts: Optional[Sequence[object]] = None) -> None:
-    """Read tags of any scheme: an entity ends where its prefix says so, where its label changes,
-    where another begins, and at the end of a sentence.
+    """Set entities from tags of any scheme: an entity ends if its prefix marks the end, if the
+    label changes, if another one begins, and at the end of a sentence.
 
     doc (Doc): The document.
     tags (List[str]): A tag for each token.
-    starts (Optional[Sequence[object]]): Of each token, whether a sentence begins with it.
+    starts (Optional[Sequence[object]]): For each token, whether it begins a sentence.
     """
     spans: List[Span] = []
     missing: List[Span] = []

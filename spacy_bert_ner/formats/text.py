@@ -1,4 +1,4 @@
-"""Plain text: a file is one document, or each of its lines is, or each .txt file of a folder."""
+"""Plain text: a document per file, per line, or per .txt file of a folder."""
 
 import re
 from pathlib import Path
@@ -12,17 +12,17 @@ from .files import Record, check_utf8, make_doc, open_text
 from .report import FormatError, Report
 from .source import Source, Watched
 
-UNWRITTEN = "entities are left out: plain text has none"
+UNWRITTEN = "entities are left out: plain text can't store entities"
 BROKEN = "documents have line breaks, which are written as spaces"
 EMPTY = "documents have no text, and are left out"
 LINE_BREAKS = re.compile(r"\r\n|\r|\n")
 
 
 def read(source: Source) -> Iterator[Record]:
-    """YIELDS (Record): The whole file as one document, with its line ends as they are; of a folder,
-        each .txt file in it, at any depth, in the order of their names.
+    """YIELDS (Record): The whole file as one document, with unchanged line ends; for a folder, each
+        .txt file in it, at any depth, in the order of their names.
 
-    source (Source): What is read.
+    source (Source): The input.
     """
     paths = [source.path]
     if source.path.is_dir():
@@ -40,9 +40,9 @@ def find_texts(folder: Path) -> List[Path]:
     """RETURNS (List[Path]): The .txt files in a folder, at any depth.
 
     folder (Path): The folder.
-    RAISES (FormatError): If there is none.
+    RAISES (FormatError): If there are none.
     """
-    # Of the plain class: `Watched` would take each for what it watches.
+    # A plain Path: a `Watched` folder would watch each of its files.
     folder = Path(folder)
     paths = list_texts(folder)
     if not paths:
@@ -51,7 +51,7 @@ def find_texts(folder: Path) -> List[Path]:
 
 
 def list_texts(folder: Path) -> List[Path]:
-    """RETURNS (List[Path]): The .txt files in a folder, at any depth; none of what is no folder.
+    """RETURNS (List[Path]): The .txt files in a folder, at any depth; empty if it isn't a folder.
 
     folder (Path): The folder.
     """
@@ -62,7 +62,7 @@ def list_texts(folder: Path) -> List[Path]:
 def read_lines(source: Source) -> Iterator[Record]:
     """YIELDS (Record): A document for each line that isn't blank.
 
-    source (Source): What is read.
+    source (Source): The input.
     """
     with open_text(source.path) as file:
         for number, line in enumerate(file, start=1):
@@ -72,11 +72,11 @@ def read_lines(source: Source) -> Iterator[Record]:
 
 def parse(nlp: Language, record: Record, report: Report) -> Doc:
     """RETURNS (Doc): The text.
-    RAISES (ValueError): For a text that isn't UTF-8, or too long.
+    RAISES (ValueError): For a text that isn't UTF-8, or is too long.
 
     nlp (Language): Its tokenizer and vocabulary are used.
     record (Record): The record.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     check_utf8(record.path, record.line, record.data["text"])
     return make_doc(nlp, record, record.data["text"])
@@ -86,7 +86,7 @@ def render(doc: Doc, report: Report) -> str:
     """RETURNS (str): The text.
 
     doc (Doc): The document.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     for ent in doc.ents:
         report.add(UNWRITTEN, f"{show(ent.text)} ({ent.label_})")
@@ -97,7 +97,7 @@ def render_line(doc: Doc, report: Report) -> str:
     """RETURNS (str): The text as a line, if it isn't blank.
 
     doc (Doc): The document.
-    report (Report): Where it is counted what doesn't fit.
+    report (Report): Counts what doesn't fit.
     """
     if not doc.text.strip():
         report.add(EMPTY, show(doc.text))

@@ -1,5 +1,4 @@
-"""Records of words and their tags, as datasets of Hugging Face have them, and spaCy's training
-data."""
+"""Records of words and their tags, as in Hugging Face datasets and in spaCy's training data."""
 
 from typing import Any, List, Optional
 
@@ -7,6 +6,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import get_words_and_spaces
 
+from ..findings import number
 from .files import Record, check_length, check_text, keep_fields
 from .tags import explain_tag, is_tag, set_ents
 
@@ -15,10 +15,10 @@ TAGS_KEYS = ("ner_tags", "tags", "ner", "entities", "labels")
 
 
 def has_words(record: Record) -> bool:
-    """Whether a record has words: strings in a list, and either no text, or tags.
+    """Whether a record has words: a list of strings, and either no text, or tags.
 
     record (Record): The record.
-    RETURNS (bool): Whether it has.
+    RETURNS (bool): Whether it has words.
     """
     words = _get_words(record)
     return words is not None and ("text" not in record.data or _get_tags(record) is not None)
@@ -33,7 +33,7 @@ def _get_words(record: Record) -> Optional[List[Any]]:
 
 
 def _get_tags(record: Record) -> Optional[str]:
-    """The key of tags: all strings, or all numbers."""
+    """The key of the tags, which are strings or numbers."""
     for key in TAGS_KEYS:
         tags = record.data.get(key)
         if isinstance(tags, list) and tags and {type(tag) for tag in tags} <= {int, str}:
@@ -46,14 +46,14 @@ def read_words(nlp: Language, record: Record) -> Doc:
 
     nlp (Language): Its tokenizer and vocabulary are used.
     record (Record): The record.
-    RETURNS (Doc): A document of these words. White space between them is unknown, unless there is a
-        text as well.
-    RAISES (ValueError): For words without characters, for tags that are none, or too many or few.
+    RETURNS (Doc): A document of these words. White space between them is unknown, unless the record
+        also has a text.
+    RAISES (ValueError): For empty words, for invalid tags, and for more or fewer tags than words.
     """
     words = _get_words(record) or []
     record.check_unicode("".join(words), "words")
     if "" in words:
-        raise record.error(f"its word {words.index('') + 1} is empty. Leave it out, with its tag.")
+        raise record.error(f"its word {words.index('') + 1} is empty. Remove it and its tag.")
     check_length(nlp, record, sum(map(len, words)))
     doc = _make_doc(nlp, record, words)
     keep_fields(doc, record)
@@ -69,20 +69,22 @@ def _make_doc(nlp: Language, record: Record, words: List[str]) -> Doc:
         return Doc(nlp.vocab, words=words)
     check_text(nlp, record, text)
     if "".join("".join(words).split()) != "".join(text.split()):
-        raise record.error("its words aren't those of its text. Leave out one of them.")
+        raise record.error("its words don't match its text. Leave out the words or the text.")
     spaced = get_words_and_spaces(words, text)
-    # White space that is a token would have no tag.
+    # A token of white space would have no tag.
     return Doc(nlp.vocab, *spaced) if spaced[0] == words else Doc(nlp.vocab, words=words)
 
 
 def _check_tags(record: Record, key: str, n_words: int) -> List[str]:
     tags = record.data[key]
     if len(tags) != n_words:
-        raise record.error(f"it has {n_words} words and {len(tags)} {key}. Give each word a tag.")
+        raise record.error(
+            f"it has {number(n_words, 'word')} and {len(tags)} {key}. Give each word a tag."
+        )
     for tag in tags:
         if not isinstance(tag, str):
             raise record.error(
-                f"its {key} are numbers, such as {tag}. Write the names, which the dataset knows: "
+                f"its {key} are numbers, such as {tag}. Write the names of the tags, which are in "
                 f"dataset.features[{key!r}].feature.names"
             )
         record.check_unicode(tag, key)

@@ -1,4 +1,4 @@
-"""How files are written: as text, document by document, or by a writer of their own."""
+"""Writers of files: as text, document by document, or with a writer for the format."""
 
 from pathlib import Path
 from typing import IO, Callable, Iterable, Iterator, NamedTuple, Optional, Protocol
@@ -10,47 +10,47 @@ from .report import FormatError, Report
 
 
 class Writer(Protocol):
-    """Writes documents at once, or a batch at a time: a file in the making is appended to, and put
-    in place when it is complete. It can be cut after any batch, and resumed there."""
+    """Writes documents at once, or in batches: each batch is appended to a partial output, which is
+    moved to its target when it is complete. Writing can stop and resume after any batch."""
 
     def write(self, path: Path, docs: Iterable[Doc], report: Report) -> None:
-        """Write a file, which is there when it is complete, and not before.
+        """Write a file. It is only created (or replaced) once it is complete.
 
         path (Path): Where to write.
         docs (Iterable[Doc]): The documents.
-        report (Report): Where it is counted what the format can't say.
+        report (Report): Counts annotations that the format can't store.
         """
 
     def pack(self, docs: Iterable[Doc], report: Report, is_first: bool) -> Iterator[bytes]:
-        """YIELDS (bytes): What is appended to the file in the making for a batch.
+        """YIELDS (bytes): The data of a batch, to append to the partial output.
 
         docs (Iterable[Doc]): A batch.
-        report (Report): Where it is counted what the format can't say.
-        is_first (bool): Whether there was no document before.
+        report (Report): Counts annotations that the format can't store.
+        is_first (bool): Whether no document was written before.
         """
 
     def end(self, is_empty: bool) -> bytes:
-        """RETURNS (bytes): What is appended behind all documents, if there were any.
+        """RETURNS (bytes): The data to append after the last document.
 
-        is_empty (bool): Whether there were none.
+        is_empty (bool): Whether there were no documents.
         """
 
     def place(self, file: IO[bytes], part: Path, target: Path) -> None:
-        """Make the file that was asked for of the one in the making, which is open and locked.
+        """Make the output from the complete partial output.
 
-        file (IO[bytes]): That file.
-        part (Path): What it is called.
-        target (Path): Where it belongs.
+        file (IO[bytes]): The partial output, open and locked.
+        part (Path): Its path.
+        target (Path): Path of the output.
         """
 
 
 class TextWriter(NamedTuple):
-    """Writes text, each document as soon as it is there.
+    """Writes text, one document at a time.
 
     render (Callable[[Doc, Report], str]): The text of a document.
-    start (Callable[[Optional[Doc]], str]): What stands before the first document, if there is one.
-    between (Optional[str]): What stands between documents, None if there can't be more than one.
-    tail (str): What stands behind the last.
+    start (Callable[[Optional[Doc]], str]): The text before the first document, if there is one.
+    between (Optional[str]): The text between documents, None if there can't be more than one.
+    tail (str): The text after the last document.
     """
 
     render: Callable[[Doc, Report], str]
@@ -75,7 +75,7 @@ class TextWriter(NamedTuple):
             elif self.between is None:
                 raise FormatError(
                     "Can't write a second document: a file of the format 'text' is one document. "
-                    "Use --to lines for a document a line."
+                    "Use --to lines for one document per line."
                 )
             else:
                 before = self.between

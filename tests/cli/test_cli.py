@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import spacy_bert_ner
@@ -24,6 +25,16 @@ def test_help(name):
     assert result.exit_code == 0, result.output
     assert "can't be imported" not in result.output
     assert "--help" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_no_markup(name):
+    """Words in square brackets are markup of rich: generated pages leave them out."""
+    command = get_command(app).commands[name]
+    helps = [getattr(param, "help", None) for param in command.params]
+    assert any(helps)
+    for text in (command.help, *filter(None, helps)):
+        assert "[" not in text, text
 
 
 def test_help_of_the_group():

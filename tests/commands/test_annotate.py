@@ -209,7 +209,7 @@ def test_tables_of_texts(ruler_path, tmp_path):
     source, target = tmp_path / "a.csv", tmp_path / "b.jsonl"
     source.write_text('n,body\n1,"in\nOslo"\n2,"Bo" x\n3,Bo\n', encoding="utf-8")
     result = run(ruler_path, source, target)
-    assert result.exit_code == 1 and "and names: 'n', 'body'. Use --column" in plain(result)
+    assert result.exit_code == 1 and "first line: 'n', 'body'. Name the one" in plain(result)
     result = run(ruler_path, source, target, "--column", "body")
     assert result.exit_code == 1 and "Can't read the record at line 4 of" in plain(result)
     assert list(tmp_path.iterdir()) == [source]
@@ -410,16 +410,16 @@ def test_wrong_input(ruler_path, tmp_path, name, content):
 @pytest.mark.parametrize(
     "args,match",
     [
-        (["out"], "Can't tell the format of"),
+        (["out"], "Can't guess the format of"),
         (["out.xls"], "Name it with --to"),
         (["out", "--to", "xls"], "There is no format 'xls'"),
         (["out.spacy", "--from", "xls"], "There is no format 'xls'"),
-        (["out.csv"], "'csv' is only read. Formats to write (--to): spacy, jsonl"),
-        (["out.spacy", "--column", "a"], "the format 'text' has no columns, but csv and tsv have"),
-        (["--restart"], "--restart is for an output file. Name that file, too."),
-        (["--from", "html"], "'html' is only written"),
+        (["out.csv"], "'csv' can only be read. Formats to write (--to): spacy, jsonl"),
+        (["out.spacy", "--column", "a"], "the format 'text' has no columns, only csv and tsv have"),
+        (["--restart"], "--restart needs an output file. Add OUTPUT_PATH"),
+        (["--from", "html"], "'html' can only be written"),
         (["text.txt/out.jsonl"], "text.txt is a file, not a folder"),
-        (["--to", "jsonl"], "--to jsonl is the format of an output file. Name that file, too."),
+        (["--to", "jsonl"], "--to jsonl needs an output file. Add OUTPUT_PATH"),
     ],
 )
 def test_wrong_formats(text_path, args, match):
@@ -471,9 +471,9 @@ def make_without_ents(name, folder):
 @pytest.mark.parametrize(
     "name,match",
     [
-        ("empty", r"(its components: none). Name one with bert_ner, ner or entity_ruler"),
-        ("sentencizer", r"(its components: sentencizer, merge_entities). Name one with"),
-        ("span_ruler", "'span_ruler' has annotate_ents = false, and writes to doc.spans only"),
+        ("empty", r"(its components: none). Use a pipeline with bert_ner, ner"),
+        ("sentencizer", r"(its components: sentencizer, merge_entities). Use a pipeline"),
+        ("span_ruler", "'span_ruler' has annotate_ents = false, and only writes doc.spans"),
     ],
 )
 def test_pipeline_that_sets_no_entities(text_path, tmp_path, name, match):

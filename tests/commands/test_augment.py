@@ -209,7 +209,7 @@ def test_texts_without_a_new_word_are_left_out(language_models, tmp_path):
     assert (report.n_docs, report.n_same, report.n_changed) == (1, 2, 1)
     assert "2 copies are left out" in report.describe_changes()
     source.write_text(texts[0], encoding="utf-8")
-    with pytest.raises(UserError, match="another word for none of 3 words in it"):
+    with pytest.raises(UserError, match="replaces none of its 3 masked words"):
         augment(language_models["bert"], source, tmp_path / "no.spacy", masking, source="lines")
     assert not (tmp_path / "no.spacy").exists()
 
@@ -256,15 +256,15 @@ def test_batches_and_vocabulary(language_models, tmp_path, monkeypatch, size):
 def test_refused(language_models, source, tmp_path):
     out = tmp_path / "x.spacy"
     for settings, message in [
-        ({"share": 0.0}, "mask 0.0 of the words: name a share above 0 to 1"),
-        ({"share": 1.5}, "mask 1.5"),
-        ({"copies": 0}, "--copies 0: name a number from 1 up"),
-        ({"min_length": 0}, "--min-length 0: name a number from 1 up"),
-        ({"seed": -1}, "--seed -1: name a number from 0 up"),
+        ({"share": 0.0}, "--share is 0.0: set it above 0 and up to 1"),
+        ({"share": 1.5}, "--share is 1.5"),
+        ({"copies": 0}, "--copies is 0: set it to 1 or more"),
+        ({"min_length": 0}, "--min-length is 0: set it to 1 or more"),
+        ({"seed": -1}, "--seed is -1: set it to 0 or more"),
     ]:
         with pytest.raises(UserError, match=message):
             augment("nothing-there", source, out, Masking(**settings))
-    with pytest.raises(UserError, match="Name a file .spacy"):
+    with pytest.raises(UserError, match="Use the suffix .spacy"):
         augment("nothing-there", source, tmp_path / "x.jsonl")
     with pytest.raises(FormatError, match="that is the input"):
         augment("nothing-there", source, source)
@@ -284,8 +284,8 @@ def test_command(language_models, source, tmp_path):
     result = run_cli("augment", encoder, source, out, *options)
     assert result.exit_code == 0, result.output
     assert plain(result) == (
-        f"{out}: 2 documents, 14 tokens, 0 entities Masked 18 words, of which 10 became others. "
-        "2 copies are left out, without a word that no other has."
+        f"{out}: 2 documents, 14 tokens, 0 entities Masked 18 words, and replaced 10 by others. "
+        "2 copies are left out: no different from the text or from another copy."
     )
     result = run_cli("augment", save_encoder(tmp_path / "encoder", "bert"), source, out)
     assert result.exit_code == 1

@@ -158,7 +158,7 @@ def test_failed_training(spec_path, tmp_path):
     write_spec(spec_path, cells={"a": {"training.max_steps": "many"}})
     result = run_cli("compare", spec_path, tmp_path / "out")
     assert result.exit_code == 1
-    assert "has failed" in result.output
+    assert "' with seed 1 failed. " in result.output
     assert "'total_steps': 'many'" in plain(result.output)
 
 
@@ -167,7 +167,7 @@ def test_failed_training(spec_path, tmp_path):
     [
         (
             {"paths": {"train": "a", "dev": "b", "test": "c"}},
-            "no file a, to which paths sets train",
+            "no file a. Set train in `paths`",
         ),
         ({"cells": {"a": {}, "b": {"config": "gone.cfg"}}}, "gone.cfg"),
         (
@@ -221,10 +221,10 @@ def test_no_such_gpu(spec_path, tmp_path):
 def test_broken_journal(spec_path, tmp_path, line):
     path = tmp_path / "results.jsonl"
     path.write_text(f"{json.dumps(line)}\n{{}}\n", encoding="utf-8")
-    with pytest.raises(UserError, match="Line 1 of .*results.jsonl is no result"):
+    with pytest.raises(UserError, match="Line 1 of .*results.jsonl isn't a result"):
         next(compare(read_spec(spec_path), tmp_path))
     path.write_bytes(b"\xff\n")
-    with pytest.raises(UserError, match="Line 1 of .*results.jsonl is no result"):
+    with pytest.raises(UserError, match="Line 1 of .*results.jsonl isn't a result"):
         next(compare(read_spec(spec_path), tmp_path))
 
 
@@ -253,15 +253,21 @@ def test_names_in_markdown():
     [
         ({"cell": {}}, "'cell' is unknown"),
         ({"cells": None}, "'cells' is missing"),
-        ({"paths": {"train": "a"}}, "set paths to train, dev, test, a file each"),
+        ({"paths": {"train": "a"}}, "`paths` must have a file for each of train, dev, test"),
         ({"config": None}, "'greedy' has no config"),
-        ({"paths": {"train": 1, "dev": "b", "test": "c"}}, "a file each"),
-        ({"paths": {"train": "", "dev": "b", "test": "c"}}, "a file each"),
-        ({"cells": ["a", "b"]}, "a block with a line NAME"),
-        ({"cells": {}}, "cells is empty"),
-        ({"cells": {"a": "b"}}, "'a' must be a block of settings"),
-        ({"cells": {"a b": {}, "a-b": {}}}, "'a b' and 'a-b' would have one name"),
-        ({"overrides": [1]}, "overrides must be a block"),
+        (
+            {"paths": {"train": 1, "dev": "b", "test": "c"}},
+            "`paths` must have a file for each",
+        ),
+        (
+            {"paths": {"train": "", "dev": "b", "test": "c"}},
+            "`paths` must have a file for each",
+        ),
+        ({"cells": ["a", "b"]}, "`cells` must be a mapping: one `NAME: {}` per system"),
+        ({"cells": {}}, "`cells` is empty"),
+        ({"cells": {"a": "b"}}, "'a' must be a mapping"),
+        ({"cells": {"a b": {}, "a-b": {}}}, "'a b' and 'a-b' would have the same name"),
+        ({"overrides": [1]}, "`overrides` must be a mapping"),
         ({"seeds": 1}, "seeds = 1. Set a list"),
         ({"seeds": []}, r"seeds = \[\]"),
         ({"seeds": ["x"]}, r"seeds = \['x'\]"),

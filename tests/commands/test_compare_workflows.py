@@ -204,7 +204,7 @@ def test_failed_step_is_resumed(spec_path, project):
     (project / "assets" / "stop").touch()
     result = run_cli("compare", spec_path, spec_path.parent / "out")
     assert result.exit_code == 1
-    assert "Training 'student' with seed 1 has failed" in plain(result)
+    assert "Training 'student' with seed 1 failed" in plain(result)
     assert "stopped by assets/stop" in plain(result)
     (project / "assets" / "stop").unlink()
     result = run_cli("compare", spec_path, spec_path.parent / "out")
@@ -394,7 +394,7 @@ def test_with_cells_of_configs(spec_path, corpus, tiny_encoder, in_process):
         "training.optimizer.learn_rate.warmup_steps": 1,
     }
     change(spec_path, seeds=[1], cells={"rules": STUDENT, "trained": config})
-    with pytest.raises(UserError, match="set paths to train, dev, test"):
+    with pytest.raises(UserError, match="`paths` must have a file for each of train, dev, test"):
         read_spec(spec_path)
     paths = {**srsly.read_yaml(spec_path)["paths"], "train": str(corpus / "train.spacy")}
     change(spec_path, paths=paths)
@@ -425,10 +425,16 @@ def test_gpu(spec_path, project):
     [
         ({"workflow": None}, "'a' has workflow = None. Set it to the name of a workflow"),
         ({"pipeline": 1}, "'a' has pipeline = 1. Set it to the path at which"),
-        ({"training.max_steps": 1}, "'a' sets training.max_steps, which a workflow doesn't have"),
-        ({"config": "x.cfg"}, "'a' sets config, which a workflow doesn't have. It has workflow"),
-        ({"vars": [1]}, "vars must be a block"),
-        ({"vars": {"seed": 7}}, r"vars of 'a' set the seed. Set seeds: \[7\]"),
+        (
+            {"training.max_steps": 1},
+            "'a' sets training.max_steps, which isn't a setting",
+        ),
+        (
+            {"config": "x.cfg"},
+            "'a' sets config, which isn't a setting of .*They are workflow",
+        ),
+        ({"vars": [1]}, "`vars` must be a mapping"),
+        ({"vars": {"seed": 7}}, r"`vars` of 'a' set the seed. Use `seeds: \[7\]`"),
         ({"seeds": []}, r"seeds = \[\]"),
     ],
 )
@@ -461,21 +467,33 @@ UNSEEDED = make_step("teacher", "corpus/ruler", "training/teacher")
     "cell,changed,message",
     [
         ({"project": "gone"}, {}, "no file gone.project.yml. Set project to the folder"),
-        ({"workflow": "students"}, {}, "workflow 'students', which .* It has to-student, to-oth"),
-        ({"vars": {"rate": 1}}, {}, "sets the var rate, which .* It has note, rates, rates.other"),
+        (
+            {"workflow": "students"},
+            {},
+            "workflow 'students', which .* Its workflows are to-student, to-oth",
+        ),
+        (
+            {"vars": {"rate": 1}},
+            {},
+            "sets the var rate, which .* Its vars are note, rates, rates.other",
+        ),
         ({"vars": {"note": {"x": 1}}}, {}, "sets the var note.x, which"),
         ({"pipeline": "training/teachers"}, {}, "training/teachers, .* They are corpus/ruler, tr"),
         ({"pipeline": "training/student/../../../x"}, {}, "isn't among the outputs"),
         ({"vars": {"rates": 3, "rates.other": 2}}, {}, "'a' sets both rates and rates.other. L"),
         ({"pipeline": "training/${vars.no}"}, {}, "Can't read .*project.yml: .*vars.no"),
         ({}, {"vars": {"ruler": "all"}}, "has no var 'seed', .* Add `seed: 1` to its vars"),
-        ({}, {"commands": 3}, r"project.yml is no project: \[commands\]"),
+        ({}, {"commands": 3}, r"project.yml isn't a project: \[commands\]"),
         (
             {},
             {"workflows": {"b": ["teach"], "to-student": []}},
             "workflow 'b' .* names 'teach', ",
         ),
-        ({"vars": {"ruler": "none"}}, {}, "needs assets.none, which isn't there. Run `python -m "),
+        (
+            {"vars": {"ruler": "none"}},
+            {},
+            "needs assets.none, which doesn't exist. Run `python ",
+        ),
         ({}, {"workflows": {"to-student": ["convert", "student"]}}, "teacher, which another comm"),
         (
             {},
@@ -526,7 +544,7 @@ def test_pipeline_that_is_not_made(spec_path, project, in_process):
     """Outputs may tell what isn't so."""
     change(project / "project.yml", **with_student(outputs=["training/student", "training/gone"]))
     change(spec_path, seeds=[1], cells={"a": {**STUDENT, "pipeline": "training/gone"}})
-    with pytest.raises(UserError, match="has ended, and hasn't made the pipeline .*training.gone"):
+    with pytest.raises(UserError, match="has ended without making the pipeline .*training.gone"):
         run(spec_path)
 
 

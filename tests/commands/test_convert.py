@@ -47,7 +47,7 @@ def test_convert_wrong_suffix(tmp_path, name):
     source.write_text("a O\n", encoding="utf-8")
     result = convert(source, target)
     assert result.exit_code == 1
-    assert "Can't tell the format of" in plain(result)
+    assert "Can't guess the format of" in plain(result)
     assert "Name it with --to" in plain(result)
     assert not target.exists()
 
@@ -66,9 +66,9 @@ def test_convert_names_of_formats(tmp_path):
     [
         (["--from", "iob"], "There is no format 'iob'. Formats: spacy, jsonl"),
         (["--to", "xls"], "There is no format 'xls'. Formats: spacy, jsonl"),
-        (["--to", "csv"], "'csv' is only read. Formats to write (--to): spacy, jsonl"),
-        (["--column", "a"], "the format 'conll' has no columns, but csv and tsv have"),
-        (["--from", "html"], "'html' is only written. Formats to read: spacy, jsonl"),
+        (["--to", "csv"], "'csv' can only be read. Formats to write (--to): spacy, jsonl"),
+        (["--column", "a"], "the format 'conll' has no columns, only csv and tsv have"),
+        (["--from", "html"], "'html' can only be written. Formats to read: spacy"),
         (["--lang", "zz"], "E048"),
         (["--lang", "tokenizer_exceptions"], "it isn't two or three lower-case letters"),
     ],
@@ -100,7 +100,7 @@ def test_convert_shows_what_does_not_fit(tmp_path):
         "1 span doesn't align with the tokens, which count as missing: 'Osl' (LOC, 14–17, rec"
         in (plain(result))
     )
-    assert "1 span is outside the text, or its offsets aren't whole numbers" in plain(result)
+    assert "1 span is outside the text, or has offsets that aren't whole numbers" in plain(result)
     (doc,) = read_docs(target, NLP)
     assert tags_of(doc) == ["B-PER"] + ["-"] * 6
 
@@ -131,7 +131,7 @@ def test_convert_text_that_would_take_the_memory(tmp_path, name):
         "a.json": task,
     }
     path.write_text(contents.get(name, text), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"line \d of .*: its text has 12000000 .*--max-length to"):
+    with pytest.raises(ValueError, match=r"line \d of .*: its text has 12000000 .*--max-length in"):
         convert_file(path, tmp_path / "b.spacy")
     assert not (tmp_path / "b.spacy").exists()
 
@@ -181,7 +181,7 @@ def test_convert_skips_what_is_broken(tmp_path):
     assert result.stdout == ""
     summary, first, second = result.stderr.splitlines()
     assert summary == f"{target}: {counts}"
-    assert "record at line 2 of" in first and "has to be a string under 'text'" in first
+    assert "record at line 2 of" in first and "but must be a string under 'text'" in first
     assert "line 3 of" in second and "Expecting property name" in second
     assert [doc.text.strip() for doc in read_docs(target, NLP)] == ["Oslo", "Bo"]
 
@@ -257,7 +257,7 @@ def test_convert_no_text(tmp_path):
     source.write_bytes("Ålesund O\n".encode("latin-1"))
     result = convert(source, target)
     assert result.exit_code == 1
-    assert "utf-8" in plain(result)
+    assert "UTF-8" in plain(result)
     assert not target.exists()
 
 

@@ -167,21 +167,21 @@ def test_prints(paths):
     for line in (
         "Label 'ORG' is in dev only (3)",
         "Low number of examples for label 'LOC' (3)",
-        "train: 4 of 34 (11.8 %) tokens have no annotation of entities, 1 document without any",
+        "train: 4 of 34 (11.8 %) tokens have no entity annotation (documents without any: 1)",
         "train: 1 of 7 (14.3 %) gold entities cross a sentence start",
         "train: 1 of 7 (14.3 %) gold entities don't align",
         "dev: 3 of 6 (50.0 %) gold entities have labels the model doesn't have",
         "train: 1 sentence is longer than the 40 wordpieces",
         "train: 1 visible token has no wordpieces",
-        "train: 1 of 8 (12.5 %) documents have the text of one before them",
-        "dev: 1 of 3 (33.3 %) documents have the text of one in the training data",
+        "train: 1 of 8 (12.5 %) documents have the same text as an earlier one",
+        "dev: 1 of 3 (33.3 %) documents have the same text as one in the training data",
         "dev: 2 of 4 (50.0 %) distinct entities aren't in the training data",
         "checks passed",
         "warnings",
     ):
         assert line in text
-    assert "A label takes" not in text
-    assert "A label takes" in plain(run(paths, "--verbose"))
+    assert "A label needs" not in text
+    assert "A label needs" in plain(run(paths, "--verbose"))
     assert "✔" not in plain(run(paths, "--no-format"))
 
 
@@ -267,11 +267,11 @@ def test_no_file(paths):
 
 
 def test_no_path(paths):
-    with pytest.raises(ValueError, match="No path to the train data.*--paths.train"):
+    with pytest.raises(ValueError, match="The path of the train data isn't set.*--paths.train"):
         debug_data(paths / "config.cfg", {"paths.dev": "dev.spacy"})
     result = run_cli("debug-data", str(paths / "config.cfg"))
     assert result.exit_code == 1
-    assert "No path to the train data is given" in plain(result)
+    assert "The path of the train data isn't set" in plain(result)
 
 
 @pytest.mark.parametrize("name", ["trn", "corpora.trn", "data.trn"])
@@ -279,8 +279,8 @@ def test_no_reader(paths, name):
     result = run(paths, **{"training.train_corpus": name})
     assert result.exit_code == 1
     text = plain(result)
-    assert f"[training] train_corpus is '{name}'" in text
-    assert "Those of [corpora]: corpora.train, corpora.dev" in text
+    assert f"train_corpus in [training] is '{name}'" in text
+    assert "blocks of [corpora] are corpora.train, corpora.dev" in text
 
 
 def test_output_that_can_not_be_written(paths, tmp_path):
@@ -416,7 +416,7 @@ def test_several_components_and_encoders(paths, tmp_path, tiny_encoder):
     assert counts[1] > counts[0]
     text = plain(run(paths, config=tmp_path / "config.cfg"))
     assert "as 'second' learns them" in text
-    assert "at once, a sentence each" in text
+    assert "at once. Each sentence is a window" in text
 
 
 def test_cnn(paths, tmp_path):

@@ -181,7 +181,7 @@ def test_posterior_falls_with_the_loss():
 def test_same_losses_are_no_mixture(tmp_path):
     source = tmp_path / "soft.spacy"
     write_docs(source, [make_soft_doc([[("a", "O", 0.9)], [("b", "O", 0.9)]])])
-    with pytest.raises(UserError, match="losses of 2 sentences: all are the same.*use --top"):
+    with pytest.raises(UserError, match="losses of 2 sentences: all are equal.*use --top"):
         run(source, mixture=0.5)
 
 
@@ -249,17 +249,17 @@ def test_the_rest_teaches_nothing(tmp_path, has_gold):
 def test_refused(source, tmp_path):
     out = tmp_path / "out.spacy"
     for settings, message in [
-        ({}, "name --agreed, --min-entities, --top or --mixture"),
+        ({}, "set --agreed, --min-entities, --top or --mixture"),
         ({"top": 0.5, "mixture": 0.5}, "both --top and --mixture"),
-        ({"top": 0.0}, "the top 0.0: name a share above 0 to 1"),
-        ({"top": 1.1}, "the top 1.1"),
-        ({"mixture": 1.0}, "--mixture 1.0: name a probability from 0 to below 1"),
-        ({"min_entities": 3}, "soft.spacy: none of 6 sentences is kept. Ask for less"),
+        ({"top": 0.0}, "--top is 0.0: set it above 0 and up to 1"),
+        ({"top": 1.1}, "--top is 1.1"),
+        ({"mixture": 1.0}, "--mixture is 1.0: set it from 0 to below 1"),
+        ({"min_entities": 3}, "soft.spacy: none of 6 sentences is kept. Set less"),
     ]:
         with pytest.raises(UserError, match=message) as error:
             filter_labels(source, out, **settings)
         assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="only spaCy's format has a place"):
+    with pytest.raises(UserError, match="only spaCy's format can store"):
         filter_labels(source, tmp_path / "out.jsonl", agreed=True)
     with pytest.raises(FormatError, match="that is the input"):
         filter_labels(source, source, agreed=True)

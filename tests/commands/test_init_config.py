@@ -63,7 +63,7 @@ def test_distill(recipe):
 
 
 def test_students_learn_from_soft_labels_as_they_are():
-    with pytest.raises(UserError, match="Leave out --distill, or take another recipe"):
+    with pytest.raises(UserError, match="Leave out --distill, or use another recipe"):
         init_config(recipe="student", distill=True)
 
 
@@ -137,7 +137,7 @@ def test_no_encoder_in_the_folder(files, message, tmp_path):
 def test_size_unknown(tmp_path, caplog):
     (tmp_path / "config.json").write_text('{"model_type": "timm_backbone"}')
     assert get_learn_rate(str(tmp_path)) == 0.00005
-    assert f"The config of the encoder '{tmp_path}' doesn't state its width" in caplog.text
+    assert f"The config of the encoder '{tmp_path}' has no width" in caplog.text
     assert "0.00002 for a large one" in caplog.text
 
 

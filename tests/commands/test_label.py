@@ -223,15 +223,15 @@ def test_refused(teachers, source, tmp_path):
     cases = [
         (["one", "words"], {}, "tag different tokens \\(align = token of .*one', word of .*words'"),
         (["one", "iob1"], {}, "BIO of .*one', IOB1 of .*iob1'"),
-        (["one", "two"], {"weights": [1.0]}, "2 teachers by 1 weights"),
-        (["one"], {"weights": [0.0]}, "by 0.0: give numbers above 0"),
+        (["one", "two"], {"weights": [1.0]}, "1 weight for 2 teachers"),
+        (["one"], {"weights": [0.0]}, "the weights 0.0: give numbers above 0"),
         (["one"], {"vote": True, "keep_ents": True}, "leave one out"),
     ]
     for names, settings, message in cases:
         with pytest.raises(UserError, match=message) as error:
             label([teachers[name] for name in names], source, out, source="lines", **settings)
         assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="only spaCy's format has a place"):
+    with pytest.raises(UserError, match="only spaCy's format can store"):
         label([teachers["one"]], source, tmp_path / "a.jsonl", source="lines")
     assert not out.exists()
     write_docs(out, [Doc(NLP.vocab, words=WORDS)])
@@ -414,7 +414,7 @@ def test_command(teachers, source, tmp_path):
     assert get_soft_labels(doc) is not None
     result = run_cli("label", teachers["one"], source, out, "--from", "lines", "--weights", "much")
     assert result.exit_code == 2
-    assert "has to be numbers with commas" in plain(result)
+    assert "must be numbers separated by commas" in plain(result)
     result = run_cli("label", teachers["one"], source, tmp_path / "a.jsonl", "--from", "lines")
     assert result.exit_code == 1
     assert plain(result).startswith("Error: Can't write soft labels to")

@@ -216,23 +216,23 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
     match = change
     if change == "input":
         source.write_text("Oslo", encoding="utf-8")
-        match = f"its size was {N_LINES * 10 + 13}, and is 4"
+        match = f"its size was {N_LINES * 10 + 13}, and is now 4"
     elif change == "pipeline":
         os.utime(pipeline / "meta.json", (1, 1))
         match = "the digest of its files was"
     elif change == "--to":
         args[-1] = "doccano"
-        match = "--to was 'jsonl', and is 'doccano'"
+        match = "--to was 'jsonl', and is now 'doccano'"
     elif change == "--keep-ents":
         args.append("--keep-ents")
-        match = "--keep-ents was False, and is True"
+        match = "--keep-ents was False, and is now True"
     result = run(*args)
     if change == "nothing":
         # Batches may be others: somebody may have run out of memory.
         assert result.exit_code == 0 and "Resuming after record 8 " in result.stderr
         return
     assert result.exit_code == 1
-    assert "the first 8 records of another command" in plain(result.output)
+    assert "the first 8 records of a different command" in plain(result.output)
     assert match in plain(result.output)
     assert "--restart" in result.output and "Traceback" not in result.output
     assert files_of(tmp_path) == ["in.txt", "out.journal", "out.part", "pipeline"]
@@ -246,24 +246,28 @@ def test_another_command(ruler_path, tmp_path, monkeypatch, source, change):
 @pytest.mark.parametrize(
     "journal,part,match",
     [
-        (None, b"mine", "a file of that name, and no journal of it. Move it away"),
-        (b"", b"mine", "has to be the journal of .*JSONDecodeError"),
-        (b"[]", b"mine", "has to be the journal of .*TypeError"),
-        (b'{"command": {}}', b"mine", "has to be the journal of .*KeyError, 'n_bytes'"),
-        (b"[" * 100_000, b"mine", "has to be the journal of .*RecursionError"),
+        (None, b"mine", "already exists, and has no journal. Move it"),
+        (b"", b"mine", "the journal of .*JSONDecodeError"),
+        (b"[]", b"mine", "the journal of .*TypeError"),
+        (b'{"command": {}}', b"mine", "the journal of .*KeyError, 'n_bytes'"),
+        (b"[" * 100_000, b"mine", "the journal of .*RecursionError"),
         ({"command": []}, b"mine", "TypeError, 'command' is .., not an object"),
         ({"n_bytes": -1}, b"mine", "TypeError, 'n_bytes' is -1, not a number of bytes"),
         ({"n_bytes": "4"}, b"mine", "TypeError, 'n_bytes' is '4'"),
-        ({"report": []}, b"mine", "has to be the journal of .*TypeError"),
+        ({"report": []}, b"mine", "the journal of .*TypeError"),
         ({"n_read": "8"}, b"mine", "TypeError, 'n_read' is '8', not of type int"),
         ({"n_docs": True}, b"mine", "TypeError, 'n_docs' is True, not of type int"),
         ({"n_read": -8}, b"mine", "TypeError, 'n_read' is -8, not a count"),
         ({"n_read": 1 << 70}, b"mine", "TypeError, 'n_read' is .*, not a count"),
-        ({"broken": [3]}, b"mine", "TypeError, 'broken' has more than strings"),
-        ({"findings": [3]}, b"mine", "has to be the journal of .*TypeError"),
+        ({"broken": [3]}, b"mine", "TypeError, 'broken' doesn't contain only strings"),
+        ({"findings": [3]}, b"mine", "the journal of .*TypeError"),
         ({"findings": [{"what": 3}]}, b"mine", "TypeError, 'what' is 3, not of type str"),
-        ({"findings": [{"what": "", "shown": [3]}]}, b"mine", "'shown' has more than strings"),
-        ("shorter", b"[", "it has 1 bytes, and .*out.jsonl.journal knows of"),
+        (
+            {"findings": [{"what": "", "shown": [3]}]},
+            b"mine",
+            "'shown' doesn't contain only",
+        ),
+        ("shorter", b"[", "it has 1 byte, but .*out.jsonl.journal records"),
     ],
 )
 def test_damaged(ruler_path, source, tmp_path, monkeypatch, journal, part, match):
@@ -397,7 +401,7 @@ def test_two_processes(ruler_path, source, tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)
         result = run(ruler_path, source, target, "--restart")
     assert result.exit_code == 1
-    assert "another process is writing it. Wait for that one" in plain(result.output)
+    assert "another process is writing it. Wait until it ends" in plain(result.output)
     assert files_of(tmp_path) == ["in.txt", "out.jsonl.part"]
 
 

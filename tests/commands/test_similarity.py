@@ -85,12 +85,12 @@ def test_init_config_gives_the_head_a_rate(files, recipe):
     optimizer, text = get_optimizer("one")
     assert optimizer["@optimizers"] == "spacy-bert-ner.LayeredAdam.v1"
     assert optimizer["head_factor"] == 50.0
-    assert "all point one way" in text
+    assert "nearly parallel" in text
     made = spacy.registry.resolve({"optimizer": optimizer | {"learn_rate": 0.001}})["optimizer"]
     assert made.head_factor == 50.0
     for other, text in (get_optimizer("many"), get_optimizer("one", train=None)):
         assert other.get("head_factor") != 50.0
-        assert "all point one way" not in text
+        assert "nearly parallel" not in text
 
 
 def test_debug_data_tells(files):
@@ -104,11 +104,11 @@ def test_debug_data_tells(files):
     path.write_text(init_config(encoder=str(files / "one")), encoding="utf-8")
     result = run_cli("debug-data", path, *splits)
     assert result.exit_code == 0, result.output
-    assert "vectors all point one way (mean cosine 0." in plain(result)
+    assert "vectors are nearly parallel (mean cosine 0." in plain(result)
     assert "with head_factor = 50" in plain(result)
     text = init_config(encoder=str(files / "one"), train=files / "train.jsonl")
     path.write_text(text, encoding="utf-8")
-    assert "point one way" not in run_cli("debug-data", path, *splits).output
+    assert "nearly parallel" not in run_cli("debug-data", path, *splits).output
     overrides = {"paths.train": splits[1], "paths.dev": splits[3]}
     path.write_text(init_config(encoder=str(files / "many")), encoding="utf-8")
     encoder = debug_data(path, overrides).train.encoders["transformer"]

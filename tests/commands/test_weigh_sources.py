@@ -184,13 +184,13 @@ def test_refused(files, tiny_encoder, tmp_path):
             weigh_sources("not-loaded", target, sources, **settings)
         assert "\n" not in str(error.value)
 
-    refuse("one source against itself", sources=[files["one"]])
+    refuse("fewer than two sources", sources=[files["one"]])
     refuse("There is no file", target=tmp_path / "nothing.txt")
-    refuse("Can't tell the format of", target=tiny_encoder_file(tmp_path))
+    refuse("Can't guess the format of", target=tiny_encoder_file(tmp_path))
     refuse("that is the input", output_path=files["one"])
     short = tmp_path / "short.txt"
     short.write_text("One text.\nOf many lines.\n" * 20, encoding="utf-8")
-    refuse("short.txt, which has 1 sentence, .* --from lines", sources=[files["one"], short])
+    refuse("short.txt: it has 1 sentence .* --from lines", sources=[files["one"], short])
 
 
 def tiny_encoder_file(folder):
@@ -207,13 +207,13 @@ def test_command(files, tiny_encoder, tmp_path):
     weights = [entry["weight"] for entry in json.loads(out.read_text(encoding="utf-8"))]
     for path, weight in zip(sources, weights):
         assert f"{path} {weight:.3f}" in plain(result)
-    assert "own sentences was found; tau is" in plain(result)
-    assert "can hardly be told apart" in plain(result)
+    assert "of the source sentences; tau is" in plain(result)
+    assert "can hardly distinguish the sources" in plain(result)
     words = [tiny_encoder, files["target"], *sources, "--epochs", 50]
     assert "hardly" not in run_cli("weigh-sources", *words).output
     result = run_cli("weigh-sources", tiny_encoder, files["target"], sources[0])
     assert result.exit_code == 1
-    assert plain(result).startswith("Error: Can't weigh one source")
+    assert plain(result).startswith("Error: Can't weigh fewer")
     lines = []
     for name in LETTERS:
         lines.append(tmp_path / f"{name}.txt")
@@ -230,7 +230,7 @@ def test_table():
     lines = format_weights(Weighing(weights, 0.95, 0.1234)).splitlines()
     assert lines[:3] == ["source        weight", "a              0.250", "longer.jsonl   0.750"]
     assert lines[3:] == [
-        "The source of 95.0% of the sources' own sentences was found; tau is 0.123."
+        "The classifier found the source of 95.0% of the source sentences; tau is 0.123."
     ]
 
 
@@ -239,7 +239,7 @@ def test_read_weights(tmp_path):
     entries = [{"source": "a.txt", "weight": 0.7}, {"source": "b.txt", "weight": 1}]
     path.write_text(json.dumps(entries), encoding="utf-8")
     assert read_weights(path, ["x", "y"]) == [("a.txt", 0.7), ("b.txt", 1.0)]
-    with pytest.raises(UserError, match="3 teachers by .*whose sources are a.txt, b.txt: name one"):
+    with pytest.raises(UserError, match="for 3 teachers: its sources are a.txt, b.txt. Name one"):
         read_weights(path, ["x", "y", "z"])
     for text in (
         '[{"source": "a"}]',
@@ -286,13 +286,13 @@ def test_label_takes_the_file(tiny_pipeline, tmp_path):
     path.write_text(json.dumps(entries), encoding="utf-8")
     result = run_cli(*words, "--weights", path)
     assert result.exit_code == 0, result.output
-    assert f"{tiny_pipeline} counts 0.250, as en.txt in {path}." in plain(result)
-    assert f"{tiny_pipeline} counts 0.750, as sv.txt in {path}." in plain(result)
+    assert f"Weight of {tiny_pipeline}: 0.250 (of en.txt in {path})." in plain(result)
+    assert f"Weight of {tiny_pipeline}: 0.750 (of sv.txt in {path})." in plain(result)
     assert out.exists()
     path.write_text(json.dumps(entries[:1]), encoding="utf-8")
     result = run_cli(*words, "--weights", path)
     assert result.exit_code == 1
-    assert "Can't weigh 2 teachers by" in plain(result)
+    assert "Can't use the weights in" in plain(result)
     entries[0]["weight"] = 0.0
     path.write_text(json.dumps(entries), encoding="utf-8")
     result = run_cli(*words, "--weights", path)

@@ -188,7 +188,7 @@ def test_file_that_is_large_when_unpacked(tmp_path, monkeypatch):
     path = tmp_path / "a.spacy"
     path.write_bytes(zlib.compress(b"\0" * (1 << 25), 9))
     tracemalloc.start()
-    with pytest.raises(FormatError, match=r"a.spacy: its \d+ bytes are more than 4194304.*several"):
+    with pytest.raises(FormatError, match=r"its \d+ bytes unpack to more than 4194304.*several"):
         list(read_docs(path, NLP))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -205,5 +205,5 @@ def test_spans_that_are_no_entities(tmp_path):
     report = Report()
     (read,) = read_docs(tmp_path / "a.spacy", NLP, report=report)
     assert tags_of(read) == ["-", "-"] and len(read.spans["sc"]) == 2
-    assert "1 document has groups of spans and no entities" in report.message()
+    assert "1 document has span groups and no entities" in report.message()
     assert "sc (record 1)" in report.message()

@@ -68,7 +68,7 @@ def test_offsets_between_no_characters(tmp_path, start, end):
     (doc,), report = read(tmp_path, {"text": "\U0001f600 a", "label": [[start, end, "X"]]})
     assert set(tags_of(doc)) == {"-"}
     (what,) = set(found(report)) - {doccano.WIDE}
-    assert what.startswith("spans are outside the text, or their offsets aren't whole numbers")
+    assert what.startswith("spans are outside the text, or have offsets that aren't whole numbers")
     shown = re.escape(f"? (X, {json.dumps(start)}–{json.dumps(end)}")
     assert re.search(shown + "(, within a .* as two|, after the end)?, record 1", report.message())
 
@@ -78,9 +78,9 @@ def test_offsets_between_no_characters(tmp_path, start, end):
     [
         ({"text": "a", "label": [[0, 1]]}, r"its label \[0, 1\] is not \[start, end, label\]"),
         ({"text": "a", "label": ["positive"]}, 'its label "positive" is not.*sequence labeling'),
-        ({"text": "a", "label": 3}, "'label' is 3, and has to be a list"),
+        ({"text": "a", "label": 3}, "'label' is 3, but must be a list"),
         ({"text": "a", "entities": ["X"]}, 'its label "X" is not'),
-        ({"label": []}, "its text is null, and has to be a string under 'text'"),
+        ({"label": []}, "its text is null, but must be a string under 'text'"),
         ({"text": "a", "id": "\ud83d"}, "character 1 of its id is half of a surrogate pair"),
     ],
 )
@@ -107,8 +107,8 @@ def test_written_documents_of_which_too_much_is_known(tmp_path):
     partial.spans["incorrect_spans"] = [Span(partial, 1, 2, label="Y")]
     (record,), report = write_records(tmp_path, [partial], "doccano")
     assert record["label"] == [[0, 1, "X"]]
-    assert "1 document has tokens that are missing annotation" in report.message()
-    assert "1 span is known to be wrong, which the format can't say" in report.message()
+    assert "1 document has tokens with missing annotation" in report.message()
+    assert "1 span is known to be wrong, which the format can't store" in report.message()
     assert "'b' (Y)" in report.message()
 
 

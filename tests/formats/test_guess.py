@@ -104,7 +104,7 @@ def test_nothing_to_tell(tmp_path, name, content):
 @pytest.mark.parametrize("name", ["a", "a.xls", ".spacy", "a.spacy.gz", "spacy", "a."])
 def test_other_suffixes(name, for_writing, option):
     with pytest.raises(
-        FormatError, match=rf"format of {re.escape(name)} by its name.*{option}.*co"
+        FormatError, match=rf"format of {re.escape(name)} from its name.*{option}.*co"
     ):
         guess_format(Path(name), for_writing=for_writing)
 
@@ -123,7 +123,7 @@ def test_pipes_are_not_opened(tmp_path, suffix):
     """What is read of one is gone; and nothing may come of it yet."""
     path = tmp_path / f"pipe{suffix}"
     os.mkfifo(path)
-    with pytest.raises(FormatError, match=r"first record: it is no file.*Name it with --from"):
+    with pytest.raises(FormatError, match=r"first record: it isn't a regular file.*Name it with"):
         guess_format(path)
     assert guess_format(path, for_writing=True) in FORMATS
 
@@ -146,13 +146,13 @@ def test_names_that_are_not_there(tmp_path):
 @pytest.mark.parametrize("name", [None, "csv"])
 def test_only_read(tmp_path, name):
     with pytest.raises(
-        FormatError, match=r"'csv' is only read. Formats to write \(--to\): spacy, j"
+        FormatError, match=r"'csv' can only be read. Formats to write \(--to\): spacy, j"
     ):
         write_docs(tmp_path / "a.csv", [], name)
 
 
 def test_column_of_a_format_without(tmp_path):
-    with pytest.raises(FormatError, match="column 'a': the format 'lines' has no columns, but csv"):
+    with pytest.raises(FormatError, match="column 'a': .* 'lines' has no columns, only csv"):
         read_docs(tmp_path / "a.txt", NLP, "lines", column="a")
 
 

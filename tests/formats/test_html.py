@@ -169,5 +169,7 @@ def test_writing_direction(tmp_path, lang, page, text):
 
 def test_is_only_written(tmp_path):
     write(tmp_path, [])
-    with pytest.raises(FormatError, match="'html' is only written. Formats to read: spacy, jsonl"):
+    with pytest.raises(
+        FormatError, match="'html' can only be written. Formats to read: spacy, jsonl"
+    ):
         list(read_docs(tmp_path / "a.html", NLP))

@@ -43,7 +43,7 @@ def test_json_of_spacy(tmp_path):
     (first, second), report = read(tmp_path, [bare, doc.to_json()])
     assert ents_of(first) == ents_of(second) == [("Anna", "PER"), ("Oslo", "LOC")]
     (found,) = report.findings.values()
-    assert found.n == 1 and "groups of spans" in found.what
+    assert found.n == 1 and "span groups" in found.what
 
 
 @pytest.mark.parametrize("name,key", [("jsonl", "spans"), ("doccano", "label")])
@@ -125,17 +125,17 @@ def test_ignored(tmp_path):
 @pytest.mark.parametrize(
     "record,match",
     [
-        ({"text": None}, "its text is null, and has to be a string under 'text'"),
+        ({"text": None}, "its text is null, but must be a string under 'text'"),
         ({"txt": "a"}, "its text is null"),
         ({"text": 3}, "its text is 3"),
-        ({"text": "a", "spans": "X"}, "'spans' is \"X\", and has to be a list"),
-        ({"text": "a", "spans": {}}, "'spans' is {}, and has to be a list"),
+        ({"text": "a", "spans": "X"}, "'spans' is \"X\", but must be a list"),
+        ({"text": "a", "spans": {}}, "'spans' is {}, but must be a list"),
         ({"text": "a", "spans": [[0, 1]]}, r"\[0, 1\] is neither an object with.* nor \[start"),
         ({"text": "a", "spans": ["X"]}, 'its span "X" is neither an object'),
-        ({"text": "a", "entities": 1}, "'entities' is 1, and has to be a list"),
+        ({"text": "a", "entities": 1}, "'entities' is 1, but must be a list"),
         (
             {"text": "a", "entities": [{"start_offset": 0, "end_offset": 1, "label": "X"}]},
-            "has a 'start_offset', as doccano writes them. Use --from doccano",
+            "has a 'start_offset', as in doccano's format. Use --from doccano",
         ),
         ({"text": "a", "answer": "maybe"}, "answer is 'maybe'. Use one of accept, reject, ignore"),
         ({"text": "a", "answer": None}, "answer is None"),
@@ -198,8 +198,8 @@ def test_written_documents_of_which_too_much_is_known(tmp_path):
     wrong = make_doc(["a", "b"], ["B-X", "O"])
     wrong.spans["incorrect_spans"] = [Span(wrong, 1, 2, label="X")]
     _, report = write_records(tmp_path, [partial, wrong], "jsonl")
-    assert "1 document has tokens that are missing annotation" in report.message()
-    assert "1 span is known to be wrong, which the format can't say" in report.message()
+    assert "1 document has tokens with missing annotation" in report.message()
+    assert "1 span is known to be wrong, which the format can't store" in report.message()
 
 
 def test_written_white_space_is_not_missing(tmp_path):

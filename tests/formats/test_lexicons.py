@@ -67,7 +67,7 @@ def test_dictd_forwards(tmp_path, name, pack):
     assert lexicon.look_up("gøre") == ["do"]  # nor are references and examples
     assert lexicon.look_up("siden") == ["ago"]
     assert lexicon.look_up("00databaseshort") == []
-    assert "2 entries of the lexicon that have no translation of one word" in report.message()
+    assert "2 records of the lexicon have no translation of one word" in report.message()
     assert "'god dag' (a.dict" in report.message()
 
 
@@ -119,22 +119,26 @@ def test_lines_that_are_no_pair_are_left_out(tmp_path):
     lexicon = read_lexicon([save(tmp_path / "a.tsv", "\n".join(lines))], report=report)
     assert lexicon.n_words == 3
     assert [lexicon.look_up(w)[0] for w in ("one", "two", "last")] == ["en", "to", "sidst"]
-    assert "8 lines of the lexicon that aren't one word" in report.message()
+    assert "8 rows of the lexicon aren't one word" in report.message()
     assert "line 2 of a.tsv" in report.message()
 
 
 @pytest.mark.parametrize(
     "name,data,match",
     [
-        ("a.tsv", b"", "has no word and its translation"),
-        ("a.tsv", b"\n\n  \n", "has no word and its translation"),
+        ("a.tsv", b"", "contains no word with its translation"),
+        ("a.tsv", b"\n\n  \n", "contains no word with its translation"),
         ("a.tsv", "år\tår\n".encode("latin-1"), r"line 1 of .*a.tsv: .* Convert the file to UTF-8"),
         ("a.tsv", "a\tb\n".encode("utf-16"), "Convert the file to UTF-8"),
         ("a.tsv.gz", gzip.compress(b"a\tb\n", mtime=0), "a gzip file. Unpack it"),
         ("a.xlsx", b"PK\x03\x04", "an Excel, Word or ZIP file"),
         ("a.dict", b"abe\nape\n", r"without its index: there is no .*a.index"),
-        ("a.dict.dz", b"abe\nape\n", "it is no whole .dz file"),
-        ("a.dict.dz", gzip.compress(b"abe\nape\n" * 999, mtime=0)[:-20], "it is no whole .dz file"),
+        ("a.dict.dz", b"abe\nape\n", "it isn't a complete .dz file"),
+        (
+            "a.dict.dz",
+            gzip.compress(b"abe\nape\n" * 999, mtime=0)[:-20],
+            "it isn't a complete .dz file",
+        ),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, data, match):
@@ -148,12 +152,12 @@ def test_files_that_cannot_be_read(tmp_path, name, data, match):
     "line,match",
     [
         ("abe\tA\tZZZZ", "its entry ends at byte 6657625"),
-        ("abe\tA", "is no word, a tab, its place"),
-        ("abe\tA\t%", "is no word, a tab, its place"),
-        ("abe\tA\tAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "is no word, a tab, its place"),
+        ("abe\tA", "isn't a word, its place"),
+        ("abe\tA\t%", "isn't a word, its place"),
+        ("abe\tA\tAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "isn't a word, its place"),
         ("abe\tA\tC\n\udcff\tA\tC", "line 2 of .*a.index"),
-        ("abe\tA\tG", "is no UTF-8"),
-        ("", "has no word and its translation"),
+        ("abe\tA\tG", "isn't UTF-8"),
+        ("", "contains no word with its translation"),
     ],
 )
 def test_an_index_that_does_not_fit(tmp_path, line, match):
@@ -171,7 +175,7 @@ def test_an_entry_as_long_as_the_file_is_left_out(tmp_path):
     path = save_dictd(tmp_path / "a.dict", {"a": text, "c": "c\nd\n"}, pack=lambda data: data)
     lexicon = read_lexicon([path], report=report)
     assert (lexicon.look_up("a"), lexicon.look_up("c")) == ([], ["d"])
-    assert "1 entries of the lexicon" in report.message()
+    assert "1 record of the lexicon has" in report.message()
 
 
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
@@ -179,5 +183,5 @@ def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     assert path.stat().st_size < 1000
     assert read_lexicon([path]).look_up("a") == ["b"]
     monkeypatch.setattr(lexicons, "MOST_BYTES", 50_000)
-    with pytest.raises(UserError, match="has more than 50000 bytes when it is unpacked"):
+    with pytest.raises(UserError, match="has more than 50000 bytes when unpacked"):
         read_lexicon([path])

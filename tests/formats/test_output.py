@@ -68,7 +68,7 @@ def test_what_a_killed_process_left(tmp_path):
 def test_two_writers(tmp_path):
     with replace_file(tmp_path / "a") as file:
         file.write(b"first")
-        busy = pytest.raises(FormatError, match="another process is writing it. Wait for that one")
+        busy = pytest.raises(FormatError, match="another process is writing it. Wait until it ends")
         with busy, replace_file(tmp_path / "a"):
             pass
     assert names_of(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"first"
@@ -166,6 +166,6 @@ def test_wrong_targets(tmp_path, monkeypatch):
 
 
 def test_name_that_is_too_long(tmp_path):
-    match = "File name too long. Name a shorter one"
+    match = "File name too long. Use a shorter name"
     with pytest.raises(FormatError, match=match), replace_file(tmp_path / ("a" * 254)):
         pass

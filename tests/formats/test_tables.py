@@ -77,22 +77,31 @@ def test_is_what_the_module_writes(tmp_path):
 @pytest.mark.parametrize(
     "content,match",
     [
-        ("", "none of its columns is named 'text'.*and names: none, as it is empty"),
-        ("\n\n", "none of its columns is named 'text'.*none, as it is empty"),
-        ("id;text\n", "none of its columns is named 'text'.*names: 'id;text'. Use --column"),
+        ("", "none of its columns is named 'text'.*first line: none .it is empty"),
+        ("\n\n", "none of its columns is named 'text'.*none .it is empty"),
+        ("id;text\n", "none of its columns is named 'text'.*first line: 'id;text'. Name the one"),
         (
             "a,b,c\n",
-            "names: 'a', 'b', 'c'. Use --column of convert or annotate for the one with the",
+            "first line: 'a', 'b', 'c'. Name the one with the texts with --column",
         ),
         ("text,text\n", "2 of its columns are named 'text'"),
         ('"text"x,y\n', "line 1 of .*, the header: ',' expected after '\"'"),
-        ("text,id\n\na,b\nc\n", "the record at line 4 of .*: it has 1 fields, and the header 2"),
-        ("text\na\nb, c\n", "line 3 of .*: it has 2 fields, and the header 1. Quote fields with"),
+        (
+            "text,id\n\na,b\nc\n",
+            "the record at line 4 of .* has 1 field, but the header has 2",
+        ),
+        (
+            "text\na\nb, c\n",
+            "line 3 of .* has 2 fields, but the header has 1. Quote",
+        ),
         ('text\n"a\nb\n"\n"c" d\ne\n', "line 5 of .*: ',' expected after '\"'.*its quotes doubled"),
-        ('text\na\n"b\nc\nd\n', "line 3 of .*: a quote is opened there.* and never closed. Close"),
-        (b'text\na\n"b\n\xff"\n', "line 4 of .*a.csv: invalid start byte.*file to UTF-8"),
-        (b"text,\xff\na,b\n", "line 1 of .*a.csv: invalid start byte.*file to UTF-8"),
-        ("text\na\n".encode("utf-16"), "line 1 of .*a.csv: invalid start byte.*to UTF-8"),
+        (
+            'text\na\n"b\nc\nd\n',
+            "line 3 of .*: a quote in the row .* is not closed. Close",
+        ),
+        (b'text\na\n"b\n\xff"\n', "line 4 of .*a.csv: .*invalid start byte.*file to UTF-8"),
+        (b"text,\xff\na,b\n", "line 1 of .*a.csv: .*invalid start byte.*file to UTF-8"),
+        ("text\na\n".encode("utf-16"), "line 1 of .*a.csv: .*invalid start byte.*to UTF-8"),
     ],
 )
 def test_broken(tmp_path, content, match):
@@ -111,7 +120,7 @@ def test_skip_broken(tmp_path):
 
 @pytest.mark.parametrize("content", ['text\na\n"b\nc\n', "id\na\n"])
 def test_what_cannot_be_skipped(tmp_path, content):
-    with pytest.raises(FormatError, match="never closed|none of its columns"):
+    with pytest.raises(FormatError, match="is not closed|none of its columns"):
         read(tmp_path, content, report=Report(skip_broken=True))
 
 

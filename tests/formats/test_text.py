@@ -74,7 +74,10 @@ def test_what_lines_cannot_have(tmp_path):
 def test_entities_are_counted(tmp_path, name):
     report = Report()
     write_docs(tmp_path / "a", [make_doc(["a", "b"], ["B-X", "B-Y"])], name, report)
-    assert report.message() == "2 entities are left out: plain text has none: 'a' (X), 'b' (Y)"
+    assert (
+        report.message()
+        == "2 entities are left out: plain text can't store entities: 'a' (X), 'b' (Y)"
+    )
 
 
 @pytest.mark.parametrize("name", ["text", "lines"])
@@ -82,6 +85,6 @@ def test_too_long(tmp_path, monkeypatch, name):
     monkeypatch.setattr(NLP, "max_length", 3)
     (tmp_path / "a.txt").write_text("abcd", encoding="utf-8")
     with pytest.raises(
-        FormatError, match=r"line 1 of .*a.txt: its text has 4 characters, and .* is 3. Split"
+        FormatError, match=r"line 1 of .*a.txt: its text has 4 characters, more than .* = 3. Split"
     ):
         list(read_docs(tmp_path / "a.txt", NLP, name))

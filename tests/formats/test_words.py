@@ -54,9 +54,9 @@ def test_words_of_a_text(tmp_path, text, expected):
         ({"ner_tags": [1, 2, 0, 5]}, r"numbers, such as 1. Write the names.*features\['ner_tags"),
         ({"ner_tags": ["PER", "PER", "O", "LOC"]}, "the label 'PER' has no prefix: write B-PER"),
         ({"ner_tags": ["B-PER", "X", "O", ""]}, "the label 'X' has no prefix"),
-        ({"ner_tags": ["B-PER", "O", "O", ""]}, "'' is no tag. Tags are O"),
+        ({"ner_tags": ["B-PER", "O", "O", ""]}, "'' isn't a tag. Tags are O"),
         ({"words": ["a", ""], "tags": ["O", "O"], "tokens": None}, "its word 2 is empty"),
-        ({"text": "Anna in Oslo", "tags": TAGS}, "its words aren't those of its text"),
+        ({"text": "Anna in Oslo", "tags": TAGS}, "its words don't match its text"),
         ({"text": 3, "tags": TAGS}, "its text is 3"),
         ({"tokens": ["\ud83d"]}, "of its words is half of a surrogate pair"),
         ({"tags": [*TAGS[:3], "B-\ud83d"]}, "of its tags is half of a surrogate pair"),
@@ -70,7 +70,7 @@ def test_wrong_records(tmp_path, record, match):
 def test_too_long(tmp_path, monkeypatch):
     monkeypatch.setattr(NLP, "max_length", 3)
     (tmp_path / "a.conll").write_text("ab\tO\ncd\tO\n", encoding="utf-8")
-    with pytest.raises(FormatError, match="line 1 of .*its text has 4 characters.*is 3. Split"):
+    with pytest.raises(FormatError, match="line 1 of .*its text has 4 characters.* = 3. Split"):
         list(read_docs(tmp_path / "a.conll", NLP))
     with pytest.raises(FormatError, match="its text has 13 characters"):
         read_records(tmp_path, {"tokens": ["Anna", "Berg", "Oslo", "."]}, "jsonl")

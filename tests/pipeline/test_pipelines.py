@@ -81,7 +81,7 @@ class TestVectorsBesideTheEncoder:
         (component,) = describe(tmp_path)["components"]
         beside, linear = component["layers"]
         assert (beside["layer"], linear["layer"]) == (
-            "Vectors beside the encoder's",
+            "Additional vectors",
             f"Linear({WIDTH + 64} -> 5)",
         )
         assert component["parameters"] == beside["parameters"] + linear["parameters"] > 100_000

@@ -175,10 +175,10 @@ def test_what_chose_a_pipeline_is_noted(output):
         in format_description(describe(str(best)))
     )
     info = describe(str(last))
-    end = "as it was after the last step"
+    end = "the model after the last step"
     assert f"{end}, not chosen by its score on ./dev.spacy\n" in format_description(info)
     info["training"]["patience"] = 30
-    text = f"{end}, which came 30 steps after the best score on ./dev.spacy at the latest"
+    text = f"{end}, at most 30 steps after the best score on ./dev.spacy"
     assert text in format_description(info)
 
 
