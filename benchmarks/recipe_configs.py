@@ -41,14 +41,13 @@ class Recipe(NamedTuple):
         return not (self.section or self.pipeline or self.source or self.left_out)
 
 
-SOURCED = "A trained encoder and component in another pipeline"
-SECOND = "In a pipeline that has a `transformer` already"
+SOURCED = "Copy `bert_ner` into another pipeline"
+SECOND = "Add `bert_ner` to a pipeline that has a `transformer`"
 FROZEN = "A frozen encoder"
-OWN = "An encoder of its own"
-SEVERAL = "Several with labels of their own"
-NEXT_TO = "Next to other components on one encoder"
-STOCK = "spaCy's own transformer models"
-LATER = "More labels, later"
+OWN = "Give `bert_ner` its own encoder"
+SEVERAL = "Train several `bert_ner` with different labels"
+NEXT_TO = "Train other components on the same encoder"
+STOCK = "Use another encoder component"
 
 # In the order in which they are trained: a source before what uses it.
 RECIPES = {
