@@ -11,7 +11,7 @@ def init_config_cli(
     lang: str = Option("en", "--lang", "-l", help="Language code"),
     encoder: Optional[str] = Option(None, "--encoder", "-e", metavar="NAME", help="A folder, an installed Python package that contains an encoder, or a name on the Hugging Face hub; default: the template's encoder"),
     gpu: bool = Option(False, "--gpu/--cpu", "-G/-C", help="Train on a GPU or on the CPU"),
-    recipe: str = Option("bert_ner", "--recipe", "-r", metavar="NAME", help="Template: bert_ner, accurate (higher F1, longer training), crf, multitask (a tagger shares the encoder), zero_shot (for other languages than the data's), student (learns from the output of label), cnn (without a transformer)"),
+    recipe: str = Option("accurate", "--recipe", "-r", metavar="NAME", help="Template: accurate (the highest F1), bert_ner (plain, as Hugging Face trains), crf, multitask (a tagger shares the encoder), zero_shot (for other languages than the data's), student (learns from the output of label), cnn (without a transformer)"),
     distill: bool = Option(False, "--distill", help="Also learn from the output of label, with the recipe's loss inside spacy-bert-ner.Distillation.v1"),
     train: Optional[Path] = Option(None, "--train", "-t", readable=False, help="Training data in any format, written to the config's paths block; its size sets the number of steps"),
     dev: Optional[Path] = Option(None, "--dev", "-d", readable=False, help="Development data, written to the config's paths block"),

@@ -40,7 +40,7 @@ def init_config(
     lang: str = "en",
     encoder: Optional[str] = None,
     gpu: bool = False,
-    recipe: str = "bert_ner",
+    recipe: str = "accurate",
     distill: bool = False,
     train: Optional[Path] = None,
     dev: Optional[Path] = None,

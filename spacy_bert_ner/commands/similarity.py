@@ -20,7 +20,7 @@ ONE_WAY = 0.5
 # Learning rate of a new head on such vectors, as a multiple of the encoder's.
 HEAD_FACTOR = 50.0
 # Configs with at least this factor get no warning.
-LEAST_FACTOR = 5.0
+LEAST_FACTOR = 25.0
 LAYERED_ADAM = "spacy-bert-ner.LayeredAdam.v1"
 
 

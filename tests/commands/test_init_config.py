@@ -183,7 +183,7 @@ def test_no_such_recipe():
 
 
 def test_no_such_architecture():
-    with pytest.raises(ValueError, match="'cnn' has no transformer, and 'bert-base-cased' is no"):
+    with pytest.raises(ValueError, match="'cnn' has no transformer, and 'bert-base-cased' isn't a"):
         init_config(recipe="cnn", encoder="bert-base-cased")
     for name in ("spacy.Tok2VecListener.v1", "spacy-bert-ner.TransformerModel.v1"):
         with pytest.raises(ValueError, match=f"'{name}' can't be the encoder of the recipe 'cnn'"):
