@@ -21,6 +21,7 @@ from weasel.util.config import load_project_config
 
 from spacy_bert_ner.pipeline.bert_ner import BertNER
 
+from .toy import save_encoder
 from .util import ROOT, run_spacy
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
