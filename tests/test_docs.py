@@ -5,19 +5,27 @@ ended, and a block without a language behind it is what it prints. Of ```bash bl
 that set up an environment are run, with training cut short. The pipeline of `make demo` is at hand.
 """
 
+import json
 import re
 import shlex
+from configparser import ConfigParser
+from importlib.metadata import EntryPoint
+from inspect import Parameter, signature
 from typing import NamedTuple
 
 import pytest
 import spacy
 from spacy.cli._util import parse_config_overrides
+from spacy.language import Language
 from weasel.util.config import load_project_config
+
+from spacy_bert_ner.pipeline.bert_ner import BertNER
 
 from .toy import save_encoder
 from .util import ROOT, run_spacy
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 # Trained by `make test`: by `make demo` too, and with configs/bert_ner.cfg.
 PIPELINES = ("training/sample/model-last", "training/plain/model-last")
 # Scores differ a little from one processor to the next.
@@ -185,20 +193,109 @@ def check_settings(block, where):
 
 
 def test_all_settings_are_shown():
-    """Blocks of the README have every setting of the two components, with its default."""
+    """Blocks of the page have every setting of the two components, with its default."""
     shown = {}
-    for block in read_blocks(ROOT / "README.md"):
+    for block in read_blocks(SETTINGS):
         if block.language == "ini":
             shown.update(parse_settings(block))
     nlp = spacy.blank("en")
     named = ("@architectures", "name")
     model = {key: shown["transformer"]["model"][key] for key in named}
-    # The factory's own number is too small, as the README says.
+    # The factory's own number is too small, as the page says.
     nlp.add_pipe("transformer", config={"model": model, "max_batch_items": 100000})
     nlp.add_pipe("bert_ner")
     for name, made in nlp.config["components"].items():
         expected = {key: made[key] for key in made if key != "set_extra_annotations"}
         assert shown[name] == expected
+
+
+def read_setting_tables():
+    """RETURNS (Dict[str, Dict[str, str]]): The defaults that the page of settings shows, by setting
+    and by what has it: the name in the heading of the table, or one in a table of names.
+    """
+    shown, name, columns = {}, None, []
+    for line in SETTINGS.read_text(encoding="utf-8").splitlines():
+        heading = re.match(r"#+ (.*)", line)
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if heading:
+            code = re.fullmatch(r"`(.*)`", heading[1])
+            name = code[1] if code else None
+            if name:
+                shown[name] = {}
+        elif not line.startswith("|"):
+            columns = []
+        elif not columns:
+            columns = cells
+        elif columns[0] == "name" and cells[0].startswith("`"):
+            shown[cells[0].strip("`")] = {}
+        elif columns[0] == "setting" and name and cells[0].startswith("all of"):
+            shown[name].update(shown[re.search(r"`(.*)`", cells[0])[1]])
+        elif columns[0] == "setting" and name and cells[0].startswith("`"):
+            assert len(cells) == len(columns) == 4 and all(cells), (name, line)
+            shown[name][cells[0].strip("`")] = re.sub(r"\[(.*)\]\(.*\)", r"\1", cells[2]).strip("`")
+    return shown
+
+
+def show_default(value):
+    """RETURNS (Any): A default as the page has it: registered functions by name, else in JSON."""
+    if value is Parameter.empty:
+        return "required"
+    if isinstance(value, dict):
+        return next((value[key] for key in value if key.startswith("@")), dict(value))
+    return value
+
+
+def read_default(text):
+    """RETURNS (Any): What a cell of the page means."""
+    is_name = text == "required" or text.startswith("spacy-bert-ner.")
+    return text if is_name else json.loads(text)
+
+
+def get_parameters(function):
+    return {
+        "*" if parameter.kind is Parameter.VAR_POSITIONAL else name: parameter.default
+        for name, parameter in signature(function).parameters.items()
+    }
+
+
+def list_functions():
+    """RETURNS (List[EntryPoint]): All that setup.cfg registers, but for commands."""
+    table = ConfigParser()
+    table.optionxform = str
+    table.read(ROOT / "setup.cfg", encoding="utf-8")
+    return [
+        EntryPoint(*line.split(" = "), group)
+        for group, lines in table["options.entry_points"].items()
+        if group != "spacy_cli"
+        for line in lines.strip().splitlines()
+    ]
+
+
+@pytest.mark.parametrize("entry", list_functions(), ids=lambda entry: entry.name)
+def test_setting_is_in_a_table(entry):
+    """The page has each parameter of each registered function, with its default."""
+    expected = get_parameters(entry.load())
+    if entry.group == "spacy_factories":
+        expected = {key: expected[key] for key in expected if key not in ("nlp", "name")}
+        defaults = Language.get_factory_meta(entry.name).default_config
+        assert set(defaults) == set(expected)
+        expected = {key: defaults[key] for key in expected}
+    shown = read_setting_tables()[entry.name]
+    assert {key: read_default(text) for key, text in shown.items()} == {
+        key: show_default(value) for key, value in expected.items()
+    }
+
+
+def test_settings_of_initialization_are_in_a_table():
+    parameters = get_parameters(BertNER.initialize)
+    expected = {k: v for k, v in parameters.items() if k not in ("self", "get_examples", "nlp")}
+    shown = read_setting_tables()["[initialize.components.bert_ner]"]
+    assert {key: read_default(text) for key, text in shown.items()} == expected
+
+
+def test_what_the_tables_name_is_registered():
+    shown = set(read_setting_tables()) - {"[initialize.components.bert_ner]"}
+    assert shown == {entry.name for entry in list_functions()}
 
 
 def get_slugs(text):
