@@ -1,4 +1,4 @@
-"""Encoders whose vectors all point one way, and what init-config and debug-data say of them."""
+"""Encoders whose vectors are nearly parallel, and what init-config and debug-data say of them."""
 
 import json
 
