@@ -86,10 +86,16 @@ def get_image_uri(path):
 
 
 def make_commands():
-    """RETURNS (str): A page of all commands with their options, by Typer's own generator."""
+    """RETURNS (str): A page of all commands with their options, by Typer's own generator. Its list
+    of the commands cuts their descriptions, which are put in whole."""
     command = [sys.executable, "-m", "typer", "spacy_bert_ner.cli", "utils", "docs"]
-    options = ["--name", "python -m spacy bert-ner", "--title", "Commands"]
-    return subprocess.run(command + options, check=True, capture_output=True, text=True).stdout
+    options = ["--name", "spacy bert-ner", "--title", "Commands"]
+    done = subprocess.run(command + options, check=True, capture_output=True, text=True)
+    page = done.stdout
+    for name, text in re.findall(r"^## `spacy bert-ner (.+)`\n\n((?:.+\n)+)", page, re.M):
+        item = f"* [`{name}`](#spacy-bert-ner-{name}): {' '.join(text.split())}"
+        page = re.sub(rf"^\* `{name}`: .*$", lambda _, item=item: item, page, flags=re.M)
+    return page
 
 
 def make_names():
