@@ -85,14 +85,13 @@ def load_teacher(name: str) -> Teacher:
     nlp = load_pipeline(name)
     found = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)]
     if len(found) != 1:
-        has = "no bert_ner, whose probabilities a student could learn"
+        problem = "it has no bert_ner, whose probabilities a student could learn"
+        way_out = "Name another pipeline."
         if found:
             names = ", ".join(f"'{pipe.name}'" for pipe in found)
-            has = f"several bert_ner ({names}), but a student learns the tags of only one"
-        raise UserError(
-            f"Can't learn from the pipeline '{name}': it has {has}. Name another pipeline, or "
-            "remove all but one of them with nlp.remove_pipe and nlp.to_disk."
-        )
+            problem = f"it has several bert_ner ({names}), but a student learns the tags of only one"
+            way_out = "Remove all but one of them with nlp.remove_pipe, and save it with nlp.to_disk."
+        raise UserError(f"Can't learn from the pipeline '{name}': {problem}. {way_out}")
     no_ents = explain_no_ents(nlp, name)
     if no_ents is not None:
         raise UserError(no_ents)

@@ -532,7 +532,7 @@ def test_checked_before_training(spec_path, project, tmp_path, cell, changed, me
 
 
 @pytest.mark.parametrize(
-    "text,message", [("a: [", "Can't read .*project.yml"), ("- a", "is no pr")]
+    "text,message", [("a: [", "Can't read .*project.yml"), ("- a", "isn.t a pr")]
 )
 def test_broken_project(spec_path, project, text, message):
     (project / "project.yml").write_text(text, encoding="utf-8")

@@ -243,7 +243,7 @@ def test_other_pipelines_are_refused(teachers, tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe("entity_ruler")
     nlp.to_disk(tmp_path / "ruler")
-    with pytest.raises(UserError, match="ruler', which has no bert_ner"):
+    with pytest.raises(UserError, match="ruler': it has no bert_ner"):
         load_teacher(str(tmp_path / "ruler"))
     nlp = spacy.load(teachers["one"])
     nlp.add_pipe("bert_ner", name="second", source=spacy.load(teachers["two"]))
