@@ -89,8 +89,12 @@ def load_teacher(name: str) -> Teacher:
         way_out = "Name another pipeline."
         if found:
             names = ", ".join(f"'{pipe.name}'" for pipe in found)
-            problem = f"it has several bert_ner ({names}), but a student learns the tags of only one"
-            way_out = "Remove all but one of them with nlp.remove_pipe, and save it with nlp.to_disk."
+            problem = (
+                f"it has several bert_ner ({names}), but a student learns the tags of only one"
+            )
+            way_out = (
+                "Remove all but one of them with nlp.remove_pipe, and save it with nlp.to_disk."
+            )
         raise UserError(f"Can't learn from the pipeline '{name}': {problem}. {way_out}")
     no_ents = explain_no_ents(nlp, name)
     if no_ents is not None:

@@ -378,7 +378,9 @@ def test_without_sentence_marks(paths):
     assert encoder.n_unmarked == 7  # all but the one that has a single token
     assert encoder.long_sents.n == 0
     assert report.train.gold["bert_ner"].crossing.n == 0
-    assert "without sentence boundaries" in plain(run(paths, **{"training.annotating_components": "[]"}))
+    assert "without sentence boundaries" in plain(
+        run(paths, **{"training.annotating_components": "[]"})
+    )
 
 
 def test_marks_set_behind_the_encoder(paths):

@@ -67,8 +67,8 @@ def test_word_by_word(files):
     assert sents_of(after) == sents_of(before) == [11, 5]
     assert "1 document, 16 tokens, 2 entities" in plain(result)
     assert (
-        "16 tokens: 8 translated (50.0 %), 2 not in the lexicon (12.5 %), 2 in entities of PER or PERSON "
-        "kept, 4 without letters kept." in plain(result)
+        "16 tokens: 8 translated (50.0 %), 2 not in the lexicon (12.5 %), 2 in entities of "
+        "PER or PERSON kept, 4 without letters kept." in plain(result)
     )
 
 
