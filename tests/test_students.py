@@ -16,6 +16,8 @@ VARS = {
     "steps": 2,
     "warmup": 1,
     "small_steps": 2,
+    "self_steps": 2,
+    "self_warmup": 1,
     "small_warmup": 1,
     "eval_frequency": 1,
     "layers": 1,
