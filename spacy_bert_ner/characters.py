@@ -1,4 +1,4 @@
-"""Which characters of a Doc can be seen, as arrays over its text."""
+"""Find the visible characters of a Doc, as arrays over its text."""
 
 import sys
 import unicodedata
@@ -10,9 +10,9 @@ from spacy.tokens import Doc
 
 from .types import Bools1d, Ints1d
 
-# Separators, control and format characters, and marks that stand on another character.
+# Separators, control and format characters, and combining marks.
 _INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
-# SENT_START of a token that is known not to begin a sentence, as spaCy's arrays have it.
+# The value of SENT_START in spaCy's arrays for a token that doesn't begin a sentence.
 NO_START = numpy.iinfo("uint64").max
 
 
@@ -28,11 +28,11 @@ def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
 
 
 def copy_sent_starts(source: Doc, doc: Doc) -> None:
-    """Mark the sentences of a document in another one of the same text, whose tokens may be others:
-    a component may have merged or split them.
+    """Copy sentence starts to another document with the same text. Its tokens may differ: a
+    component may have merged or split them.
 
-    source (Doc): Where they are marked.
-    doc (Doc): Where to mark them.
+    source (Doc): The document with sentence starts.
+    doc (Doc): The document to copy them to. Changed.
     """
     begins, _ = token_chars(source)
     wanted, _ = token_chars(doc)
@@ -43,7 +43,7 @@ def copy_sent_starts(source: Doc, doc: Doc) -> None:
 
 
 def count_before(text: str, table: Bools1d) -> Ints1d:
-    """Count the characters that a table marks before every position of a text.
+    """Count the marked characters before every position of a text.
 
     text (str): The text.
     table (Bools1d): True for the code points that count, bool, (sys.maxunicode + 1,).
@@ -61,9 +61,10 @@ def get_codes(text: str) -> Ints1d:
 
 
 def add_before(sizes: Any) -> Ints1d:
-    """RETURNS (Ints1d): The sum of what is before each place and the end, int64, (n + 1,).
+    """RETURNS (Ints1d): Running sums: the sum of the values before each position, and their total,
+    int64, (n + 1,).
 
-    sizes (Union[Bools1d, Ints1d]): What to add, (n,).
+    sizes (Union[Bools1d, Ints1d]): The values, (n,).
     """
     sums = numpy.zeros(len(sizes) + 1, dtype="int64")
     numpy.cumsum(sizes, out=sums[1:])
@@ -71,10 +72,9 @@ def add_before(sizes: Any) -> Ints1d:
 
 
 def visible_tokens(doc: Doc) -> Bools1d:
-    """Mark the tokens that show something: at least one character that is not white space, a
-    control or format character (U+200B, U+00AD) or a mark without a base (U+FE0F). Wordpiece
-    tokenizers drop the others, so these have no label in training and none of their own in
-    prediction.
+    """Find the visible tokens: those with at least one character that is not white space, a control
+    or format character (U+200B, U+00AD) or a combining mark (U+FE0F). Wordpiece tokenizers drop the
+    other tokens, so these get no tag in training or prediction.
 
     doc (Doc): The document.
     RETURNS (Bools1d): bool, (n_tokens,).
@@ -95,7 +95,7 @@ def make_table(marks: Callable[[str], bool]) -> Bools1d:
 
 @cache
 def visible_table() -> Bools1d:
-    """RETURNS (Bools1d): True for code points that can be seen, bool."""
+    """RETURNS (Bools1d): True for visible code points, bool."""
     return make_table(lambda char: unicodedata.category(char) not in _INVISIBLE)
 
 

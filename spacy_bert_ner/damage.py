@@ -6,9 +6,9 @@ from typing import Any, Dict, Iterator, Mapping
 
 from .errors import UserError
 
-# Where the checksums of the other parts are.
+# Key of the checksums, next to the parts themselves.
 CHECKSUMS = "checksums"
-WAY_OUT = "Copy or download the pipeline again, whole."
+WAY_OUT = "Copy or download the whole pipeline again."
 
 
 class DamagedPipelineError(UserError):
@@ -17,9 +17,10 @@ class DamagedPipelineError(UserError):
 
 @contextmanager
 def reading(part: str) -> Iterator[None]:
-    """Name the part that can't be read, whatever is raised for it.
+    """Turn errors from reading a part into a DamagedPipelineError that names it. Errors for lack of
+    memory are raised as they are.
 
-    part (str): What is read, and the file that it is in.
+    part (str): The part that is read, and its file.
     RAISES (DamagedPipelineError): With the original error as its cause.
     """
     try:
@@ -35,11 +36,11 @@ def reading(part: str) -> Iterator[None]:
 
 
 def get_checksums(parts: Mapping[str, bytes]) -> Dict[str, int]:
-    """Checksums of the parts of a file, each of which depends on the parts before it too: a part
-    of another file doesn't fit even with its own checksum.
+    """Calculate checksums of the parts of a file. Each also depends on the parts before it, so that
+    a part from another file is detected even if its checksum comes with it.
 
-    parts (Mapping[str, bytes]): By name.
-    RETURNS (Dict[str, int]): Of each part, CRC-32.
+    parts (Mapping[str, bytes]): Contents by name.
+    RETURNS (Dict[str, int]): CRC-32 of each part, by name.
     """
     checksums = {}
     value = 0
@@ -52,10 +53,10 @@ def get_checksums(parts: Mapping[str, bytes]) -> Dict[str, int]:
 def check_checksums(saved: Any, parts: Mapping[str, bytes], places: Mapping[str, str]) -> None:
     """Check that parts are those that were saved together.
 
-    parts (Mapping[str, bytes]): By name, as they were read.
-    saved (Any): What `get_checksums` gave; None for pipelines that were saved without.
-    places (Mapping[str, str]): By part, what to call it.
-    RAISES (DamagedPipelineError): If they aren't, with the first of them that is another.
+    parts (Mapping[str, bytes]): Contents by name, as they were read.
+    saved (Any): The checksums from `get_checksums`; None for pipelines that were saved without any.
+    places (Mapping[str, str]): What to call each part in the message.
+    RAISES (DamagedPipelineError): If they aren't. Names the first part that differs.
     """
     if saved is None:
         return

@@ -1,4 +1,4 @@
-"""The error of this package, and how commands show errors."""
+"""The error class of this package, and functions to show errors."""
 
 import shutil
 import sys
@@ -15,15 +15,16 @@ LOG_PREFIX = len("[2000-01-01 00:00:00,000] [WARNING] ")
 
 
 class UserError(ConfigValidationError):
-    """Data, files or settings that can't be used: which, why, and the way out. Whoever runs a
-    command can fix it, and is shown the message alone; all other errors are mistakes of ours, and
-    keep their traceback.
+    """Data, files or settings that can't be used. The message says which, why, and how to fix it.
+    Commands show it without a traceback; all other errors are bugs of this package, and keep
+    theirs.
 
-    spaCy's own commands show a ConfigValidationError as its title, without a traceback: so `spacy
-    train` does with these.
+    spaCy's own commands show the title of a ConfigValidationError without a traceback, so `spacy
+    train` does the same for these.
 
     message (str): The message, one line.
-    shown (Any): What else a ConfigValidationError takes: spaCy makes another one of it.
+    shown (Any): Other arguments of ConfigValidationError, which spaCy passes when it copies an
+        error.
     """
 
     def __init__(self, message: str = "", **shown: Any):
@@ -33,15 +34,15 @@ class UserError(ConfigValidationError):
 
 
 class MissingFileError(UserError, FileNotFoundError):
-    """A file, folder or pipeline that isn't there."""
+    """A file, folder or pipeline that doesn't exist."""
 
 
 def explain(error: Exception) -> Optional[str]:
-    """Tell what whoever runs a command can fix: what a UserError says, or spaCy of a config, and
-    which file can't be opened.
+    """Get the message of an error that the user can fix: a UserError, spaCy's error for a config,
+    or a file that can't be opened.
 
-    error (Exception): What was raised.
-    RETURNS (Optional[str]): What to show in place of a traceback; None if it is a mistake of ours.
+    error (Exception): The error.
+    RETURNS (Optional[str]): What to show instead of a traceback; None for a bug of this package.
     """
     if isinstance(error, ConfigValidationError):
         return str(error).strip()
@@ -51,10 +52,10 @@ def explain(error: Exception) -> Optional[str]:
 
 
 def describe_error(error: Exception) -> str:
-    """Quote an error of another package.
+    """Describe an error of another package.
 
-    error (Exception): What was raised.
-    RETURNS (str): What is wrong, in one line, without the config that may be printed along.
+    error (Exception): The error.
+    RETURNS (str): The message in one line, without the config that spaCy may print with it.
     """
     if isinstance(error, ConfigValidationError):
         error = ConfigValidationError.from_error(error, show_config=False)
@@ -64,12 +65,12 @@ def describe_error(error: Exception) -> str:
 
 
 def wrap(text: str, *, taken: int = 0, indent: str = "") -> str:
-    """Break the lines of a message between words where a terminal ends. Elsewhere, as in logs, they
-    stay whole. Control characters are shown, see `printable`.
+    """Break the lines of a message between words, at the width of the terminal. Outside of a
+    terminal, as in logs, lines aren't broken. Control characters are escaped, see `printable`.
 
     text (str): The message.
-    taken (int): Columns of the first line that are taken.
-    indent (str): What to put before all that follows the beginning of a line.
+    taken (int): Columns of the first line that are already used.
+    indent (str): Indentation of the continuation of a line.
     RETURNS (str): The message.
     """
     text = printable(text)
@@ -90,7 +91,7 @@ def wrap(text: str, *, taken: int = 0, indent: str = "") -> str:
 
 
 def warn(text: str) -> None:
-    """Log a warning, broken between words in a terminal.
+    """Log a warning. In a terminal, its lines are broken between words.
 
     text (str): The warning.
     """

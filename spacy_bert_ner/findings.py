@@ -1,12 +1,12 @@
-"""What doesn't fit, counted, with the first of each kind to show."""
+"""Counts of problems in data, by kind, with the first examples of each."""
 
 import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Optional
 
 N_SHOWN = 5
-# In what a finding says of several, what is another word for one: the first noun, the first verb,
-# and what follows it, such as in "spans have no label, and their tokens count as missing".
+# The words of a finding that differ in the singular: the first noun, the first verb, and what
+# follows it, such as in "spans have no label, and their tokens count as missing".
 NOUN = re.compile(
     r"\b(span|document|record|token|row|value|task|result|sentence|start|label|entitie)s\b"
 )
@@ -37,13 +37,13 @@ VERB, FOLLOWS = (re.compile(rf"\b({'|'.join(words)})\b(?!')") for words in (VERB
 
 @dataclass
 class Finding:
-    """One kind of thing that doesn't fit.
+    """One kind of problem in data.
 
     Attributes
     ----------
-    what (str): What is the matter with them, and what becomes of them: plural nouns and verbs.
+    what (str): The problem and its effect, in the plural.
     n (int): How many there are.
-    shown (List[str]): The first of them.
+    shown (List[str]): The first examples.
     """
 
     what: str
@@ -51,19 +51,19 @@ class Finding:
     shown: List[str] = field(default_factory=list)
 
     def add(self, example: str) -> None:
-        """Count one.
+        """Count one case.
 
-        example (str): What to show of it, if it is among the first.
+        example (str): What to show for it, if it is among the first.
         """
         self.n += 1
         if len(self.shown) < N_SHOWN:
             self.shown.append(example)
 
     def line(self, total: Optional[int] = None) -> str:
-        """Tell what was found.
+        """Describe the problem.
 
-        total (Optional[int]): Of how many, if that is to be shown.
-        RETURNS (str): The count, what they are, and the first of them.
+        total (Optional[int]): Number of all items, if it should be shown.
+        RETURNS (str): The count, the problem, and the first examples.
         """
         count = f"{self.n}" if total is None else f"{self.n} of {total}"
         what = say_of_one(self.what) if self.n == 1 and total is None else self.what
@@ -72,7 +72,7 @@ class Finding:
 
 
 def say_of_one(what: str) -> str:
-    """Put what a finding says of several into the singular.
+    """Put the text of a finding into the singular.
 
     what (str): Such as "spans have no label, and are left out".
     RETURNS (str): Such as "span has no label, and is left out".
@@ -93,7 +93,7 @@ def number(n: int, one: str, many: Optional[str] = None) -> str:
 
 
 def show(text: str) -> str:
-    """RETURNS (str): A text to recognize in a report: quoted, its beginning if it is long.
+    """RETURNS (str): A text for a report: quoted, and cut off if it is long.
 
     text (str): The text.
     """
@@ -101,18 +101,18 @@ def show(text: str) -> str:
 
 
 def format_findings(findings: Iterable[Finding], total: Optional[int] = None) -> str:
-    """RETURNS (str): A line for each kind that was found; empty if all fits.
+    """RETURNS (str): A line for each kind of problem that was found; empty if there is none.
 
-    findings (Iterable[Finding]): What was looked for.
-    total (Optional[int]): Of how many, if that is to be shown.
+    findings (Iterable[Finding]): All kinds that were checked.
+    total (Optional[int]): Number of all items, if it should be shown.
     """
     return "\n".join(finding.line(total) for finding in findings if finding.n)
 
 
 def to_dicts(findings: Iterable[Finding]) -> List[Dict[str, Any]]:
-    """Findings as JSON has them.
+    """Convert findings to plain data, for JSON.
 
-    findings (Iterable[Finding]): Of any number each; those of 0 are left out.
-    RETURNS (List[Dict[str, Any]]): What was found, how many, and those that are shown.
+    findings (Iterable[Finding]): The findings. Those with a count of 0 are left out.
+    RETURNS (List[Dict[str, Any]]): Problem, count and examples of each.
     """
     return [{"what": f.what, "n": f.n, "shown": f.shown} for f in findings if f.n]

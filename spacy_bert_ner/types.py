@@ -1,5 +1,5 @@
-"""NumPy arrays by kind and number of dimensions, for code that runs on the CPU alone. Thinc's types
-of the same names stand for arrays on any device."""
+"""Types of NumPy arrays by kind and number of dimensions, for code that only runs on the CPU.
+Thinc's types of the same names are for arrays on any device."""
 
 from typing import Any, Literal
 
@@ -15,5 +15,5 @@ Floats2d = NDArray[Any]
 Floats3d = NDArray[Any]
 FloatsXd = NDArray[Any]  # of any number of dimensions
 
-# What a model gives for each tag of a token, see `model.heads.Head`.
+# What a model outputs for each tag of a token, see `model.heads.Head`.
 Output = Literal["probabilities", "logits", "emissions"]

@@ -1,4 +1,4 @@
-"""Memory that stays the same however much is read."""
+"""Keep memory constant, however many documents are read."""
 
 from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
@@ -8,15 +8,15 @@ from spacy.attrs import NORM
 from spacy.language import Language
 from spacy.tokens import Doc
 
-# Words in the index of a vocabulary, those that are gone counted too: a few megabytes.
+# The most words in the index of a vocabulary, removed ones included: a few megabytes.
 MAX_INDEXED = 200_000
 
 
 @contextmanager
 def bounded_zone(nlp: Language) -> Iterator[None]:
-    """A memory zone of spaCy, and what is needed besides to read any number of them. Nothing that
-    is made within may be used behind it; flags of words that were set by hand (`lexeme.is_stop`)
-    are lost at some time.
+    """Open a memory zone of spaCy, and keep the indexes of the vocabulary small after any number of
+    zones. Don't use objects from the zone after it ends; lexeme flags that were set manually
+    (`lexeme.is_stop`) may be lost.
 
     nlp (Language): The pipeline whose vocabulary is bounded.
     """
@@ -27,33 +27,34 @@ def bounded_zone(nlp: Language) -> Iterator[None]:
 
 
 def renew_indexes(vocab: Any) -> None:
-    """Make the indexes of words and strings of a Vocab anew. A zone gives back all that is
-    new in it, but for its places in these hash tables, which grow with all words there ever were.
+    """Rebuild the indexes of words and strings of a Vocab. A zone frees everything that is new in
+    it except its slots in these hash tables, which grow with every new word.
 
-    Words are made again when they are met, as after loading: this is what loading does, too.
+    Words are created again when they next occur, as after loading a pipeline.
 
     vocab (Vocab): The vocabulary, outside of zones.
     """
     norm = vocab.lex_attr_getters.get(NORM)
     vocab.from_bytes(vocab.to_bytes(exclude=["vectors", "lookups"]))
     if norm is not None:
-        vocab.lex_attr_getters[NORM] = norm  # not looked up once more with each time
+        vocab.lex_attr_getters[NORM] = norm  # which from_bytes wraps in one more lookup
 
 
 def take_batches(
     nlps: Sequence[Language], docs: Iterable[Doc], take: Callable[[Iterator[Doc]], List[Doc]]
 ) -> Iterator[List[Doc]]:
-    """Take documents in batches, each in a memory zone of some pipelines, so that their
-    vocabularies don't grow with what is read.
+    """Yield documents in batches, each in a memory zone of some pipelines, so that their
+    vocabularies don't grow with the number of documents.
 
-    nlps (Sequence[Language]): Those that read the documents.
-    docs (Iterable[Doc]): The documents, which are read as they are taken.
-    take (Callable[[Iterator[Doc]], List[Doc]]): Takes the next ones; none, if there are no more.
-    YIELDS (List[Doc]): Batches, at least one, which is empty if there are no documents. They are
-        gone with the next one, as is all that was made of them.
+    nlps (Sequence[Language]): The pipelines that read the documents.
+    docs (Iterable[Doc]): The documents, read as they are needed.
+    take (Callable[[Iterator[Doc]], List[Doc]]): Returns the next batch; an empty list if there are
+        no more documents.
+    YIELDS (List[Doc]): Batches, at least one; it is empty if there are no documents. Don't use a
+        batch, or anything made from it, after the next one.
     """
     docs = iter(docs)
-    # A DocBin adds the strings of all its documents with the first, so that one is read outside.
+    # A DocBin adds the strings of all its documents with the first one, so that is read outside.
     docs = chain(list(islice(docs, 1)), docs)
     is_first = True
     while True:
@@ -68,8 +69,9 @@ def take_batches(
 
 
 def take_at_most(size: int) -> Callable[[Iterator[Doc]], List[Doc]]:
-    """RETURNS (Callable[[Iterator[Doc]], List[Doc]]): Takes so many documents, see `take_batches`.
+    """RETURNS (Callable[[Iterator[Doc]], List[Doc]]): Returns the next documents, see
+    `take_batches`.
 
-    size (int): How many.
+    size (int): The most documents to return.
     """
     return lambda docs: list(islice(docs, size))

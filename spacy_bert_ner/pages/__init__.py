@@ -1,5 +1,5 @@
-"""Web pages: one look for all, from the templates in `templates/`. A page is one file that loads
-nothing, and whatever is filled in is escaped."""
+"""Web pages from the templates in `templates/`, all in one style. A page is one file that loads
+nothing else, and all values in it are escaped."""
 
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from .. import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
-# Labels that often stand side by side get hues that are easy to tell apart.
+# Labels that often occur together get hues that are easy to distinguish.
 HUES = {
     "PER": 210,
     "PERSON": 210,
@@ -29,9 +29,9 @@ HUES = {
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template. Values are escaped, but for those that are markup already.
+    """Fill in a template. Values are escaped, except those that are markup already.
 
-    values (Any): What the template names.
+    values (Any): The variables of the template.
     template (str): The name of a file in `templates/`.
     RETURNS (str): HTML.
     """
@@ -39,8 +39,8 @@ def render(template: str, **values: Any) -> str:
 
 
 def get_hue(label: str) -> int:
-    """RETURNS (int): The hue of a label in degrees, 0 to 359: the same in every page. Saturation
-    and lightness are those of the page, which may be light or dark.
+    """RETURNS (int): The hue of a label in degrees, 0 to 359, the same on every page. Saturation
+    and lightness depend on the page, which may be light or dark.
 
     label (str): The label.
     """

@@ -1,29 +1,30 @@
-"""Texts of others in Markdown, as GitHub and the Hugging Face hub read it."""
+"""Escape texts for Markdown, as GitHub and the Hugging Face hub render it."""
 
 import re
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-# What begins or ends something within a line. An underscore between letters is none.
+# Characters that begin or end markup within a line. An underscore between letters doesn't.
 SPECIAL = re.compile(r"[\\`*{}\[\]<>|~]|&(?=[\w#]+;)|(?<![^\W_])_|_(?![^\W_])")
-# What makes a block of a line that begins with it.
+# Characters at the beginning of a line that make it a block.
 START = re.compile(r"\A(\d{0,9})([#=+.)-])")
 LINKED = ("http", "https", "mailto")
 
 
 def escape(text: Any) -> str:
-    """RETURNS (str): A text in one line that is shown as it is: no markup, no link, no cell.
+    """RETURNS (str): A text in one line, escaped so that it is shown as it is: no markup, link or
+    table cell.
 
-    text (Any): The text; what is no string becomes one.
+    text (Any): The text; anything else is converted to a string.
     """
     return START.sub(r"\1\\\2", SPECIAL.sub(r"\\\g<0>", _flatten(text)), count=1)
 
 
 def code(text: Any, *, in_table: bool = False) -> str:
-    """RETURNS (str): A text in one line as code, with as many marks around it as it takes.
+    """RETURNS (str): A text in one line as code, between as many backticks as it needs.
 
-    text (Any): The text; what is no string becomes one.
-    in_table (bool): Whether it is in a table, where bars end a cell in code as well.
+    text (Any): The text; anything else is converted to a string.
+    in_table (bool): Whether it is in a table, where `|` ends a cell even in code.
     """
     text = _flatten(text)
     if not text:
@@ -35,10 +36,10 @@ def code(text: Any, *, in_table: bool = False) -> str:
 
 
 def link(text: Any, url: Any) -> str:
-    """RETURNS (str): A link, if it leads to a page; else the text, and the URL as code.
+    """RETURNS (str): A link, if the URL has a scheme in LINKED; else the text, and the URL as code.
 
-    text (Any): What is shown.
-    url (Any): Where it leads.
+    text (Any): The text of the link.
+    url (Any): Its address.
     """
     address = re.sub(r"[\t\r\n]", "", str(url)).strip()
     try:
@@ -51,6 +52,6 @@ def link(text: Any, url: Any) -> str:
 
 
 def _flatten(text: Any) -> str:
-    """A text in one line, without control characters, which show nothing."""
+    """A text in one line, without control characters."""
     text = "".join(char if char.isprintable() else " " for char in str(text))
     return " ".join(text.split())
