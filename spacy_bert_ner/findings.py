@@ -26,7 +26,7 @@ VERBS = {
 FOLLOWING = {
     **{f"and {verb}": f"and {one}" for verb, one in VERBS.items()},
     "or have": "or has",
-    "or take": "or takes",
+    "or include": "or includes",
     "their": "its",
     "they aren't": "it isn't",
     "they don't": "it doesn't",

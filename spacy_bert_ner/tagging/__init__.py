@@ -1,1 +1,1 @@
-"""Documents to tags and back. NumPy and spaCy alone."""
+"""Convert documents to tags and back. Needs only NumPy and spaCy."""

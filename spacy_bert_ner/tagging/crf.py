@@ -1,5 +1,5 @@
-"""Linear-chain conditional random fields (Lafferty et al. 2001): what tag sequences are worth, in
-total and by tag. All in double precision, sequences of a padded batch side by side."""
+"""Linear-chain conditional random fields (Lafferty et al. 2001): scores and probabilities of tag
+sequences. Everything is in double precision, for padded batches of sequences."""
 
 from typing import Iterator, List, NamedTuple, Tuple
 
@@ -10,13 +10,13 @@ from .schemes import TagSet
 
 
 class Chain(NamedTuple):
-    """Scores of the tags of sequences, alone and one behind the other.
+    """Scores of the tags of sequences, and of transitions between tags.
 
-    scores (Floats3d): Log-scores of the tags, -inf for those that can't be, (n_sequences, longest,
-        n_tags). Beyond the length of a sequence they don't count.
+    scores (Floats3d): Log-scores of the tags, -inf for impossible ones, (n_sequences, longest,
+        n_tags). Ignored beyond the length of a sequence.
     lengths (Ints1d): Length of each sequence, at least 1, (n_sequences,).
-    transitions (Floats2d): Log-score of a tag (row) before another, -inf for none,
-        (n_tags, n_tags).
+    transitions (Floats2d): Log-scores of transitions from a tag (row) to the next (column), -inf
+        for impossible ones, (n_tags, n_tags).
     """
 
     scores: Floats3d
@@ -25,12 +25,13 @@ class Chain(NamedTuple):
 
 
 def make_chain(scores: List[Floats2d], transitions: Floats2d, tag_set: TagSet) -> Chain:
-    """Sequences as chains over valid tags.
+    """Make chains over valid tags.
 
-    scores (List[Floats2d]): Log-scores of the tags of each, (n_tokens, n_tags).
-    transitions (Floats2d): Log-score of a tag (row) before another, (n_tags, n_tags).
-    tag_set (TagSet): The tags, of which not all can follow each other.
-    RETURNS (Chain): All of them, padded.
+    scores (List[Floats2d]): Log-scores of the tags of each sequence, (n_tokens, n_tags).
+    transitions (Floats2d): Log-scores of transitions from a tag (row) to the next (column),
+        (n_tags, n_tags).
+    tag_set (TagSet): The tags, and which of them can follow each other.
+    RETURNS (Chain): All sequences, padded.
     """
     lengths = numpy.array([len(X) for X in scores])
     padded = numpy.zeros((len(scores), lengths.max(), len(tag_set)))
@@ -42,10 +43,10 @@ def make_chain(scores: List[Floats2d], transitions: Floats2d, tag_set: TagSet) -
 
 
 def like_lengths(lengths: Ints1d) -> Iterator[Bools1d]:
-    """Group sequences to pad together, none to over twice its length.
+    """Group sequences for padding, so that none is padded to more than twice its length.
 
-    lengths (Ints1d): Length of each, at least 1, (n_sequences,).
-    YIELDS (Bools1d): Those of a group, (n_sequences,).
+    lengths (Ints1d): Length of each sequence, at least 1, (n_sequences,).
+    YIELDS (Bools1d): Which sequences are in a group, (n_sequences,).
     """
     sizes = numpy.ceil(numpy.log2(lengths))
     for size in numpy.unique(sizes):
@@ -56,26 +57,27 @@ def log_partition(chain: Chain) -> Floats1d:
     """Sum over all tag sequences.
 
     chain (Chain): Sequences.
-    RETURNS (Floats1d): Logarithm of the sum of exp(score), (n_sequences,); -inf where there is
-        none.
+    RETURNS (Floats1d): Logarithm of the sum of exp(score), (n_sequences,); -inf where no sequence
+        is possible.
     """
     last = numpy.arange(len(chain.lengths)), chain.lengths - 1
     return log_sum_exp(_forward(chain)[last], axis=1)
 
 
 def get_marginals(chain: Chain) -> Tuple[Floats1d, Floats3d, Floats2d]:
-    """Probabilities of tags and of neighbours (forward-backward, Rabiner 1989).
+    """Calculate probabilities of tags and of transitions (forward-backward, Rabiner 1989).
 
     chain (Chain): Sequences.
     RETURNS (Tuple[Floats1d, Floats3d, Floats2d]): `log_partition`, (n_sequences,); the probability
-        of each tag at each place, zero beyond the lengths, (n_sequences, longest, n_tags); and how
-        often a tag (row) is expected before another, over all sequences, (n_tags, n_tags).
+        of each tag at each position, zero beyond the lengths, (n_sequences, longest, n_tags); and
+        the expected number of transitions from a tag (row) to the next (column), over all
+        sequences, (n_tags, n_tags).
     """
     forward, backward = _forward(chain), _backward(chain)
     n_sequences, longest, n_tags = chain.scores.shape
     totals = log_sum_exp(forward[numpy.arange(n_sequences), chain.lengths - 1], axis=1)
     inside = numpy.arange(longest) < chain.lengths[:, None]
-    # Where nothing is possible, all ways are -inf already.
+    # Where no sequence is possible, all paths are -inf already.
     norms = numpy.where(numpy.isfinite(totals), totals, 0.0)
     ways = forward + backward - norms[:, None, None]
     tags = numpy.exp(numpy.where(inside[:, :, None], ways, -numpy.inf))
@@ -89,15 +91,17 @@ def get_marginals(chain: Chain) -> Tuple[Floats1d, Floats3d, Floats2d]:
 
 
 def differentiate_marginals(chain: Chain, directions: Floats3d) -> Tuple[Floats3d, Floats2d]:
-    """How probabilities of tags and of neighbours change as scores move in a direction, by forward
-    differentiation of forward-backward. Since they are the gradient of `log_partition`, whose
-    second derivatives are symmetric, this is also how a sum of the tags' probabilities, weighted by
-    the direction, changes with scores and transitions: the gradient of anything that is made of
-    them.
+    """Calculate how probabilities of tags and transitions change when scores move in a direction,
+    by forward differentiation of forward-backward. These probabilities are the gradient of
+    `log_partition`, whose second derivatives are symmetric. So the result is also the gradient of
+    the tags' probabilities, summed with the direction as weights, by scores and transitions: with
+    the gradient of a loss by the probabilities as the direction, it is the gradient of the loss.
 
     chain (Chain): The sequences.
-    directions (Floats3d): Where the scores move, finite, (n_sequences, longest, n_tags).
-    RETURNS (Tuple[Floats3d, Floats2d]): As the last two of `get_marginals`, per step.
+    directions (Floats3d): The direction in which the scores move, finite, (n_sequences, longest,
+        n_tags).
+    RETURNS (Tuple[Floats3d, Floats2d]): The changes of the last two results of `get_marginals`, per
+        step.
     """
     scores, lengths, transitions = chain
     forward, backward = _forward(chain), _backward(chain)
@@ -131,14 +135,15 @@ def differentiate_marginals(chain: Chain, directions: Floats3d) -> Tuple[Floats3
 
 
 def _shares(X: numpy.ndarray, axis: int) -> numpy.ndarray:
-    """RETURNS (ndarray): exp(X) by its sum over an axis, zeros for nothing but -inf."""
+    """RETURNS (ndarray): exp(X) divided by its sum over an axis; zeros where all values are
+    -inf."""
     sums = numpy.expand_dims(log_sum_exp(X, axis), axis)
     shares: numpy.ndarray = numpy.exp(X - numpy.where(numpy.isfinite(sums), sums, 0.0))
     return shares
 
 
 def _forward(chain: Chain) -> Floats3d:
-    """Log-scores of all ways to a tag, that of the tag itself included."""
+    """Log-scores of all paths to a tag, including the tag itself."""
     scores, _, transitions = chain
     forward = numpy.array(scores)
     for t in range(1, scores.shape[1]):
@@ -147,7 +152,7 @@ def _forward(chain: Chain) -> Floats3d:
 
 
 def _backward(chain: Chain) -> Floats3d:
-    """Log-scores of all ways from a tag to the end, that of the tag itself not included."""
+    """Log-scores of all paths from a tag to the end, without the tag itself."""
     scores, lengths, transitions = chain
     backward = numpy.zeros(scores.shape)
     for t in range(scores.shape[1] - 2, -1, -1):
@@ -158,11 +163,11 @@ def _backward(chain: Chain) -> Floats3d:
 
 
 def log_sum_exp(X: FloatsXd, axis: int) -> FloatsXd:
-    """Sum numbers by their logarithms.
+    """Sum numbers that are given as logarithms.
 
     X (FloatsXd): Logarithms.
     axis (int): What to sum over.
-    RETURNS (FloatsXd): log(sum(exp(X))) over the axis, -inf for nothing but -inf.
+    RETURNS (FloatsXd): log(sum(exp(X))) over the axis; -inf where all values are -inf.
     """
     highest = X.max(axis=axis, keepdims=True)
     highest = numpy.where(numpy.isfinite(highest), highest, 0.0)

@@ -1,4 +1,4 @@
-"""From tag probabilities to entities."""
+"""Decode tag probabilities to entities."""
 
 from dataclasses import dataclass
 from typing import Optional, Tuple, Union
@@ -30,10 +30,10 @@ class Entities:
     scores: Floats1d
 
     def select(self, chosen: Union[Bools1d, slice]) -> "Entities":
-        """Take some of them.
+        """Select some of the entities.
 
-        chosen (Union[Bools1d, slice]): Whether to take each, bool, (n_entities,), or a range.
-        RETURNS (Entities): Those that are chosen.
+        chosen (Union[Bools1d, slice]): Whether to select each, bool, (n_entities,), or a range.
+        RETURNS (Entities): The selected entities.
         """
         return Entities(*(column[chosen] for column in vars(self).values()))
 
@@ -45,18 +45,19 @@ def decode(
     decoder: str,
     transitions: Optional[Floats2d] = None,
 ) -> Entities:
-    """Find the entities in sequences that stand one after the other.
+    """Find the entities in sequences, which are concatenated.
 
     scores (Floats2d): Tag probabilities, or, with transitions, log-scores, (n_tokens, n_tags).
-    breaks (Bools1d): Whether a sequence begins at the token, as at the first, bool,
+    breaks (Bools1d): Whether a sequence begins at the token (true for the first one), bool,
         (n_tokens,).
     tag_set (TagSet): The tags.
-    decoder (str): "constrained" for the most probable valid tags, or "greedy" for the most
-        probable tag of each token. Greedy tags are repaired as conlleval reads them: a tag that
-        can't continue the entity before it begins one, and an entity that isn't closed ends where
+    decoder (str): "constrained" for the most probable valid tags, or "greedy" for the most probable
+        tag of each token. Greedy tags are repaired as conlleval reads them: a tag that can't
+        continue the previous entity begins a new one, and an entity that isn't closed ends where
         the next tag doesn't continue it.
-    transitions (Optional[Floats2d]): Log-scores of a tag (row) before another, of a CRF,
-        (n_tags, n_tags). Probabilities of tags are then those of all valid sequences.
+    transitions (Optional[Floats2d]): Log-scores of a CRF for transitions from a tag (row) to the
+        next (column), (n_tags, n_tags). Probabilities of tags are then marginals over all valid
+        sequences.
     RETURNS (Entities): The entities, in the order of the tokens.
     """
     probs = scores if transitions is None else crf_probs(scores, breaks, tag_set, transitions)
@@ -80,12 +81,14 @@ def decode(
 
 
 def crf_tags(scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Floats2d) -> Ints1d:
-    """The best valid tags of each sequence; of equal ones, those with the lowest ids.
+    """Find the best valid tags of each sequence; among equally good ones, those with the lowest
+    ids.
 
     scores (Floats2d): Log-scores of the tags, (n_tokens, n_tags).
     breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
     tag_set (TagSet): The tags.
-    transitions (Floats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    transitions (Floats2d): Log-scores of transitions from a tag (row) to the next (column),
+        (n_tags, n_tags).
     RETURNS (Ints1d): Tag ids, (n_tokens,).
     """
     tags = numpy.zeros(len(scores), dtype="int64")
@@ -102,9 +105,11 @@ def crf_probs(
     """Calculate probabilities of tags over all valid sequences.
 
     scores (Floats2d): Log-scores of tags, (n_tokens, n_tags).
-    breaks (Bools1d): Whether a sequence begins at the token, as at the first, bool, (n_tokens,).
+    breaks (Bools1d): Whether a sequence begins at the token (true for the first one), bool,
+        (n_tokens,).
     tag_set (TagSet): The tags.
-    transitions (Floats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    transitions (Floats2d): Log-scores of transitions from a tag (row) to the next (column),
+        (n_tags, n_tags).
     RETURNS (Floats2d): Marginal probabilities, (n_tokens, n_tags).
     """
     probs = numpy.zeros(scores.shape)
@@ -120,11 +125,12 @@ def crf_probs(
 
 
 def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> Ints1d:
-    """The most probable valid tags; of equal ones, those with the lowest ids.
+    """Find the most probable valid tags; among equally probable ones, those with the lowest ids.
 
-    The tags that are best each on its own are the best sequence wherever they fit together. Only
-    where two neighbours don't, they are decoded as one piece; what then doesn't fit the next piece
-    is joined with it in turn. Pieces that are each the best and fit together are the best whole.
+    Where the best tags of single tokens form a valid sequence, they are the best sequence. Where
+    two of them don't fit together, their tokens are decoded as one piece; if the result doesn't fit
+    the next piece, the two pieces are joined in turn. Pieces that are optimal and fit together are
+    optimal as a whole.
 
     log_probs (Floats2d): Logarithms of the probabilities of the tags, (n_tokens, n_tags).
     breaks (Bools1d): Whether a sequence begins at the token, bool, (n_tokens,).
@@ -141,8 +147,8 @@ def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> I
         clash = numpy.concatenate([[False], ~fits])[:n_tokens]
         if not clash.any():
             return tags
-        # Each round joins at least two pieces, so there is a last one. A joined piece takes in as
-        # many tokens again on either side, so that it comes soon even where everything clashes.
+        # Each round joins at least two pieces, so the loop ends. A joined piece also grows by its
+        # own length on either side, so that it ends soon even where all pieces clash.
         joined |= clash
         starts, ends = _pieces_with(clash, joined)
         lowest = numpy.maximum(2 * starts - ends, 0) + 1
@@ -153,8 +159,8 @@ def constrained_tags(log_probs: Floats2d, breaks: Bools1d, tag_set: TagSet) -> I
 
 
 def _with_ends(log_scores: Floats2d, breaks: Bools1d, tag_set: TagSet) -> Floats2d:
-    """Log-scores without tags that can't begin or end a sequence, (n_tokens, n_tags)."""
-    # Double precision: float32 sums over thousands of tokens lose what tags differ by.
+    """Log-scores with -inf for tags that can't begin or end a sequence, (n_tokens, n_tags)."""
+    # Double precision: float32 sums over thousands of tokens lose the differences between tags.
     scores = log_scores.astype("float64")
     ends = numpy.roll(breaks, -1)  # the token before a break, and the last
     ends[-1:] = True
@@ -164,7 +170,7 @@ def _with_ends(log_scores: Floats2d, breaks: Bools1d, tag_set: TagSet) -> Floats
 
 
 def _pieces_with(marked: Bools1d, joined: Bools1d) -> Tuple[Ints1d, Ints1d]:
-    """Starts and ends of the pieces in which a token is marked, (n_pieces,) each."""
+    """Starts and ends of the pieces with a marked token, (n_pieces,) each."""
     starts = numpy.nonzero(~joined)[0]
     ends = numpy.append(starts[1:], len(joined))
     chosen = numpy.logical_or.reduceat(marked, starts)
@@ -174,7 +180,7 @@ def _pieces_with(marked: Bools1d, joined: Bools1d) -> Tuple[Ints1d, Ints1d]:
 def _decode_pieces(
     scores: Floats2d, starts: Ints1d, ends: Ints1d, transitions: Floats2d, tags: Ints1d
 ) -> None:
-    """Decode ranges of tokens, those of like length together, and write their tags, in place."""
+    """Decode ranges of tokens, those of similar length together, and write their tags in place."""
     for chosen in like_lengths(ends - starts):
         lengths = ends[chosen] - starts[chosen]
         steps = numpy.arange(lengths.max())
@@ -184,12 +190,13 @@ def _decode_pieces(
 
 
 def viterbi(scores: Floats3d, lengths: Ints1d, transitions: Floats2d) -> Ints2d:
-    """The best tags of each sequence of a padded batch (Viterbi 1967), ties by the lowest id.
+    """Find the best tags of each sequence of a padded batch (Viterbi 1967); among equally good
+    ones, those with the lowest ids.
 
     scores (Floats3d): Log-scores of the tags, (n_sequences, longest, n_tags).
     lengths (Ints1d): Length of each sequence, at least 1, (n_sequences,).
-    transitions (Floats2d): Log-score of a tag (row) before another, -inf for none,
-        (n_tags, n_tags).
+    transitions (Floats2d): Log-scores of transitions from a tag (row) to the next (column), -inf
+        for impossible ones, (n_tags, n_tags).
     RETURNS (Ints2d): Tag ids, int64, (n_sequences, longest); undefined beyond each length.
     """
     n_sequences, longest, _ = scores.shape
@@ -224,7 +231,7 @@ def find_entities(tags: Ints1d, breaks: Bools1d, tag_set: TagSet) -> Tuple[Ints1
     begins = tag_set.starts[tags] | breaks
     begins[1:] |= (labels[1:] != labels[:-1]) | tag_set.closes[tags[:-1]]
     starts = numpy.nonzero(begins & (labels >= 0))[0]
-    # An entity ends where anything begins, or where its label does not go on.
+    # An entity ends where another begins, or where its label doesn't continue.
     stops = numpy.append(numpy.nonzero(begins)[0], len(tags))
     ends = stops[numpy.searchsorted(stops, starts, side="right")]
     return starts, ends

@@ -1,5 +1,5 @@
-"""From tag scores to what documents say: find the units that get a tag, decode them, and write the
-entities."""
+"""From tag scores to entities: find the units of a document that get a tag, decode their tags, and
+write the entities."""
 
 from typing import List, NamedTuple, Optional, Sequence
 
@@ -17,13 +17,13 @@ from .words import get_words
 
 
 class Units(NamedTuple):
-    """What gets a tag in a document: tokens, or the words between spaces.
+    """The units of a document that get a tag: tokens, or words between spaces.
 
     rows (Ints1d): The token whose scores are those of the unit, int64, (n_units,).
     breaks (Bools1d): Whether a sequence of tags begins there, bool, (n_units,).
     first, last (Ints1d): First and last token of an entity that consists of the unit, int64,
         (n_units,).
-    blocked (List[Span]): Tokens that can't be part of an entity, one by one.
+    blocked (List[Span]): Tokens that can't be part of an entity, a span for each.
     """
 
     rows: Ints1d
@@ -34,7 +34,7 @@ class Units(NamedTuple):
 
 
 def get_units(doc: Doc, read: Bools1d, settings: Settings) -> Units:
-    """Find what gets a tag.
+    """Find the units that get a tag.
 
     doc (Doc): A document, with sentences if entities stay within them.
     read (Bools1d): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
@@ -50,14 +50,14 @@ def check_scores(scores: Sequence[Floats2d], name: str) -> None:
     """Check what a model has predicted.
 
     scores (Sequence[Floats2d]): By document, (n_tokens, n_tags).
-    name (str): Of the component, for the message.
-    RAISES (ValueError): For scores that are no numbers.
+    name (str): Name of the component, for the message.
+    RAISES (ValueError): For scores that aren't finite numbers.
     """
     if not all(numpy.isfinite(X).all() for X in scores):
         raise UserError(
-            f"'{name}' gives scores that are no numbers (NaN). If the encoder's precision is "
-            '"fp16" or "bf16", set it to "fp32" in [components.transformer.model]; if they stay, '
-            "its weights are broken: train again, at a lower learning rate."
+            f"'{name}' predicted scores that aren't finite numbers, such as NaN. If the encoder's "
+            'precision is "fp16" or "bf16", set it to "fp32" in [components.transformer.model]; if '
+            "that doesn't help, the weights are broken: train again with a lower learning rate."
         )
 
 
@@ -75,10 +75,12 @@ def decode_units(
         (n_tokens, n_tags).
     tag_set (TagSet): The tags.
     settings (Settings): How to decode.
-    transitions (Optional[Floats2d]): Log-scores of a tag (row) before another, (n_tags, n_tags).
-    RETURNS (List[Entities]): By document, the entities from the threshold up, on its tokens.
+    transitions (Optional[Floats2d]): Log-scores of transitions from a tag (row) to the next
+        (column), (n_tags, n_tags).
+    RETURNS (List[Entities]): By document, the entities with a score of at least the threshold, on
+        its tokens.
     """
-    # In one call, since each document begins a sequence: many short ones take no longer.
+    # In one call, which is fast for many short documents: each begins a sequence.
     found = decode(
         numpy.concatenate([X[its.rows] for X, its in zip(scores, units)]),
         numpy.concatenate([its.breaks for its in units]),
@@ -108,10 +110,11 @@ def get_tag_probs(
     """Calculate the probabilities of tags.
 
     doc (Doc): A document.
-    units (Units): What gets a tag in it.
+    units (Units): Its units.
     scores (Floats2d): Tag probabilities, or, with transitions, log-scores, (n_tokens, n_tags).
     tag_set (TagSet): The tags.
-    transitions (Optional[Floats2d]): Log-scores of a tag (row) before another, (n_tags, n_tags).
+    transitions (Optional[Floats2d]): Log-scores of transitions from a tag (row) to the next
+        (column), (n_tags, n_tags).
     RETURNS (Floats2d): Probabilities, zeros for tokens that get no tag, float32,
         (n_tokens, n_tags).
     """
@@ -130,10 +133,10 @@ def write_entities(
     """Write entities, with their scores, to a document.
 
     doc (Doc): The document. Changed.
-    entities (Entities): On its tokens.
-    blocked (List[Span]): Tokens that can't be part of an entity, one by one.
+    entities (Entities): The entities, on its tokens.
+    blocked (List[Span]): Tokens that can't be part of an entity, a span for each.
     labels (Sequence[str]): The labels of the component.
-    settings (Settings): Where to write, and whether entities that are set stay.
+    settings (Settings): Where to write, and whether existing entities are kept.
     """
     spans = [
         Span(doc, start, end, label=labels[label])

@@ -1,4 +1,4 @@
-"""Entity scores: in a span group, where they outlive the pipeline, and as `ent._.score`."""
+"""Entity scores: in a span group, which is saved with the document, and as `ent._.score`."""
 
 import struct
 from typing import Any, Dict, Iterator, List, Optional, Tuple
@@ -10,11 +10,13 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 from ..characters import token_chars
 from ..errors import UserError
+from ..findings import number
 from ..types import Floats1d
 
-# Marks our groups among others with scores, such as spancat's, under any key.
+# Marks groups of `bert_ner`, whatever their key: those of other components, such as spancat, may
+# have scores too.
 SOURCE = "bert_ner"
-# Of an entity: start, end and label.
+# Start, end and label of an entity.
 Key = Tuple[int, int, int]
 # A span in the bytes of a group: its ids and its label, tokens (start, end), characters (the same).
 PACKED_SPAN = struct.Struct(">QQQllll")
@@ -23,26 +25,26 @@ ATTRS: Any = SpanGroup.attrs
 
 
 class ScoredSpans(SpanGroup):
-    """Spans with scores, that stay where they are in the text when a later component merges or
-    splits tokens (`merge_entities`). spaCy's own group keeps the numbers of the tokens, so that
-    other tokens are read, or E035 is raised when it is read or saved.
+    """Spans with scores that keep their place in the text when a later component merges or splits
+    tokens (`merge_entities`). spaCy's own SpanGroup keeps token numbers: after a merge, its spans
+    are on the wrong tokens, or it raises E035 when it is read or saved.
 
-    Spans that don't consist of whole tokens any more are left out, with their scores. Saved and
-    loaded, the group is one of spaCy's own.
+    Spans that no longer consist of whole tokens are removed, with their scores. After saving and
+    loading, the group is an ordinary SpanGroup.
     """
 
     def __init__(self, doc: Doc, **settings: Any):
         """Make a group of a document.
 
         doc (Doc): The document.
-        settings (Any): Those of spaCy's group: `name`, `attrs`, `spans`.
+        settings (Any): Arguments of SpanGroup: `name`, `attrs`, `spans`.
         """
         super().__init__(doc, **settings)
         self._followed = ref(doc)
         self._tokens = _digest_tokens(doc)
 
     def _follow(self) -> None:
-        # None once it is gone: the attributes can still be read.
+        # None if the document was deleted: the attributes can still be read.
         doc = self._followed()
         tokens = self._tokens if doc is None else _digest_tokens(doc)
         if tokens != self._tokens:
@@ -63,7 +65,7 @@ class ScoredSpans(SpanGroup):
 
     @property
     def attrs(self) -> Dict[str, Any]:
-        """RETURNS (Dict[str, Any]): The attributes; "scores" are those of the spans."""
+        """RETURNS (Dict[str, Any]): The attributes; "scores" has the scores of the spans."""
         self._follow()
         attrs: Dict[str, Any] = ATTRS.__get__(self)
         return attrs
@@ -77,7 +79,7 @@ class ScoredSpans(SpanGroup):
         ATTRS.__set__(self, attrs)
 
     def to_bytes(self) -> bytes:
-        """RETURNS (bytes): The group, as spaCy's own are saved."""
+        """RETURNS (bytes): The group, in the format of SpanGroup."""
         self._follow()
         return super().to_bytes()
 
@@ -92,13 +94,13 @@ class ScoredSpans(SpanGroup):
 
 
 def _digest_tokens(doc: Doc) -> int:
-    """A number that is another one when tokens are merged or split."""
+    """A number that changes when tokens are merged or split."""
     return hash(doc.to_array("IDX").tobytes())
 
 
 def follow_text(group: SpanGroup) -> None:
-    """Put the spans of a group on the tokens that have their characters now, and leave out those
-    that don't consist of whole tokens, with their scores.
+    """Move the spans of a group to the tokens that now have their characters. Spans that don't
+    consist of whole tokens are removed, with their scores.
 
     group (SpanGroup): A group. Changed.
     """
@@ -123,14 +125,14 @@ def follow_text(group: SpanGroup) -> None:
 def make_span_group(
     doc: Doc, key: str, spans: List[Span], scores: Floats1d, kept: List[Span]
 ) -> SpanGroup:
-    """A group of entities with their scores in `attrs["scores"]`, as spancat leaves its spans.
+    """Make a group of entities with their scores in `attrs["scores"]`, as spancat does.
 
     doc (Doc): The document.
     key (str): Name of the group in `doc.spans`.
     spans (List[Span]): The entities, in the order of the text.
     scores (Floats1d): Their scores, 0 to 1, float32, (n_spans,).
-    kept (List[Span]): Entities that stay beside them. Of these, those that an earlier run or
-        another component has written to the group are in it again.
+    kept (List[Span]): Entities of `doc.ents` that are kept. Those that an earlier run or another
+        component has written to the group stay in it.
     RETURNS (SpanGroup): The group, to be put into `doc.spans`.
     """
     if kept and key in doc.spans and doc.spans[key].attrs.get("source") == SOURCE:
@@ -143,11 +145,12 @@ def make_span_group(
 
 
 def iter_scores(doc: Doc) -> Iterator[Tuple[Span, float]]:
-    """Go through the groups of all `bert_ner` components.
+    """Iterate over the entities and scores of all `bert_ner` components.
 
     doc (Doc): A document.
-    YIELDS (Tuple[Span, float]): An entity; its score, 0 to 1.
-    RAISES (ValueError): For a group that was changed, so that scores and spans don't pair.
+    YIELDS (Tuple[Span, float]): An entity, and its score, 0 to 1.
+    RAISES (ValueError): For a group that was changed, so that it doesn't have as many scores as
+        spans.
     """
     for key, group in doc.spans.items():
         if group.attrs.get("source") == SOURCE:
@@ -157,25 +160,26 @@ def iter_scores(doc: Doc) -> Iterator[Tuple[Span, float]]:
 def _iter_group(key: str, group: SpanGroup) -> Iterator[Tuple[Span, float]]:
     try:
         spans = list(group)
-    except IndexError:  # E035: a group of spaCy's own that was loaded, and its tokens merged since
+    except IndexError:  # E035: a loaded group, whose tokens were merged after loading
         follow_text(group)
         spans = list(group)
     scores = numpy.asarray(group.attrs["scores"])
     if len(scores) != len(spans):
         raise UserError(
-            f"Can't tell the scores of doc.spans['{key}']: it has {len(spans)} spans and "
-            f"{len(scores)} scores. Change group.attrs['scores'] along with the spans."
+            f"doc.spans['{key}'] has {number(len(spans), 'span')} but "
+            f"{number(len(scores), 'score')}: change group.attrs['scores'] along with the spans."
         )
     yield from zip(spans, scores.tolist())
 
 
 def _get_place(span: Span) -> Tuple[int, int, int]:
-    """Its characters and its label, whatever the tokens are by now."""
+    """Its characters and its label, which don't depend on the tokens."""
     return span.start_char, span.end_char, span.label
 
 
 def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
-    """The scores of all entities, read once: `get_score` goes through them for each.
+    """Get the scores of all entities of a document in one pass, which is faster than `get_score`
+    for each.
 
     doc (Doc): A document.
     RETURNS (Optional[Dict[Tuple[int, int, int], float]]): Scores by start, end and label, of the
@@ -195,8 +199,9 @@ def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
 
 
 def get_score(span: Span) -> Optional[float]:
-    """The score of an entity, found by its characters and its label. A span without a label
-    (`doc[1:3]`) has that of the entity there. For all of a document, use `get_scores`.
+    """Get the score of an entity, found by its characters and its label. For a span without a label
+    (`doc[1:3]`), it is the score of the entity with the same characters. For all entities of a
+    document, use `get_scores`.
 
     span (Span): An entity.
     RETURNS (Optional[float]): 0 to 1; None for a span that no `bert_ner` predicted.
@@ -211,7 +216,8 @@ def get_score(span: Span) -> Optional[float]:
 
 
 def install_extensions() -> None:
-    """Register `Span._.score`, unless the name is taken. Done when a `bert_ner` is made; call it
-    to read scores from a DocBin without a pipeline."""
+    """Register the extension attribute `Span._.score`, unless the name is taken: the score of an
+    entity, 0 to 1, or None for a span that no `bert_ner` predicted. Creating a `bert_ner` does
+    this; call it to read scores from a DocBin without a pipeline."""
     if not Span.has_extension("score"):
         Span.set_extension("score", getter=get_score)

@@ -18,10 +18,10 @@ MISSING = -1
 
 
 class Incorrect(NamedTuple):
-    """An entity that is known to be wrong, as the tags that would spell it.
+    """An entity that is known to be wrong, as the tags that encode it.
 
-    rows, tags (Ints1d): Its tokens, without those that show nothing, and their tags, int64.
-    follower (Optional[int]): The token that comes next.
+    rows, tags (Ints1d): Its visible tokens, and their tags, int64.
+    follower (Optional[int]): The next token with a tag, None at the end.
     """
 
     rows: Ints1d
@@ -30,13 +30,13 @@ class Incorrect(NamedTuple):
 
 
 class Gold(NamedTuple):
-    """What is known of a document.
+    """The annotation of a document, for training.
 
     tags (Ints1d): Tag ids, int64, -1 for missing, (n_tokens,).
     rows (Ints1d): The tokens that a tag is predicted for, int64, (n_rows,).
     incorrect (List[Incorrect]): Entities that are known to be wrong.
-    reference (Doc): The document that it was read from.
-    soft (Optional[SoftTags]): What teachers think of it.
+    reference (Doc): The gold document.
+    soft (Optional[SoftTags]): Soft labels of teachers, None if there are none.
     """
 
     tags: Ints1d
@@ -54,19 +54,19 @@ def get_gold(
     align: str = "token",
     read: Optional[Bools1d] = None,
 ) -> Gold:
-    """The tags that the tokens of `example.predicted` should get, and the entities that they
-    shouldn't spell. Entities of labels that the model doesn't have are outside of those it has.
-    Missing are: tokens without annotation, tokens of entities that don't align, and tokens that
-    aren't read, since they show nothing (white space, U+200B) or have no wordpieces. By word, the
-    first token has the word's tag and the others none, and words that an entity divides are
-    missing.
+    """Get the tags that the tokens of `example.predicted` should have, and the entities that they
+    shouldn't have. Entities with labels that the model doesn't have count as outside. Tags are
+    missing for tokens without annotation, for tokens of entities that don't align, and for tokens
+    that aren't read, because they are invisible (white space, U+200B) or have no wordpieces. With
+    `align="word"`, the first token has the tag of the word and the others have none, and the tags
+    of words that an entity divides are missing.
 
     example (Example): The document to tag, and its gold annotation.
     tag_set (TagSet): The tags.
-    incorrect_spans_key (Optional[str]): Where `example.reference.spans` has wrong entities.
+    incorrect_spans_key (Optional[str]): Key of `example.reference.spans` with wrong entities.
     align (str): What gets a tag, "token" or "word".
     read (Optional[Bools1d]): The tokens of `example.predicted` that are read, see
-        `get_read_tokens`, bool, (n_tokens,); None for those that show something.
+        `get_read_tokens`, bool, (n_tokens,); None for all visible tokens.
     RETURNS (Gold): The tags, and the wrong entities.
     RAISES (ValueError): For an entity that is both right and wrong, and for soft labels that can't
         be learned.
@@ -84,7 +84,7 @@ def get_gold(
     if len(shown):
         known = numpy.logical_and.reduceat(outside[shown], words.starts)
         tags[firsts[known]] = 0
-    before = (0, "")  # where the entity before ends, and its label
+    before = (0, "")  # end and label of the previous entity
     for ent in ents:
         i, j, fits = words.within(ent.start, ent.end)
         if ent.label_ not in label_ids or i == j:
@@ -103,7 +103,7 @@ def get_gold(
 def _encode_incorrect(
     spans: List[Span], words: Words, firsts: Ints1d, tag_set: TagSet
 ) -> List[Incorrect]:
-    """The tags of entities that are known to be wrong, those that fit the words."""
+    """Encode the wrong entities that fit the words."""
     incorrect = []
     for span in spans:
         i, j, fits = words.within(span.start, span.end)
@@ -123,9 +123,9 @@ def get_incorrect_spans(example: Example, key: Optional[str]) -> List[Span]:
     """Find the entities that are known to be wrong.
 
     example (Example): A document and its gold annotation.
-    key (Optional[str]): Where `example.reference.spans` has them, None for nowhere.
+    key (Optional[str]): Key of `example.reference.spans` with these entities; None for none.
     RETURNS (List[Span]): The entities, on the tokens of `example.predicted`.
-    RAISES (ValueError): For one that is an entity as well.
+    RAISES (ValueError): For one that is a gold entity as well.
     """
     if key is None or key not in example.reference.spans:
         return []
@@ -142,7 +142,7 @@ def get_labels(examples: Iterable[Example]) -> List[str]:
     """Find the labels of a corpus.
 
     examples (Iterable[Example]): The corpus.
-    RETURNS (List[str]): The labels of all gold entities, and those that teachers know, sorted.
+    RETURNS (List[str]): The labels of all gold entities and soft labels, sorted.
     """
     labels: Set[str] = set()
     for example in examples:

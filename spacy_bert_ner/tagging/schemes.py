@@ -15,11 +15,11 @@ class Scheme:
 
     Attributes
     ----------
-    prefixes (str): In the order of the tags of one label.
+    prefixes (str): All prefixes, in the order of the tags of a label.
     begin, inside, last, unit (str): Prefix of the first of several tokens, of those between, of
         the last, and of a single token.
-    again (Optional[str]): Prefix of the first token of an entity right behind another of the same
-        label, where the scheme has one of its own for it.
+    again (Optional[str]): Prefix of the first token of an entity that directly follows another one
+        with the same label, if the scheme has a special one.
     """
 
     prefixes: str
@@ -31,18 +31,18 @@ class Scheme:
 
     @property
     def opening(self) -> str:
-        """RETURNS (str): Prefixes that an entity can begin with, whatever stands before it."""
+        """RETURNS (str): Prefixes that an entity can begin with, whatever precedes it."""
         return self.begin + self.unit
 
     @property
     def starting(self) -> str:
-        """RETURNS (str): Prefixes that begin an entity always, since they continue none."""
+        """RETURNS (str): Prefixes that always begin an entity."""
         prefixes = self.opening + (self.again or "")
         return "".join(prefix for prefix in prefixes if prefix not in self.inside + self.last)
 
     @property
     def ending(self) -> str:
-        """RETURNS (str): Prefixes that can end one."""
+        """RETURNS (str): Prefixes that an entity can end with."""
         return self.last + self.unit + (self.again or "")
 
     @property
@@ -52,17 +52,17 @@ class Scheme:
 
     @property
     def separates(self) -> bool:
-        """RETURNS (bool): Whether neighbours of one label are told apart."""
+        """RETURNS (bool): Whether adjacent entities with the same label stay separate."""
         return bool(self.starting)
 
     @property
     def closed(self) -> str:
-        """RETURNS (str): Prefixes that none can follow."""
+        """RETURNS (str): Prefixes that no token of the same entity can follow."""
         return "".join(prefix for prefix in self.prefixes if prefix not in self.continuing)
 
 
-# IOB1 and IO are Ramshaw & Marcus's own and what is left of it without B: in IO, neighbours of one
-# label are one entity. IOBES is BILUO with E for L and S for U.
+# IOB1 is the original scheme of Ramshaw & Marcus, and IO is IOB1 without B: in IO, adjacent
+# entities with the same label are merged. IOBES is BILUO with E for L and S for U.
 SCHEMES: Dict[str, Scheme] = {
     "BIO": Scheme(prefixes="BI", begin="B", inside="I", last="I", unit="B"),
     "BILUO": Scheme(prefixes="BILU", begin="B", inside="I", last="L", unit="U"),
@@ -73,22 +73,22 @@ SCHEMES: Dict[str, Scheme] = {
 
 class TagSet:
     """The tags of a list of labels. Tag 0 is `O`; then come those of each label, so that a new
-    label adds its tags behind all others.
+    label adds its tags after all others.
 
     scheme (str): A name in SCHEMES.
     labels (Sequence[str]): Entity labels.
 
     Attributes
     ----------
-    name (str): Of the scheme.
+    name (str): Name of the scheme.
     labels (Tuple[str, ...]): The labels.
     tags (List[str]): `O`, `B-PER`, `I-PER`, …
     label_ids (Ints1d): The label of each tag, -1 for `O`, (n_tags,).
-    starts, closes (Bools1d): Whether a tag begins an entity always, and whether none of it can
-        follow, bool, (n_tags,).
+    starts, closes (Bools1d): Whether a tag always begins an entity, and whether no tag of the same
+        entity can follow it, bool, (n_tags,).
     first, last (Bools1d): Whether a tag can be the first or last of a text, bool, (n_tags,).
-    allowed, continues (Bools2d): Whether a tag (row) can be followed by another, and whether
-        both are then of one entity, bool, (n_tags, n_tags).
+    allowed, continues (Bools2d): Whether a tag (row) can be followed by another (column), and
+        whether both then belong to one entity, bool, (n_tags, n_tags).
     """
 
     def __init__(self, scheme: str, labels: Sequence[str]):
@@ -114,7 +114,7 @@ class TagSet:
         return len(self.tags)
 
     def encode(self, length: int, label_id: int, *, again: bool = False) -> List[int]:
-        """The tags of one entity.
+        """Get the tags of an entity.
 
         length (int): Number of tokens.
         label_id (int): Index of its label.
@@ -139,7 +139,7 @@ class TagSet:
 
 @lru_cache(maxsize=16)
 def get_tag_set(scheme: str, labels: Tuple[str, ...]) -> TagSet:
-    """Make the tags of labels once, since their tables have n_tags² entries.
+    """Get the tags of labels, cached, since their tables have n_tags² entries.
 
     scheme (str): A name in SCHEMES.
     labels (Tuple[str, ...]): Entity labels.

@@ -1,4 +1,4 @@
-"""Settings of a component, as those who work by them take them."""
+"""Settings of a component, for the code that encodes, decodes and writes entities."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Mapping, Optional
@@ -6,18 +6,18 @@ from typing import Any, Mapping, Optional
 
 @dataclass(frozen=True)
 class Settings:
-    """How gold entities become tags, and scores of tags become entities: what the config says of a
-    `bert_ner`, see `BertNER.__init__`.
+    """Settings of a `bert_ner`: how gold entities become tags, and how tag scores become entities,
+    see `BertNER.__init__`.
 
     Attributes
     ----------
     scheme (str): Tag scheme, a name in SCHEMES.
     align (str): What gets a tag, "token" or "word".
     decoder (str): "constrained" or "greedy".
-    decode_scope (str): What entities stay within, "doc" or "sentence".
+    decode_scope (str): Whether entities may cross sentence starts ("doc") or not ("sentence").
     threshold (float): The lowest score of an entity, 0 to 1.
-    annotate_ents (bool): Whether entities are written to `doc.ents`, and not to `doc.spans` alone.
-    overwrite_ents (bool): Whether those that other components have set are replaced.
+    annotate_ents (bool): Whether entities are written to `doc.ents`, not only to `doc.spans`.
+    overwrite_ents (bool): Whether entities that other components have set are replaced.
     spans_key (str): Key of `doc.spans` for entities with their scores.
     incorrect_spans_key (Optional[str]): Key of `doc.spans` of gold documents, with entities that
         are known to be wrong.
@@ -35,9 +35,9 @@ class Settings:
 
     @classmethod
     def from_cfg(cls, cfg: Mapping[str, Any]) -> "Settings":
-        """Take the settings out of what a component has in `cfg`, and saves.
+        """Get the settings from the `cfg` of a component.
 
-        cfg (Mapping[str, Any]): Settings by name, and other things.
+        cfg (Mapping[str, Any]): Settings by name, and other entries.
         RETURNS (Settings): The settings as they are now.
         """
         return cls(**{field.name: cfg[field.name] for field in fields(cls)})
@@ -49,5 +49,6 @@ class Settings:
 
     @property
     def keeps_ents(self) -> bool:
-        """RETURNS (bool): Whether entities that are set stay, and nothing is predicted there."""
+        """RETURNS (bool): Whether existing entities are kept, and nothing is predicted in their
+        place."""
         return self.annotate_ents and not self.overwrite_ents

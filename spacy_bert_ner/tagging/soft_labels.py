@@ -1,5 +1,5 @@
-"""Soft labels: how probable teachers find each tag of each token, as documents carry it: in plain
-types and bytes in `doc.user_data`, which a DocBin keeps with `store_user_data=True`."""
+"""Soft labels: the probabilities that teachers give to each tag of each token. Documents store them
+in `doc.user_data` as plain types and bytes, which a DocBin keeps with `store_user_data=True`."""
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -13,12 +13,12 @@ from .schemes import SCHEMES, TagSet, get_tag_set
 
 SOFT_KEY = "spacy_bert_ner.soft_labels"
 ALIGNS = ("token", "word")
-# Half of the memory: a student can't tell the difference.
+# Half precision takes half of the memory, and makes no difference to a student.
 STORED = numpy.dtype("<f2")
 # How far from 1 the sum of a token's probabilities may be after rounding.
 ROUNDING = 0.05
-# Prefixes of a scheme in another that says less. What isn't here can't be told token by token:
-# whether a B ends its entity as well (U) depends on the next one.
+# Prefixes of a scheme in one with less information. Other pairs can't be converted token by token:
+# whether a B also ends its entity (U) depends on the next token.
 CONVERSIONS: Dict[Tuple[str, str], Dict[str, str]] = {
     ("BILUO", "BIO"): {"B": "B", "I": "I", "L": "I", "U": "B"},
     ("BILUO", "IO"): {"B": "I", "I": "I", "L": "I", "U": "I"},
@@ -29,16 +29,16 @@ CONVERSIONS: Dict[Tuple[str, str], Dict[str, str]] = {
 
 
 class SoftLabels(NamedTuple):
-    """What a document carries.
+    """The soft labels of a document.
 
-    scheme (str): Of the tags, a name in SCHEMES.
+    scheme (str): Tag scheme, a name in SCHEMES.
     labels (Tuple[str, ...]): Entity labels, in the order of their tags.
-    align (str): What has a tag, "token" or "word".
-    probs (Floats2d): Tag probabilities, float32, (n_tokens, n_tags): zeros for tokens that teachers
-        tell nothing of.
-    agreement (Floats1d): The share of the teachers, by weight, whose best tag is that of their
-        mean, float32, (n_tokens,).
-    has_gold (bool): Whether `doc.ents` are gold annotation, and not what the teachers find.
+    align (str): What gets a tag, "token" or "word".
+    probs (Floats2d): Tag probabilities, float32, (n_tokens, n_tags): zeros for tokens without
+        predictions of teachers.
+    agreement (Floats1d): The share of the teachers, by weight, whose best tag is the best tag of
+        their mean, float32, (n_tokens,).
+    has_gold (bool): Whether `doc.ents` are gold annotation, not predictions of the teachers.
     """
 
     scheme: str
@@ -54,18 +54,18 @@ class SoftLabels(NamedTuple):
         return get_tag_set(self.scheme, self.labels)
 
     def within(self, start: int, end: int) -> "SoftLabels":
-        """Take those of a range of tokens.
+        """Select a range of tokens.
 
         start, end (int): The first token, and the one after the last.
-        RETURNS (SoftLabels): As many as there are tokens in it.
+        RETURNS (SoftLabels): The soft labels of these tokens.
         """
         return self._replace(probs=self.probs[start:end], agreement=self.agreement[start:end])
 
 
 class SoftTags(NamedTuple):
-    """Soft labels as a component learns them.
+    """Soft labels, converted to the tags of a component.
 
-    rows (Ints1d): The tokens that have some, int64, (n_rows,).
+    rows (Ints1d): The tokens with soft labels, int64, (n_rows,).
     probs (Floats2d): Probabilities of the component's tags, float32, (n_rows, n_tags).
     agreement (Floats1d): See `SoftLabels`, float32, (n_rows,).
     has_gold (bool): Whether the entities of the document are gold annotation.
@@ -78,10 +78,10 @@ class SoftTags(NamedTuple):
 
 
 def set_soft_labels(doc: Doc, soft: SoftLabels) -> None:
-    """Let a document carry soft labels, in place of those that it has.
+    """Store soft labels in a document, and replace those that it has.
 
     doc (Doc): The document. Changed.
-    soft (SoftLabels): Of its tokens.
+    soft (SoftLabels): The soft labels of its tokens.
     """
     doc.user_data[SOFT_KEY] = {
         "scheme": soft.scheme,
@@ -94,11 +94,11 @@ def set_soft_labels(doc: Doc, soft: SoftLabels) -> None:
 
 
 def get_soft_labels(doc: Doc) -> Optional[SoftLabels]:
-    """Read the soft labels that a document carries.
+    """Read the soft labels of a document.
 
     doc (Doc): The document.
-    RETURNS (Optional[SoftLabels]): What it carries, None if it has none.
-    RAISES (UserError): For what can't be soft labels of its tokens.
+    RETURNS (Optional[SoftLabels]): The soft labels, None if it has none.
+    RAISES (UserError): For data that can't be soft labels of its tokens.
     """
     data = doc.user_data.get(SOFT_KEY)
     if data is None:
@@ -109,7 +109,7 @@ def get_soft_labels(doc: Doc) -> Optional[SoftLabels]:
         problem = f"has no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(
             f"Can't read the soft labels of a document of {len(doc)} tokens ({problem}): they were "
-            "changed, or are of other tokens. Write them again with spacy bert-ner label."
+            "changed, or belong to other tokens. Write them again with spacy bert-ner label."
         ) from error
 
 
@@ -154,11 +154,11 @@ def _get_array(data: Dict[str, Any], name: str, size: int) -> Floats1d:
 def get_soft_tags(
     example: Example, tag_set: TagSet, align: str, rows: Ints1d
 ) -> Optional[SoftTags]:
-    """The soft labels of `example.reference`, for a component. Tokens of `example.predicted` that
-    aren't one token there have none.
+    """Convert the soft labels of `example.reference` to the tags of a component. Tokens of
+    `example.predicted` that aren't exactly one token there get none.
 
     example (Example): A document as the component reads it, and the one with soft labels.
-    tag_set (TagSet): The component's tags. Labels that it doesn't have are outside.
+    tag_set (TagSet): The component's tags. Labels that it doesn't have count as outside.
     align (str): What gets a tag, "token" or "word".
     rows (Ints1d): The tokens that get a tag, int64, (n_rows,).
     RETURNS (Optional[SoftTags]): None for a document without soft labels.
@@ -176,8 +176,8 @@ def get_soft_tags(
 
 
 def _find_tokens(example: Example) -> Tuple[Ints1d, Bools1d]:
-    """Where the tokens of `example.predicted` are in `example.reference`, (n_tokens,), and whether
-    they are one token there, (n_tokens,)."""
+    """The index in `example.reference` of each token of `example.predicted`, (n_tokens,), and
+    whether it is exactly one token there, (n_tokens,)."""
     theirs, ours = example.alignment.x2y, example.alignment.y2x
     lengths = numpy.asarray(theirs.lengths)
     firsts = numpy.cumsum(lengths) - lengths
@@ -191,26 +191,26 @@ def _find_tokens(example: Example) -> Tuple[Ints1d, Bools1d]:
 def check_soft_labels(soft: SoftLabels, scheme: str, align: str) -> None:
     """Check that a component can learn soft labels.
 
-    soft (SoftLabels): What a document carries.
+    soft (SoftLabels): The soft labels of a document.
     scheme, align (str): Settings of the component.
-    RAISES (UserError): For a scheme that can't be converted, and for tags of other tokens.
+    RAISES (UserError): For a scheme that can't be converted, and for another `align`.
     """
     if (soft.scheme, scheme) not in CONVERSIONS:
         raise UserError(
-            f'Can\'t learn soft labels of the scheme {soft.scheme} with scheme = "{scheme}": what '
-            f'its tags mean can\'t be told token by token. Set it to "{soft.scheme}", the scheme '
-            "of the teachers."
+            f'Can\'t learn soft labels of the scheme {soft.scheme} with scheme = "{scheme}": '
+            f'these tags can\'t be converted token by token. Set scheme to "{soft.scheme}", the '
+            "scheme of the teachers."
         )
     if soft.align != align:
         raise UserError(
-            f'Can\'t learn soft labels of teachers with align = "{soft.align}" with align = '
-            f'"{align}", which tags other tokens. Set it to "{soft.align}".'
+            f'Can\'t learn soft labels of teachers with align = "{soft.align}" in a component '
+            f'with align = "{align}", which tags different tokens. Set align to "{soft.align}".'
         )
 
 
 def map_tags(theirs: TagSet, ours: TagSet) -> Floats2d:
-    """A matrix that turns probabilities of tags into those of other tags: by the names of the
-    labels, and where ours don't have a label, to O.
+    """Make a matrix that converts probabilities of tags to those of other tags, by the names of the
+    labels. Labels that `ours` doesn't have are converted to O.
 
     theirs, ours (TagSet): The tags. Their schemes are a pair in CONVERSIONS.
     RETURNS (Floats2d): 0 or 1, float32, (n_their_tags, n_our_tags).
@@ -226,10 +226,10 @@ def map_tags(theirs: TagSet, ours: TagSet) -> Floats2d:
 
 
 def find_scheme(schemes: List[str]) -> Optional[str]:
-    """Find the scheme that all of several can be converted to.
+    """Find a scheme that all given schemes can be converted to.
 
     schemes (List[str]): Names in SCHEMES.
-    RETURNS (Optional[str]): One of them, None if there is none.
+    RETURNS (Optional[str]): One of the given schemes, None if there is no such scheme.
     """
     for ours in schemes:
         if all((theirs, ours) in CONVERSIONS for theirs in schemes):
@@ -240,16 +240,17 @@ def find_scheme(schemes: List[str]) -> Optional[str]:
 def average_tags(
     opinions: List[Floats2d], known: List[Bools1d], weights: Floats1d
 ) -> Tuple[Floats2d, Floats1d]:
-    """The mean of what teachers think. The O of one that doesn't know some labels says nothing
-    about these: it is divided between O and them as by the teachers that know them.
+    """Average the predictions of teachers. If a teacher doesn't know some labels, its O says
+    nothing about them: its probability is divided between O and these labels as the teachers that
+    know them divide it.
 
-    opinions (List[Floats2d]): Of each teacher, probabilities of the tags of all labels, 0 for tags
-        that it doesn't know, and zeros for tokens that it tells nothing of, (n_tokens, n_tags).
-    known (List[Bools1d]): Of each teacher, the tags that it knows, (n_tags,).
-    weights (Floats1d): Of the teachers, (n_teachers,).
+    opinions (List[Floats2d]): By teacher, probabilities of the tags of all labels: 0 for tags that
+        it doesn't know, and zeros for tokens that it doesn't tag, (n_tokens, n_tags).
+    known (List[Bools1d]): By teacher, whether it knows each tag, (n_tags,).
+    weights (Floats1d): Weights of the teachers, (n_teachers,).
     RETURNS (Tuple[Floats2d, Floats1d]): The mean, float32, (n_tokens, n_tags), and the share of the
-        teachers, by weight, whose best tag is that of the mean, float32, (n_tokens,). Of teachers
-        that tell something of a token.
+        teachers, by weight, whose best tag is that of the mean, float32, (n_tokens,). Teachers that
+        don't tag a token aren't counted for it.
     """
     P = numpy.stack(opinions).astype("float64")  # (n_teachers, n_tokens, n_tags)
     W = weights[:, None] * P.any(axis=2)  # (n_teachers, n_tokens)
@@ -261,7 +262,8 @@ def average_tags(
 
 
 def _divide_outside(P: Floats2d, W: Floats2d, known: List[Bools1d], k: int) -> Floats2d:
-    """RETURNS (Floats2d): What a teacher thinks, with its O divided, (n_tokens, n_tags)."""
+    """RETURNS (Floats2d): The probabilities of a teacher, with its O divided, (n_tokens,
+    n_tags)."""
     mine: Floats2d = P[k].copy()
     if known[k].all():
         return mine

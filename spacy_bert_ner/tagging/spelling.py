@@ -1,4 +1,4 @@
-"""Labels that may be others, misspelled."""
+"""Find labels that may be misspellings of other labels."""
 
 import difflib
 import re
@@ -6,21 +6,21 @@ from typing import List, Mapping
 
 from ..findings import Finding
 
-# How many times as often as the other a label occurs that is spelled right.
+# The right spelling occurs at least this many times as often as the wrong one.
 RARITY = 10
-# Names of fewer letters are like each other by chance.
+# Names with fewer letters are similar by chance.
 LEAST_LETTERS = 5
 LIKENESS = 0.8
 
 
 def find_misspelled(counts: Mapping[str, int]) -> Finding:
-    """Find rare labels with a name like that of a frequent one: other signs or letter case, or some
-    letters that are swapped, lost or added.
+    """Find rare labels with a name similar to that of a frequent one: with different punctuation or
+    letter case, or with some letters swapped, missing or added.
 
     counts (Mapping[str, int]): How often each label occurs.
     RETURNS (Finding): Those labels.
     """
-    found = Finding("labels may be others, misspelled: use one name for each")
+    found = Finding("labels may be misspelled; use one spelling for each")
     for label in sorted(counts):
         often = [other for other in counts if counts[other] >= RARITY * counts[label]]
         if meant := _find_alike(label, [other for other in often if other != label]):
@@ -29,7 +29,7 @@ def find_misspelled(counts: Mapping[str, int]) -> Finding:
 
 
 def _find_alike(label: str, others: List[str]) -> str:
-    """RETURNS (str): The label with the name most like it, empty if none is."""
+    """RETURNS (str): The label with the most similar name, empty if none is similar."""
     names = {_normalize(other): other for other in others}
     name = _normalize(label)
     if name in names:

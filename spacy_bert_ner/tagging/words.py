@@ -1,5 +1,5 @@
-"""Words as they stand between spaces, of which spaCy often makes several tokens: the units that
-get a tag with `align = "word"`.
+"""Words between spaces, which spaCy often splits into several tokens: the units that get a tag with
+`align = "word"`.
 
     text      "Oslo" (Norway), says the Oslo-based club.
     tokens    " Oslo " ( Norway ) , says the Oslo - based club .
@@ -18,7 +18,7 @@ from spacy.tokens import Doc
 from ..characters import count_before, make_table, nonspace_table, token_chars
 from ..types import Bools1d, Ints1d
 
-# Punctuation in Unicode that is a part of what it stands at: #tag, 5%, R&D, @name.
+# Punctuation in Unicode that is a part of the word next to it: #tag, 5%, R&D, @name.
 SIGNS = "#%&@‰§"
 APOSTROPHES = "'’"
 
@@ -26,10 +26,10 @@ APOSTROPHES = "'’"
 class Words(NamedTuple):
     """Units that get one tag each, in the order of the text.
 
-    starts (Ints1d): Where each begins among the tokens to tag: its tag is that of this token,
-        whose first wordpiece is the unit's first, int64, (n_words,).
-    first, last (Ints1d): The first and the last of its tokens, without punctuation that hangs on
-        its edges and what an apostrophe ties to it ('s), int64, (n_words,).
+    starts (Ints1d): Index of its first token among the tokens to tag. The unit gets the tag of this
+        token, whose first wordpiece is the first of the unit, int64, (n_words,).
+    first, last (Ints1d): Its first and its last token, without punctuation at its edges and without
+        endings after an apostrophe ('s), int64, (n_words,).
     """
 
     starts: Ints1d
@@ -41,7 +41,7 @@ class Words(NamedTuple):
 
         start, end (int): Its first token, and the one after its last.
         RETURNS (Tuple[int, int, bool]): The first word, the one after the last, and whether the
-            entity has these words as a whole.
+            entity consists of these words as a whole.
         """
         i = int(numpy.searchsorted(self.last, start, side="left"))
         j = int(numpy.searchsorted(self.first, end, side="left"))
@@ -49,20 +49,20 @@ class Words(NamedTuple):
 
 
 def get_words(doc: Doc, rows: Ints1d, breaks: Bools1d, align: str) -> Words:
-    """Join the tokens to tag to units.
+    """Join the tokens to tag into units.
 
     doc (Doc): The document.
     rows (Ints1d): The tokens, int64, (n_rows,).
     breaks (Bools1d): Whether a unit begins there in any case, bool, (n_rows,).
-    align (str): "token" for a unit each, "word" for one for all between two spaces. A word in
-        which nothing but punctuation stands keeps it.
+    align (str): "token" for one unit per token, "word" for one per word between two spaces. A word
+        that only consists of punctuation keeps it.
     RETURNS (Words): The units.
     """
     if align == "token" or not len(rows):
         return Words(numpy.arange(len(rows)), rows, rows)
     token_starts, token_ends = (chars[rows] for chars in token_chars(doc))
     text = doc.text
-    # A token that shows nothing may stand between two others, and doesn't divide them.
+    # An invisible token between two others doesn't divide them.
     position = count_before(text, nonspace_table())
     gap = token_starts[1:] - token_ends[:-1]
     spaces = gap - (position[token_starts[1:]] - position[token_ends[:-1]])

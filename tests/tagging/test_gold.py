@@ -274,7 +274,7 @@ def make_findings():
         ("lost", False, "align with the tokens", "'York' (LOC)"),
         ("blank", False, "begin or end with white space", "'Oslo\\n' (LOC)"),
         ("unknown", False, "labels the model doesn't have", "'UN' (ORG)"),
-        ("crossing", False, "may be read in two windows", "'New York' (LOC)"),
+        ("crossing", False, "may be split between two windows", "'New York' (LOC)"),
         ("crossing", True, 'set decode_scope = "doc"', "'New York' (LOC)"),
     ],
 )

@@ -240,7 +240,7 @@ def test_what_cant_be_converted_is_refused():
     example = Example(make_doc(), make_doc(make_soft(len(WORDS))))
     with pytest.raises(UserError, match='of the scheme BIO with scheme = "BILUO".*Set it to "BIO"'):
         get_gold(example, get_tag_set("BILUO", LABELS))
-    with pytest.raises(UserError, match='align = "token" with align = "word"'):
+    with pytest.raises(UserError, match='align = "token" in a component with align = "word"'):
         get_gold(example, get_tag_set("BIO", LABELS), align="word")
     report = make_gold_report(None, Settings(scheme="IOB1"), lambda doc: numpy.ones(7, bool))
     with pytest.raises(UserError, match="of the scheme BIO"):
