@@ -1,1 +1,1 @@
-"""What training needs besides the component: losses, data, callbacks."""
+"""Parts of training outside of the component: losses, data, callbacks, logger, batcher."""

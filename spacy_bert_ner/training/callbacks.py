@@ -11,19 +11,20 @@ from spacy.util import dot_to_object
 
 from ..errors import UserError
 
-# Of the meta of a pipeline, where what we know of it is.
+# Key of the meta of a pipeline with the entries of this package.
 META_KEY = "spacy_bert_ner"
 
 
 def make_set_max_length(max_length: int) -> Callable[[Language], Language]:
-    """A callback for `[nlp] after_pipeline_creation` that sets `nlp.max_length`: spaCy refuses
-    texts of over 1,000,000 characters, and doesn't save any other limit with the pipeline. It also
-    makes every `doc_cleaner` a `TensorCleaner`: the callback is in all pipelines that were made by
-    our configs and by `from_huggingface`, those of earlier versions included.
+    """Construct `spacy-bert-ner.set_max_length.v1`: a callback for `[nlp] after_pipeline_creation`
+    that sets `nlp.max_length`. spaCy refuses texts of more than 1,000,000 characters, and doesn't
+    save another limit with the pipeline. The callback also makes every `doc_cleaner` leave
+    `doc.tensor` empty instead of None: `span.as_doc()`, `doc.vector` and an `entity_linker` fail on
+    None.
 
-    max_length (int): The longest text to accept, in characters.
+    max_length (int): The longest text to accept, in characters, 1 or more.
     RETURNS (Callable[[Language], Language]): The callback.
-    RAISES (ValueError): For a limit that no text could meet.
+    RAISES (ValueError): For a limit below 1.
     """
     if max_length < 1:
         raise UserError(
@@ -40,6 +41,7 @@ def set_max_length(nlp: Language, max_length: int) -> Language:
     RETURNS (Language): The same pipeline.
     """
     nlp.max_length = max_length
+    # Here, since the pipelines of earlier versions have this callback, too.
     for _, pipe in nlp.components:
         if type(pipe) is DocCleaner:
             pipe.__class__ = TensorCleaner
@@ -47,10 +49,10 @@ def set_max_length(nlp: Language, max_length: int) -> Language:
 
 
 class TensorCleaner(DocCleaner):
-    """spaCy's `doc_cleaner`, after which `doc.tensor` is empty instead of None: `span.as_doc()`,
-    `doc.vector`, `doc.similarity` and an `entity_linker` fail on None. No config can ask for that:
+    """spaCy's `doc_cleaner`, but it leaves `doc.tensor` empty instead of None: `span.as_doc()`,
+    `doc.vector`, `doc.similarity` and an `entity_linker` fail on None. A config can't set this:
     spaCy merges `attrs` with its default, {"tensor": null, "_.trf_data": null}, and JSON has no
-    empty array."""
+    NumPy arrays."""
 
     def __call__(self, doc: Doc) -> Doc:
         """Clean a document.
@@ -59,16 +61,17 @@ class TensorCleaner(DocCleaner):
         RETURNS (Doc): The same document.
         """
         doc = super().__call__(doc)
-        tensor: Any = doc.tensor  # typed as an array, which it isn't any more
+        tensor: Any = doc.tensor  # typed as an array, but None here
         if tensor is None:
             doc.tensor = numpy.zeros((0,), dtype="float32")  # as in a new Doc
         return doc
 
 
 def make_interpolate_optimizer() -> Callable[[Language], Language]:
-    """A callback for `[training] before_to_disk` that puts numbers in place of the variables in
-    `[training.optimizer]`, such as `${training.max_steps}`: `nlp.create_optimizer` and
-    `nlp.resume_training` of the saved pipeline read this block alone, and fail on them.
+    """Construct `spacy-bert-ner.interpolate_optimizer.v1`: a callback for `[training]
+    before_to_disk` that replaces variables in `[training.optimizer]`, such as
+    `${training.max_steps}`, by their values. `nlp.create_optimizer` and `nlp.resume_training` of
+    the saved pipeline read only this block, and fail on variables.
 
     RETURNS (Callable[[Language], Language]): The callback.
     """
@@ -86,7 +89,11 @@ def interpolate_optimizer(nlp: Language) -> Language:
 
 
 def make_before_to_disk() -> Callable[[Language], Language]:
-    """A callback for `[training] before_to_disk`: see `BeforeToDisk`.
+    """Construct `spacy-bert-ner.before_to_disk.v1`: a callback for `[training] before_to_disk`.
+    Whenever training saves the pipeline, it replaces variables in `[training.optimizer]` by their
+    values, as `interpolate_optimizer.v1` does, and writes to `meta.json` how the pipeline was
+    trained: the paths of the corpora, whether the model was selected by its score ("best") or is
+    that after the last step ("last"), and the patience.
 
     RETURNS (Callable[[Language], Language]): The callback, for one training.
     """
@@ -94,17 +101,17 @@ def make_before_to_disk() -> Callable[[Language], Language]:
 
 
 class BeforeToDisk:
-    """What is done to a pipeline whenever training saves it: `interpolate_optimizer`, and a note in
-    its meta that says which data it was trained on, and which have chosen it:
+    """Changes a pipeline whenever training saves it: calls `interpolate_optimizer`, and writes to
+    its meta which data it was trained on and selected by:
 
     train, dev (str): The paths of the corpora, as they were given.
-    selection (str): "best" if its score on `dev` is the highest so far, as it is in model-best;
-        "last" if it is whatever there was after the last step.
-    patience (int): How many steps after the best score training ends, 0 if scores don't end it.
+    selection (str): "best" if its score on `dev` is the highest so far, as in model-best; "last" if
+        it is the model after the last step, as in model-last.
+    patience (int): Training ends this many steps after the best score; 0 if scores don't end it.
     """
 
     def __init__(self) -> None:
-        """Nothing was saved yet."""
+        """Start with nothing saved."""
         self.performance: Any = None
         self.best = float("-inf")
 
@@ -116,7 +123,8 @@ class BeforeToDisk:
         """
         config = nlp.config.interpolate()
         training = config["training"]
-        # Each evaluation makes a new one, and is followed by a call; the last call follows none.
+        # Each evaluation sets a new dict and is followed by a call; the last call is without an
+        # evaluation.
         performance = nlp.meta.get("performance")
         is_best = False
         if performance is not None and performance is not self.performance:
@@ -134,11 +142,11 @@ class BeforeToDisk:
 
 
 def _get_score(performance: Dict[str, Any], weights: Dict[str, Any]) -> float:
-    """RETURNS (float): The score by which spaCy chooses."""
+    """RETURNS (float): The score by which spaCy selects model-best."""
     return float(sum(performance.get(name, 0.0) * X for name, X in weights.items() if X))
 
 
 def _get_path(config: Any, name: str) -> str:
-    """RETURNS (str): The path of a corpus, or what reads it if that has none."""
+    """RETURNS (str): The path of a corpus, or the name of its reader if it has no path."""
     block = dot_to_object(config, name)
     return str(block.get("path") or block.get("@readers"))

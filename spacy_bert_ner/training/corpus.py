@@ -1,4 +1,4 @@
-"""Training data in any of the formats, as it is."""
+"""Read training data in any of the supported formats."""
 
 import random
 import sys
@@ -19,11 +19,11 @@ from ..findings import show
 from ..formats import FORMATS, FormatError, Report, check_format, read_docs
 from ..tagging.soft_labels import SOFT_KEY, get_soft_labels, set_soft_labels
 
-# Makes the examples to learn of one that was read.
+# Makes the examples to train on from one that was read.
 AugmenterT = Callable[[Language, Example], Iterator[Example]]
-# They have no entities to learn: of a folder, a text is no training data.
+# Formats without entities: in a folder, their files aren't training data.
 UNLABELED = ("text", "lines", "csv", "tsv", "html")
-# What was logged: spaCy makes its readers twice, for initialization and for training.
+# Messages that were logged: spaCy creates each reader twice, for initialization and for training.
 SHOWN: Set[str] = set()
 
 
@@ -35,21 +35,22 @@ def create_corpus_reader(
     gold_preproc: bool = False,
     augmenter: Optional[AugmenterT] = None,
 ) -> Callable[[Language], Iterable[Example]]:
-    """Construct a Corpus, see its `__init__` for the settings. Its first document is read, since
-    training reads the development data only after it has loaded the encoder and deleted what it
-    saved before.
+    """Construct `spacy-bert-ner.Corpus.v1`: a reader of training data in any of the supported
+    formats. It reads the first document at once, so that a wrong path or format is reported before
+    training loads the encoder and deletes the output of an earlier training.
 
-    path (Optional[Path]): A file, or a folder with files at any depth. None is an error of spaCy's,
-        which says how to name one.
-    format (Optional[str]): The format of all files, else guessed for each by its name.
-    max_length (int): Leave out documents, or sentences where they are marked, of that many tokens
-        and more; 0 for none.
-    limit (int): The most documents to read, 0 for all.
-    gold_preproc (bool): Whether to train on the gold tokens, a sentence at a time.
-    augmenter (Optional[AugmenterT]): Makes other examples of one, as spaCy's corpora take it.
+    path (Optional[Path]): A file, or a folder with files at any depth. null raises spaCy's error
+        for a missing path.
+    format (Optional[str]): The format of all files, such as "jsonl"; null to guess it for each file
+        from its name.
+    max_length (int): Leave out documents of this many tokens or more. Documents with sentence
+        starts are split, and only sentences of that length are left out. 0 for no limit.
+    limit (int): The most documents to read; 0 for all.
+    gold_preproc (bool): Whether to train on the gold tokens, one sentence at a time.
+    augmenter (Optional[AugmenterT]): Makes the examples to train on from each example that was
+        read, as in spaCy's corpora; null for none.
     RETURNS (Callable[[Language], Iterable[Example]]): The corpus.
-    RAISES (ValueError): Without a path, and for data that aren't there, are empty, or can't be read
-        from the beginning.
+    RAISES (ValueError): Without a path, and for data that don't exist, are empty or can't be read.
     """
     if path is None:
         raise UserError(Errors.E913)
@@ -66,17 +67,18 @@ def create_corpus_reader(
 
 
 class Corpus(SpacyCorpus):
-    """spaCy's corpus of a file or of a folder of files, which may have any of the formats. It reads
-    them again for each pass over the data, a document at a time."""
+    """spaCy's Corpus for a file or a folder in any of the supported formats. It reads the files
+    again in each pass over the data, one document at a time."""
 
     def __init__(self, path: Union[str, Path], *, format: Optional[str] = None, **settings: Any):
         """Initialize a corpus.
 
         path (Union[str, Path]): A file, or a folder with files at any depth.
-        format (Optional[str]): The format of all files, else guessed for each by its name.
-        settings (Any): Those of spaCy's corpus: `limit`, `gold_preproc`, `max_length`, `augmenter`,
-            `shuffle`.
-        RAISES (ValueError): For a format that isn't there.
+        format (Optional[str]): The format of all files; None to guess it for each file from its
+            name.
+        settings (Any): Arguments of spaCy's Corpus: `limit`, `gold_preproc`, `max_length`,
+            `augmenter`, `shuffle`.
+        RAISES (ValueError): For an unknown format.
         """
         super().__init__(path, **settings)
         if format is not None:
@@ -84,11 +86,11 @@ class Corpus(SpacyCorpus):
         self.format = format
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
-        """Read the data. What doesn't fit is shown, the first time.
+        """Read the data, and log problems the first time.
 
         nlp (Language): The pipeline, whose tokenizer makes the documents.
         YIELDS (Example): The examples.
-        RAISES (ValueError): For a file that can't be read, or if there is none.
+        RAISES (ValueError): If there is no file, or one can't be read.
         """
         report = Report()
         yield from self.read(nlp, report)
@@ -99,17 +101,17 @@ class Corpus(SpacyCorpus):
         """Read the data.
 
         nlp (Language): The pipeline, whose tokenizer makes the documents.
-        report (Report): Counts what doesn't fit.
+        report (Report): Counts problems.
         YIELDS (Example): The examples.
-        RAISES (ValueError): For a file that can't be read, or if there is none.
+        RAISES (ValueError): If there is no file, or one can't be read.
         """
         yield from self._make_all(nlp, self._read(nlp, report), report)
 
     def check(self) -> None:
-        """Read the first document, and as many as it takes to find an entity; that there is none is
-        logged. Pipes and devices, which can be read once only, are left alone.
+        """Read documents up to the first one with entities, and log a warning if there is none.
+        Pipes and devices aren't checked, since they can only be read once.
 
-        RAISES (ValueError): If there is none, or it can't be read.
+        RAISES (ValueError): If there is no document, or one can't be read.
         """
         if not self.path.exists():
             raise FormatError(
@@ -124,11 +126,13 @@ class Corpus(SpacyCorpus):
         first = next(docs, None)
         if first is None:
             raise FormatError(
-                f"There is no document with words in {self.path}. Check what it holds, or name "
-                "other data, in most configs with --paths.train or --paths.dev."
+                f"There is no document with words in {self.path}. Check its content, or set "
+                "another path in [corpora], in most configs with --paths.train or --paths.dev."
             )
         if not any(_teaches(doc) for doc in chain([first], docs)):
-            _warn_once(f"[{self.path}] There are no entities, to learn or to evaluate on.")
+            _warn_once(
+                f"[{self.path}] No document has entities: there is nothing to learn or to evaluate."
+            )
 
     def _read(self, nlp: Language, report: Report) -> Iterator[Doc]:
         paths = self._find_files()
@@ -137,19 +141,20 @@ class Corpus(SpacyCorpus):
         return islice(filled, self.limit) if self.limit >= 1 else filled
 
     def _find_files(self) -> List[Path]:
-        """The file itself, or those of a folder that have a suffix of the format, or of any that
-        has entities."""
+        """The file itself, or the files of a folder with a suffix of the format, or of any format
+        with entities."""
         if not self.path.is_dir():
             return [self.path]
         names = [self.format] if self.format else [n for n in FORMATS if n not in UNLABELED]
-        # Each once, as formats share some.
+        # Without duplicates, since formats share some.
         suffixes = list(dict.fromkeys(end for name in names for end in FORMATS[name].suffixes))
         paths = sorted(path for path in self.path.rglob("*") if path.suffix.lower() in suffixes)
         found = [path for path in paths if not _is_hidden(path.relative_to(self.path))]
         if not found:
             raise FormatError(
-                f"There is no training data in {self.path}: no file's name ends in "
-                f"{', '.join(suffixes) or 'a suffix of its own'}. Name a file, or another format."
+                f"There is no training data in {self.path}: no file name ends in "
+                f"{', '.join(suffixes) or 'a suffix of the format'}. Set the path to a file, or "
+                "set another format."
             )
         return found
 
@@ -163,9 +168,9 @@ class Corpus(SpacyCorpus):
                 yield from self._augment(nlp, example)
 
     def _augment(self, nlp: Language, example: Example) -> Iterator[Example]:
-        """YIELDS (Example): What the augmenter makes of it, which spaCy's make without user data.
-        Other words have the soft labels of those that they take the place of.
-        RAISES (ValueError): If it makes other tokens of a document with soft labels.
+        """YIELDS (Example): The examples of the augmenter. spaCy's augmenters drop user data, so
+        soft labels are copied: new words get those of the words that they replace.
+        RAISES (ValueError): If it changes the number of tokens of a document with soft labels.
         """
         for made in self.augmenter(nlp, example):
             soft = None
@@ -174,16 +179,16 @@ class Corpus(SpacyCorpus):
             if soft is not None:
                 if len(made.reference) != len(example.reference):
                     raise UserError(
-                        f"Can't augment a document with soft labels of {len(example.reference)} "
-                        f"tokens to {len(made.reference)} tokens: in [corpora], use an augmenter "
-                        "that leaves tokens as they are, or none."
+                        "Can't augment a document with soft labels: the augmenter changed its "
+                        f"{len(example.reference)} tokens to {len(made.reference)}. In [corpora], "
+                        "use an augmenter that keeps the tokens, or none."
                     )
                 set_soft_labels(made.reference, soft)
             yield made
 
     def _split(self, doc: Doc, report: Report) -> Iterator[Doc]:
-        """A document as spaCy's corpora divide it, but that spans stay, and that what is left out
-        for its length is reported."""
+        """Split a document as spaCy's Corpus does, but keep spans, and report what is left out for
+        its length."""
         limit = sys.maxsize if self.gold_preproc or not self.max_length else self.max_length
         parts = iter([doc])
         if (self.gold_preproc or len(doc) >= limit) and doc.has_annotation("SENT_START"):
@@ -200,8 +205,7 @@ class Corpus(SpacyCorpus):
 
 
 def _split_sentences(doc: Doc) -> Iterator[Doc]:
-    """YIELDS (Doc): The sentences, with their spans and soft labels, which `Span.as_doc` leaves
-    behind."""
+    """YIELDS (Doc): The sentences, with their spans and soft labels, which `Span.as_doc` drops."""
     spans: Dict[int, List[Tuple[str, Span]]] = defaultdict(list)
     for key, group in doc.spans.items():
         for span in group:

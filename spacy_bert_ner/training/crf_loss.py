@@ -1,4 +1,4 @@
-"""What training of a CRF minimizes."""
+"""The loss of a CRF."""
 
 import math
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from .losses import FLOOR
 
 @dataclass(frozen=True)
 class CRFLikelihood:
-    """Negative log-likelihood of the gold tags under a linear-chain CRF over valid sequences
-    (Lafferty et al. 2001), divided by the number of tags that are known. Tags that are missing are
-    summed over (Tsuboi et al. 2008). For each entity that is known to be wrong, -log(1 - p) of its
-    probability.
-    """
+    """The loss `spacy-bert-ner.CRFLikelihood.v1`, for models with a linear-chain CRF, such as
+    `spacy-bert-ner.LinearCRF.v1`: the negative log-likelihood of the gold tags among all valid tag
+    sequences (Lafferty et al. 2001). Missing tags are summed over (Tsuboi et al. 2008). A span that
+    is known to be no entity (`incorrect_spans_key`), predicted with probability p, adds -log(1 -
+    p). The sum is divided by the number of known tags and of such spans."""
 
     def check(self, labels: Sequence[str], model: AnyModel) -> None:
         """Check that this loss fits a component.
@@ -38,12 +38,12 @@ class CRFLikelihood:
     def __call__(
         self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """Calculate the loss. The gradient of the transitions goes back to the head here, since
-        what is returned goes back through its inputs.
+        """Calculate the loss. The gradient of the transitions is passed to the head here, since the
+        gradients that are returned are only those of the tags' log-scores.
 
         model (AnyModel): A model whose head gives emissions.
         scores (List[Floats2d]): Log-scores of tags, (n_tokens, n_tags).
-        gold (List[Gold]): What is known of the documents.
+        gold (List[Gold]): The annotation of the documents.
         tag_set (TagSet): The tags.
         RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
             log-scores of the tags, float32, (n_tokens, n_tags).
@@ -67,11 +67,11 @@ def get_gradients(
 
     scores (List[HostFloats2d]): Log-scores of tags, (n_tokens, n_tags).
     transitions (HostFloats2d): Log-scores of a tag (row) before another, (n_tags, n_tags).
-    gold (List[Gold]): What is known of the documents.
+    gold (List[Gold]): The annotation of the documents.
     tag_set (TagSet): The tags.
     RETURNS (Tuple[float, List[HostFloats2d], Optional[HostFloats2d]]): The loss, and its gradients
-        by scores and transitions, float32, of the same shapes. None in place of the last where
-        nothing is known.
+        by scores and transitions, float32, of the same shapes. The last one is None if no tag is
+        known.
     """
     gradients = [numpy.zeros(X.shape, dtype="float32") for X in scores]
     n_known = sum(int((doc.tags != MISSING).sum()) + len(doc.incorrect) for doc in gold)
@@ -120,7 +120,8 @@ def _likelihood(
 def _unlikelihood(
     chain: Chain, gold: Gold, span: Incorrect, tag_set: TagSet
 ) -> Tuple[float, Floats3d, HostFloats2d]:
-    """-log(1 - p) of the probability that the tags spell exactly this entity, and its gradients."""
+    """-log(1 - p), where p is the probability that the tags encode exactly this entity, and its
+    gradients."""
     spelled = numpy.array(chain.scores)
     places = numpy.searchsorted(gold.rows, span.rows)
     spelled[0, places] = numpy.where(

@@ -1,5 +1,4 @@
-"""What a student learns from teachers: their probabilities of tags, which documents carry as soft
-labels, next to gold annotation."""
+"""The loss of a student that learns from soft labels of teachers and from gold annotation."""
 
 from dataclasses import dataclass
 from typing import Any, List, Optional, Sequence, Tuple
@@ -24,23 +23,23 @@ DISTANCES = ("mse", "kl")
 
 @dataclass(frozen=True)
 class Distillation:
-    """The distance of a student's probabilities from those of its teachers, and another loss on
-    the tags that teachers agree on and on gold annotation, per token: each sum of a batch is
-    divided by the number of its tokens of which anything is known, so that a token counts the same
-    in every batch. A CRF's probabilities are its marginals.
+    """The distance of a student's tag probabilities from those of its teachers, plus another loss
+    on gold annotation and on the tags that the teachers agree on. Each sum over a batch is divided
+    by the number of its tokens that have gold annotation or soft labels, so that a token counts the
+    same in every batch. The probabilities of a CRF are its marginals.
 
     Attributes
     ----------
-    loss (Optional[Loss]): Of tags; None for the plain one of the head: `CrossEntropy`, or
+    loss (Optional[Loss]): The other loss; None for the default one of the head: `CrossEntropy`, or
         `CRFLikelihood` of a CRF.
     distance (str): "mse" for the mean squared error over tags (Wu et al. 2020), or "kl" for the
         Kullback-Leibler divergence from the teachers (Hinton et al. 2015).
-    temperature (float): Of "kl": probabilities to the power of 1/t, and the divergence times t².
-    soft_weight (float): Of the distance.
-    hard_weight (float): Of the other loss on the teachers' best valid tags.
-    min_agreement (float): The share of the teachers that have to agree on these, 0 to 1.
-    gold_weight (float): Of the other loss on gold annotation.
-    confidence_penalty (float): Of the entropy of the student where it has teachers, which is
+    temperature (float): For "kl": probabilities are raised to 1/t, and the divergence times t².
+    soft_weight (float): Weight of the distance.
+    hard_weight (float): Weight of the other loss on the teachers' best valid tags.
+    min_agreement (float): Share of the teachers that have to agree on these tags, 0 to 1.
+    gold_weight (float): Weight of the other loss on gold annotation.
+    confidence_penalty (float): Weight of the student's entropy on tokens with soft labels, which is
         subtracted (Pereyra et al. 2017).
     """
 
@@ -64,27 +63,27 @@ class Distillation:
         loss.check(labels, model)
         if get_head(model).begin_transitions is not None and not isinstance(loss, CRFLikelihood):
             raise UserError(
-                f"{NAME} can't weigh {type(loss).__name__} for {get_head(model).name}, only "
+                f"{NAME} can't use the loss {type(loss).__name__} for {get_head(model).name}, only "
                 "CRFLikelihood: set its loss to null."
             )
 
     def __call__(
         self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], tag_set: TagSet
     ) -> Tuple[float, List[Floats2d]]:
-        """Calculate the loss of a batch. The gradient of transitions goes back to the head here.
+        """Calculate the loss of a batch. The gradient of transitions is passed to the head here.
 
         model (AnyModel): The model that gave the scores.
-        scores (List[Floats2d]): What its head gives, (n_tokens, n_tags).
-        gold (List[Gold]): What is known of the documents.
+        scores (List[Floats2d]): The outputs of its head, (n_tokens, n_tags).
+        gold (List[Gold]): The annotation of the documents.
         tag_set (TagSet): The tags.
-        RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient that goes back into the
-            model, float32, (n_tokens, n_tags).
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient for the model, float32,
+            (n_tokens, n_tags).
         """
         total = max(sum(map(_count_known, gold)), 1)
         parts = [(self.gold_weight, [_get_annotated(doc) for doc in gold])]
         if self.hard_weight:
             parts.append((self.hard_weight, [self._get_agreed(doc, tag_set) for doc in gold]))
-        # What an average over some tokens weighs among all.
+        # Convert means over the tokens of a part to shares of the mean over all tokens.
         parts = [(weight * sum(map(_count_tags, part)) / total, part) for weight, part in parts]
         parts = [(weight, part) for weight, part in parts if weight]
         if get_head(model).begin_transitions is not None:
@@ -101,8 +100,8 @@ class Distillation:
         return registry.get("losses", get_head(model).loss)() if self.loss is None else self.loss
 
     def _get_agreed(self, gold: Gold, tag_set: TagSet) -> Gold:
-        """RETURNS (Gold): The best valid tags of the teachers, where they are the best of their
-        tokens as well, and enough teachers agree. Those that are missing can be filled in."""
+        """RETURNS (Gold): The best valid tags of the teachers, on tokens where they are also the
+        most probable tags and enough teachers agree. All other tags are missing."""
         tags = numpy.full(len(gold.tags), MISSING, dtype="int64")
         soft = gold.soft
         if soft is not None and len(soft.rows):
@@ -115,7 +114,7 @@ class Distillation:
     def _learn_probs(
         self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], total: int
     ) -> Tuple[float, List[Any]]:
-        """Compare the probabilities of a softmax, whose gradient is that of its inputs."""
+        """Compare the probabilities of a softmax. The gradient is with respect to its inputs."""
         xp = model.ops.xp
         is_softmax = get_head(model).output == "probabilities"
         loss, gradients = 0.0, []
@@ -125,7 +124,7 @@ class Distillation:
             if doc.soft is not None:
                 rows = xp.asarray(doc.soft.rows)
                 Q = X[rows].astype("float64")
-                # A tag that float32 has no probability for can still become more probable.
+                # A tag whose probability is 0 in float32 can still become more probable.
                 Q = xp.maximum(Q, TINY) if is_softmax else xp.exp(_normalize(xp, Q))
                 part, dQ = self._compare(xp, Q, xp.asarray(doc.soft.probs).astype("float64"))
                 loss += part / total
@@ -191,9 +190,9 @@ class Distillation:
         return loss, gradients, d_transitions
 
     def _compare(self, xp: Any, Q: Any, P: Any) -> Tuple[float, Any]:
-        """The distance of probabilities from those of teachers, and how sure they are.
+        """Calculate the distance from the teachers' probabilities, and the confidence penalty.
 
-        Q, P (ndarray): The student's and the teachers', float64, (n_rows, n_tags).
+        Q, P (ndarray): Probabilities of the student and of the teachers, float64, (n_rows, n_tags).
         RETURNS (Tuple[float, ndarray]): A sum over rows, and its gradient by Q.
         """
         log_Q = xp.log(xp.maximum(Q, TINY))
@@ -221,37 +220,40 @@ def make_distillation(
     gold_weight: float = 1.0,
     confidence_penalty: float = 0.0,
 ) -> Distillation:
-    """Construct `spacy-bert-ner.Distillation.v1`, for documents of `spacy bert-ner label`.
+    """Construct `spacy-bert-ner.Distillation.v1`: the loss of a student that learns from the soft
+    labels that `spacy bert-ner label` writes, and from gold annotation.
 
-    loss (Optional[Loss]): Of tags, gold ones and those that teachers agree on; null for plain
-        cross-entropy, or the likelihood of a CRF.
-    distance (str): "mse", the mean squared error over the probabilities of tags, or "kl", the
-        Kullback-Leibler divergence of the student from the teachers.
-    temperature (float): Of "kl": above 1, less probable tags count more.
-    soft_weight (float): Of the distance, 0 or more.
-    hard_weight (float): Of the loss on the best tags of the teachers, where they agree.
-    min_agreement (float): The share of the teachers that have to agree, by weight, 0 to 1.
-    gold_weight (float): Of the loss on gold annotation.
-    confidence_penalty (float): Of the entropy that is subtracted, so that a student doesn't become
-        too sure.
+    loss (Optional[Loss]): The loss on gold tags, and on the tags that the teachers agree on; null
+        for `CrossEntropy.v1`, or for `CRFLikelihood.v1` if the model has a CRF.
+    distance (str): Distance of the student's tag probabilities from those of the teachers: "mse",
+        the mean squared error over tags (Wu et al. 2020), or "kl", the Kullback-Leibler divergence
+        (Hinton et al. 2015).
+    temperature (float): Temperature of "kl", above 0. Above 1, less probable tags count more.
+    soft_weight (float): Weight of the distance, 0 or more.
+    hard_weight (float): Weight of the loss on the tags that the teachers agree on, 0 or more.
+    min_agreement (float): Share of the teachers, by weight, that have to agree on a tag, 0 to 1.
+    gold_weight (float): Weight of the loss on gold annotation, 0 or more.
+    confidence_penalty (float): Weight of the student's mean entropy, which is subtracted (Pereyra
+        et al. 2017), 0 or more. It makes a student less overconfident.
     RETURNS (Distillation): The loss.
-    RAISES (ValueError): For other values, and if nothing is learned.
+    RAISES (ValueError): For settings out of their range, and if both `soft_weight` and
+        `hard_weight` are 0.
     """
     if distance not in DISTANCES:
         raise UserError(f'{NAME} has no distance {distance!r}: set it to "mse" or "kl".')
     if not (temperature > 0.0 and numpy.isfinite(temperature)):
         raise UserError(
-            f"{NAME} can't have temperature = {temperature}: set it above 0, such as 2."
+            f"{NAME} can't use temperature = {temperature}: set it to a number above 0, such as 2."
         )
     if distance == "mse" and temperature != 1.0:
         raise UserError(
-            f'{NAME} has a temperature with distance = "kl" only: set temperature to 1, or '
-            'distance to "kl".'
+            f'{NAME} uses temperature = {temperature} only with distance = "kl": set temperature '
+            'to 1, or distance to "kl".'
         )
     if not 0.0 <= min_agreement <= 1.0:
         raise UserError(
-            f"{NAME} can't have min_agreement = {min_agreement}: set it to a share of the "
-            "teachers from 0 to 1."
+            f"{NAME} can't use min_agreement = {min_agreement}: set it to a share of the teachers "
+            "from 0 to 1."
         )
     weights = {
         "soft_weight": soft_weight,
@@ -261,7 +263,7 @@ def make_distillation(
     }
     for name, weight in weights.items():
         if not (weight >= 0.0 and numpy.isfinite(weight)):
-            raise UserError(f"{NAME} can't have {name} = {weight}: set it to a number from 0 up.")
+            raise UserError(f"{NAME} can't use {name} = {weight}: set it to a number of 0 or more.")
     if not soft_weight and not hard_weight:
         raise UserError(
             f"{NAME} learns nothing from teachers with soft_weight = 0 and hard_weight = 0: set "
@@ -271,7 +273,7 @@ def make_distillation(
 
 
 def _normalize(xp: Any, X: Any) -> Any:
-    """RETURNS (ndarray): Logarithms of probabilities in proportion to exp(X), by row."""
+    """RETURNS (ndarray): The logarithms of softmax(X), by row."""
     X = X - X.max(axis=1, keepdims=True)
     return X - xp.log(xp.exp(X).sum(axis=1, keepdims=True))
 
@@ -281,7 +283,8 @@ def _count_tags(gold: Gold) -> int:
 
 
 def _count_known(gold: Gold) -> int:
-    """RETURNS (int): The tokens of which something is known, and wrong entities."""
+    """RETURNS (int): The number of tokens with gold annotation or soft labels, and of wrong
+    entities."""
     annotated = _get_annotated(gold)
     known = annotated.tags != MISSING
     if gold.soft is not None:
@@ -290,7 +293,7 @@ def _count_known(gold: Gold) -> int:
 
 
 def _get_annotated(gold: Gold) -> Gold:
-    """RETURNS (Gold): Gold annotation alone: without the entities that teachers have found."""
+    """RETURNS (Gold): Gold annotation alone, without the entities that teachers predicted."""
     if gold.soft is None or gold.soft.has_gold:
         return gold
     return gold._replace(tags=numpy.full_like(gold.tags, MISSING), incorrect=[])

@@ -1,4 +1,4 @@
-"""An account of the gold entities that can't be learned, or not as they stand."""
+"""Report gold entities that can't be learned, or not exactly as annotated."""
 
 from collections import Counter
 from typing import Callable, Iterable, List, Optional, Sequence, Set, Tuple
@@ -21,12 +21,13 @@ from .sentences import get_sentence_setters
 
 
 class GoldReport:
-    """Counts the gold entities of a corpus that can't be learned, or not as they stand.
+    """Counts the gold entities of a corpus that can't be learned, or not exactly as annotated.
 
     labels (Optional[Sequence[str]]): The model's labels, None if they come from this corpus.
     by_sentence (bool): Whether entities are decoded within sentences.
     scheme (str): The tag scheme.
-    incorrect_spans_key (Optional[str]): Where documents have entities known to be wrong.
+    incorrect_spans_key (Optional[str]): Key of `doc.spans` with entities that are known to be
+        wrong.
     align (str): What gets a tag, "token" or "word".
     find_read (Callable[[Doc], Bools1d]): Finds the tokens that are read, see `make_reader`.
     """
@@ -59,33 +60,34 @@ class GoldReport:
         )
         self.unknown_labels: Set[str] = set()
         self.divided = Finding(
-            "gold entities begin or end inside a word, or take in punctuation at its edge, and "
+            "gold entities begin or end inside a word, or include punctuation at its edge, and "
             'can\'t be predicted: set align = "token"'
         )
         self.crossing = Finding(
             "gold entities cross a sentence start, and can't be predicted: set decode_scope = "
             '"doc"'
             if by_sentence
-            else "gold entities cross a sentence start, and may be read in two windows"
+            else "gold entities cross a sentence start, and may be split between two windows"
         )
         self.merged = Finding(
             "gold entities directly follow another entity with the same label: scheme = "
             f'"{scheme}" merges them, set scheme = "BIO"'
         )
         self.incorrect = Finding(
-            f"spans of doc.spans['{incorrect_spans_key}'] teach nothing: they don't align with the "
-            "tokens, or have labels the model doesn't have"
+            f"spans of doc.spans['{incorrect_spans_key}'] aren't used in training: they don't "
+            "align with the tokens, or have labels the model doesn't have"
         )
 
     @property
     def findings(self) -> List[Finding]:
-        """RETURNS (List[Finding]): What was found of entities, kind by kind."""
+        """RETURNS (List[Finding]): The findings about gold entities, by kind."""
         return [self.lost, self.blank, self.divided, self.unknown, self.crossing, self.merged]
 
     def add(self, example: Example) -> None:
         """Count the entities of one example.
 
-        example (Example): Its `predicted` has the sentence marks of the pipeline, if any.
+        example (Example): An example; its `predicted` has the sentence starts of the pipeline, if
+            any.
         RAISES (ValueError): For soft labels that can't be learned.
         """
         self._add_incorrect(example)
@@ -110,7 +112,7 @@ class GoldReport:
             if not self._knows(ent):
                 self.unknown.add(_show(ent))
                 self.unknown_labels.add(ent.label_)
-        before = (0, "")  # the word behind the entity before, and its label
+        before = (0, "")  # the word after the previous entity, and its label
         for ent in aligned:
             if not (visible[ent.start] and visible[ent.end - 1]):
                 self.blank.add(_show(ent))
@@ -135,7 +137,8 @@ class GoldReport:
         return self.labels is None or ent.label_ in self.labels
 
     def message(self) -> str:
-        """RETURNS (str): One line for each kind found, with examples; empty if all fits."""
+        """RETURNS (str): One line for each kind of problem, with examples; empty if there is
+        none."""
         lines = [
             format_findings(self.findings, total=self.n_ents),
             format_findings([self.incorrect, find_misspelled(self.label_counts)]),
@@ -150,7 +153,7 @@ def report_gold(
     settings: Settings,
     find_read: Callable[[Doc], Bools1d],
 ) -> GoldReport:
-    """Count the gold entities that a component can't learn as they stand.
+    """Count the gold entities that a component can't learn exactly as annotated.
 
     examples (Iterable[Example]): The corpus.
     nlp (Optional[Language]): The pipeline, whose annotating components set the sentences.
@@ -190,7 +193,7 @@ def make_gold_report(
 
 
 def _divides(words: Words, ent: Span, visible: Bools1d) -> bool:
-    """Whether an entity isn't what its words give: those of nothing that shows give nothing."""
+    """Whether an entity differs from its words; false if it has no visible token."""
     inside = numpy.nonzero(visible[ent.start : ent.end])[0] + ent.start
     if not len(inside):
         return False
@@ -203,7 +206,7 @@ def _show(ent: Span) -> str:
 
 
 def _places(ents: Sequence[Span], doc: Doc) -> List[Tuple[int, int]]:
-    """Where entities stand in the text of their document, white space not counted: the same for
+    """The positions of entities in the text of their document, without white space: the same for
     every tokenization."""
     position = count_before(doc.text, nonspace_table())
     return [(int(position[ent.start_char]), int(position[ent.end_char])) for ent in ents]

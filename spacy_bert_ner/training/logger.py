@@ -1,4 +1,4 @@
-"""What training prints: spaCy's table, and how far it is."""
+"""The console logger of training: spaCy's table, and a progress line."""
 
 import io
 from pathlib import Path
@@ -10,21 +10,23 @@ from spacy.training.loggers import console_logger_v3
 from tqdm import tqdm
 
 InfoT = Optional[Dict[str, Any]]
-# Logs a step of training, with what is known if it was evaluated; ends.
+# A function that logs a step of training, with its results if it was evaluated, and one that ends.
 LoggerT = Tuple[Callable[[InfoT], None], Callable[[], None]]
 
 
 def make_console_logger(
     progress_bar: bool = True, output_file: Optional[Union[str, Path]] = None
 ) -> Callable[[Language, IO[str], IO[str]], LoggerT]:
-    """A logger that prints the table of `spacy.ConsoleLogger.v3`, and below it, in a terminal, the
-    steps that are done, the words a second and the time that is left. The table begins with its
-    first row: what the first evaluation has to say of the data comes before it.
+    """Construct `spacy-bert-ner.ConsoleLogger.v1`: a logger that prints the table of
+    `spacy.ConsoleLogger.v3` and, in a terminal, a progress line below it with the steps, words per
+    second and remaining time. The head of the table is printed together with its first row, so that
+    warnings of the first evaluation come before it.
 
-    progress_bar (bool): Whether to print what is below the table.
-    output_file (Optional[Union[str, Path]]): A file to write the numbers of the table to, in JSONL.
-    RETURNS (Callable[[Language, IO[str], IO[str]], LoggerT]): Sets the logger up for a pipeline, a
-        stream for its output, and one for errors.
+    progress_bar (bool): Whether to print the progress line.
+    output_file (Optional[Union[str, Path]]): A JSONL file to which the numbers of the table are
+        written; null for none.
+    RETURNS (Callable[[Language, IO[str], IO[str]], LoggerT]): Sets up the logger for a pipeline, an
+        output stream and an error stream.
     """
     make_table = console_logger_v3(output_file=output_file)
 
@@ -55,9 +57,10 @@ def make_console_logger(
 
 
 class Progress:
-    """A line at the end of a terminal: steps, words a second, time left. Nothing elsewhere.
+    """A progress line in a terminal: steps, words per second, remaining time. Prints nothing
+    outside of a terminal.
 
-    max_steps (int): The number of steps, 0 if there is no limit.
+    max_steps (int): The most steps, 0 for no limit.
     stream (IO[str]): Where to print it.
     hide (bool): Print nothing.
     """
@@ -67,22 +70,22 @@ class Progress:
         self.settings: Dict[str, Any] = {
             "total": max_steps or None,
             "bar_format": line if max_steps else "{n_fmt} steps in {elapsed}{postfix}",
-            "smoothing": 0.0,  # evaluations take a part of the time that is left
+            "smoothing": 0.0,  # evaluations are part of the remaining time
             "dynamic_ncols": True,
             "leave": False,
             "file": stream,
-            "disable": True if hide else None,  # None: if it is no terminal
+            "disable": True if hide else None,  # None: outside of a terminal
         }
         self.bar: Any = None
         self.words_per_step = 0.0
-        self.n_steps = 0  # those that weren't evaluated, and their time
+        self.n_steps = 0  # steps without evaluation, and their time
         self.seconds = 0.0
         self.last = perf_counter()
 
     def add(self, info: InfoT = None) -> None:
         """Count a step.
 
-        info (InfoT): What is known of it, if it was evaluated.
+        info (InfoT): Its results, None if it wasn't evaluated.
         """
         now = perf_counter()
         if info is None:
@@ -100,11 +103,11 @@ class Progress:
         self.bar.update()
 
     def clear(self) -> None:
-        """Take the line away, to print something else."""
+        """Clear the line, to print something else."""
         if self.bar is not None:
             self.bar.clear()
 
     def close(self) -> None:
-        """Take the line away for good."""
+        """Remove the line."""
         if self.bar is not None:
             self.bar.close()

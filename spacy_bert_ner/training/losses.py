@@ -1,4 +1,4 @@
-"""What training minimizes, as objects that a config names."""
+"""Losses that a config can name."""
 
 import math
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from ..tagging.schemes import TagSet
 
 OUTSIDE = "O"
 TINY = float(numpy.finfo("float32").tiny)
-# 1 - p of a wrong entity isn't taken to be less: float32 probabilities hold no more.
+# The least value of 1 - p for a wrong entity: float32 probabilities are no more exact.
 FLOOR = 1e-7
 
 
@@ -27,7 +27,8 @@ class Loss(Protocol):
 
         labels (Sequence[str]): Labels of the component.
         model (AnyModel): Its model.
-        RAISES (ValueError): If the settings don't fit the labels, or the loss the model.
+        RAISES (ValueError): If the settings don't fit the labels, or the loss doesn't fit the
+            model.
         """
 
     def __call__(
@@ -36,27 +37,29 @@ class Loss(Protocol):
         """Calculate the loss of a batch.
 
         model (AnyModel): The model that gave the scores.
-        scores (List[Floats2d]): What its head gives, see `model.heads.Head`, (n_tokens, n_tags).
-        gold (List[Gold]): What is known of the documents.
+        scores (List[Floats2d]): The outputs of its head, see `model.heads.Head`, (n_tokens,
+            n_tags).
+        gold (List[Gold]): The annotation of the documents.
         tag_set (TagSet): The tags.
-        RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient that goes back into
-            the model, float32, (n_tokens, n_tags).
+        RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient for the model, float32,
+            (n_tokens, n_tags).
         """
 
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Mean cross-entropy of the tokens that have a gold tag, each with the weight of its label,
-    and for each span that is known to be no entity, -log(1 - p) of its probability (unlikelihood,
-    Welleck et al. 2020). With a penalty, the mean entropy of the same tokens, by the same weights,
-    is subtracted.
+    """Mean cross-entropy of the tokens that have a gold tag, weighted by label. A span that is
+    known to be no entity, predicted with probability p, adds -log(1 - p) (unlikelihood, Welleck et
+    al. 2020). With a confidence penalty, the mean entropy of the same tokens, with the same
+    weights, is subtracted.
 
     Attributes
     ----------
     label_weights (Dict[str, float]): Weights of labels, and of "O"; 1 for those not named.
-    label_smoothing (float): Share of a token's mass that is spread over all tags (Szegedy et al.
-        2016), 0 to 1.
-    confidence_penalty (float): Of the entropy that is subtracted (Pereyra et al. 2017), 0 or more.
+    label_smoothing (float): Share of the gold tag's probability that is spread over all tags
+        (Szegedy et al. 2016), 0 to 1.
+    confidence_penalty (float): Weight of the entropy that is subtracted (Pereyra et al. 2017), 0 or
+        more.
     """
 
     label_weights: Dict[str, float] = field(default_factory=dict)
@@ -80,8 +83,8 @@ class CrossEntropy:
         unknown = sorted(set(self.label_weights) - {OUTSIDE, *labels})
         if unknown:
             raise UserError(
-                f"Can't weigh the labels {unknown}, which the component doesn't have. It has "
-                f"{sorted(labels)}, and O for tokens outside: mend label_weights."
+                f"Can't weight the labels {unknown}, which the component doesn't have. It has "
+                f"{sorted(labels)}, and O for tokens outside of entities: correct label_weights."
             )
 
     def __call__(
@@ -91,7 +94,7 @@ class CrossEntropy:
 
         model (AnyModel): The model that gave the scores.
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
-        gold (List[Gold]): What is known of the documents.
+        gold (List[Gold]): The annotation of the documents.
         tag_set (TagSet): The tags.
         RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to
             the inputs of the softmax: zero for tokens without a gold tag.
@@ -142,20 +145,26 @@ def make_cross_entropy(
     label_smoothing: float = 0.0,
     confidence_penalty: float = 0.0,
 ) -> CrossEntropy:
-    """Construct `spacy-bert-ner.CrossEntropy.v1`.
+    """Construct `spacy-bert-ner.CrossEntropy.v1`: the mean cross-entropy of the tokens that have a
+    gold tag, for models with a softmax. A span that is known to be no entity
+    (`incorrect_spans_key`), predicted with probability p, adds -log(1 - p) (unlikelihood, Welleck
+    et al. 2020).
 
-    label_weights (Optional[Dict[str, float]]): Weights of labels in the loss, and of "O" for tokens
-        outside; 1 for those not named.
-    label_smoothing (float): Share of a token's mass that is spread over all tags, 0 to 1.
-    confidence_penalty (float): Of the entropy that is subtracted, 0 or more, so that a model
-        doesn't become too sure.
+    label_weights (Optional[Dict[str, float]]): Weights of labels, and of "O" for tokens outside of
+        entities, 0 or more; 1 for those not named. null weights all by 1.
+    label_smoothing (float): Share of the gold tag's probability that is spread over all tags
+        (Szegedy et al. 2016), 0 or more and below 1.
+    confidence_penalty (float): Weight of the mean entropy, which is subtracted (Pereyra et al.
+        2017), 0 or more. It makes a model less overconfident.
     RETURNS (CrossEntropy): The loss.
-    RAISES (ValueError): For weights below 0, and for a share that isn't one.
+    RAISES (ValueError): For settings out of their range.
     """
     label_weights = dict(label_weights or {})
     wrong = {label: weight for label, weight in label_weights.items() if not weight >= 0.0}
     if wrong:
-        raise UserError(f"Can't weigh labels by {wrong}: set label_weights to numbers from 0 up.")
+        raise UserError(
+            f"Can't weight labels by {wrong}: set label_weights to numbers of 0 or more."
+        )
     if not 0.0 <= label_smoothing < 1.0:
         raise UserError(
             f"Can't smooth labels by {label_smoothing}: set label_smoothing to 0 for none, or to a "
@@ -163,16 +172,16 @@ def make_cross_entropy(
         )
     if not (confidence_penalty >= 0.0 and math.isfinite(confidence_penalty)):
         raise UserError(
-            f"Can't have confidence_penalty = {confidence_penalty}: set it to 0 for none, or to a "
+            f"Can't use confidence_penalty = {confidence_penalty}: set it to 0 for none, or to a "
             "number above it, such as 1."
         )
     return CrossEntropy(label_weights, label_smoothing, confidence_penalty)
 
 
 def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
-    """Mean squared distance of the probabilities from those of the model to keep, per token, and
-    the gradient that spaCy's tagger rehearses with: that of the cross-entropy against them. Tags
-    that this model doesn't have yet are left alone.
+    """Calculate the mean squared distance, per token, between probabilities and those of the
+    original model. The gradient is that of the cross-entropy between them, as in the rehearsal of
+    spaCy's tagger. Tags that the original model doesn't have are ignored.
 
     probs, targets (List[Floats2d]): Tag probabilities, float32, (n_tokens, n_tags).
     RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient with respect to the inputs
@@ -196,8 +205,8 @@ def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[floa
 def _add_unlikelihood(
     xp: Any, probs: Any, span: Incorrect, tag_set: TagSet, gradient: Any
 ) -> float:
-    """Add the gradient of -log(1 - p), where p is the probability that the tags spell exactly this
-    entity: those of its tokens, and no tag behind them that would make it longer.
+    """Add the gradient of -log(1 - p), where p is the probability that the tags encode exactly this
+    entity: the tags of its tokens, and after them no tag that would make it longer.
 
     RETURNS (float): -log(1 - p).
     """

@@ -1,5 +1,6 @@
-"""R-Drop (Liang et al. 2021): a document is read twice with different dropout, and both readings
-are to agree. The batcher makes the copies, and the loss compares what comes of them."""
+"""R-Drop (Liang et al. 2021): each document is read twice with different dropout, and the loss
+makes the two predictions agree. The batcher makes the copies, and the loss compares their
+predictions."""
 
 import warnings
 from dataclasses import dataclass
@@ -20,15 +21,17 @@ Batcher = Callable[[Iterable[Example]], Iterable[List[Example]]]
 
 
 def make_batch_twice(batcher: Batcher) -> Batcher:
-    """Construct `spacy-bert-ner.batch_twice.v1`: batches that have each of their examples twice.
+    """Construct `spacy-bert-ner.batch_twice.v1`: a batcher that puts each example into its batch
+    twice, as the loss `spacy-bert-ner.RDrop.v1` needs it.
 
-    batcher (Batcher): Makes the batches.
-    RETURNS (Batcher): Makes those of copies side by side.
+    batcher (Batcher): Another batcher, which makes the batches.
+    RETURNS (Batcher): Makes the same batches, with the two copies of an example next to each other.
     """
 
     def batch(examples: Iterable[Example]) -> Iterator[List[Example]]:
         for chunk in batcher(examples):
-            # Side by side, so that accumulate_gradient, which divides a batch, parts few of them.
+            # Next to each other, so that accumulate_gradient, which divides a batch, separates few
+            # of them.
             pairs = ((eg, Example(eg.predicted.copy(), eg.reference)) for eg in chunk)
             yield list(chain.from_iterable(pairs))
 
@@ -37,13 +40,13 @@ def make_batch_twice(batcher: Batcher) -> Batcher:
 
 @dataclass(frozen=True)
 class RDrop:
-    """Another loss, and the divergence between the readings of documents that are in a batch twice.
-    Documents that are there once have the other loss alone.
+    """Another loss, plus the divergence between the two predictions for documents that are in a
+    batch twice. For documents that are in it once, it is the other loss alone.
 
     Attributes
     ----------
-    loss (Loss): Of all readings, given probabilities.
-    weight (float): Of the symmetric Kullback-Leibler divergence, a mean over tokens.
+    loss (Loss): The other loss, for models that give probabilities.
+    weight (float): Weight of the symmetric Kullback-Leibler divergence, a mean over tokens.
     """
 
     loss: Loss
@@ -69,7 +72,7 @@ class RDrop:
 
         model (AnyModel): The model that gave the scores.
         scores (List[Floats2d]): Tag probabilities, (n_tokens, n_tags).
-        gold (List[Gold]): What is known of the documents.
+        gold (List[Gold]): The annotation of the documents.
         tag_set (TagSet): The tags.
         RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to
             the inputs of the softmax.
@@ -94,16 +97,21 @@ class RDrop:
 
 
 def make_rdrop(loss: Optional[Loss] = None, weight: float = 1.0) -> RDrop:
-    """Construct `spacy-bert-ner.RDrop.v1`, for batches of `spacy-bert-ner.batch_twice.v1`.
+    """Construct `spacy-bert-ner.RDrop.v1` (Liang et al. 2021): another loss, plus the divergence
+    between two predictions for the same document, which was read twice with different dropout. Use
+    it with the batcher `spacy-bert-ner.batch_twice.v1`, for models with a softmax.
 
-    loss (Optional[Loss]): Another loss, for a softmax; null for plain cross-entropy.
-    weight (float): Of the divergence, above 0.
+    loss (Optional[Loss]): The other loss; null for `spacy-bert-ner.CrossEntropy.v1` with its
+        defaults.
+    weight (float): Weight of the divergence (symmetric Kullback-Leibler, a mean over tokens), above
+        0.
     RETURNS (RDrop): The loss.
-    RAISES (ValueError): For another weight.
+    RAISES (ValueError): For a weight that isn't above 0.
     """
     if not weight > 0.0:
         raise UserError(
-            f"Can't weigh the divergence of R-Drop by {weight}: set weight above 0, such as 1."
+            f"Can't weight the divergence of R-Drop by {weight}: set weight to a number above 0, "
+            "such as 1."
         )
     return RDrop(CrossEntropy() if loss is None else loss, weight)
 
@@ -112,7 +120,7 @@ def find_pairs(gold: List[Gold]) -> List[Tuple[int, int]]:
     """Find the documents that were read twice.
 
     gold (List[Gold]): What is known of the documents of a batch.
-    RETURNS (List[Tuple[int, int]]): Where the readings of the same document are.
+    RETURNS (List[Tuple[int, int]]): The indices of the two copies of each document.
     """
     pairs = []
     waiting: Dict[int, int] = {}

@@ -7,18 +7,18 @@ from spacy.tokens import Doc
 
 
 def marks_sentences(nlp: Language, name: str) -> bool:
-    """Ask what a component sets.
+    """Check whether a component sets sentence starts.
 
     nlp (Language): The pipeline.
-    name (str): Of the component.
+    name (str): Name of the component.
     RETURNS (bool): Whether it sets sentence starts.
     """
     return bool({"token.is_sent_start", "doc.sents"} & set(nlp.get_pipe_meta(name).assigns))
 
 
 def get_sentence_setters(nlp: Language) -> List[Callable[[Doc], Doc]]:
-    """Find the components that set sentence starts in training, and those annotating before them
-    on which they may depend. At initialization, they haven't run on the examples yet.
+    """Find the components that set sentence starts in training, and the annotating components
+    before them, on which they may depend. At initialization, they haven't run on the examples yet.
 
     nlp (Language): The pipeline.
     RETURNS (List[Callable[[Doc], Doc]]): The components, in their order.

@@ -147,7 +147,7 @@ def test_no_data(tmp_path):
     ) as error:
         read(tmp_path)
     assert str(error.value).count(".jsonl") == 1
-    with pytest.raises(FormatError, match="a suffix of its own. Name a file, or another format"):
+    with pytest.raises(FormatError, match="a suffix of the format. Set the path to a file, or set"):
         read(tmp_path, format="lines")
     with pytest.raises(FileNotFoundError, match="none.jsonl"):
         read(tmp_path / "none.jsonl")
@@ -281,7 +281,9 @@ def test_no_entities(tmp_path, shown):
     path = write(tmp_path / "a.jsonl", [{"text": "a"}, {"text": "b", "spans": []}])
     for _ in range(2):
         create_corpus_reader(path)
-    assert shown == [f"[{path}] There are no entities, to learn or to evaluate on."]
+    assert shown == [
+        f"[{path}] No document has entities: there is nothing to learn or to evaluate."
+    ]
     create_corpus_reader(write(tmp_path / "b.jsonl", [{"text": "a"}, PRODIGY]))
     assert len(shown) == 1
 

@@ -270,9 +270,9 @@ def test_check():
         make_distillation(CrossEntropy()).check(LABELS, layer)
     with pytest.raises(UserError, match="spacy-bert-ner.CRFLikelihood.v1 trains log-scores"):
         make_distillation(CRFLikelihood()).check(LABELS, HEAD)
-    with pytest.raises(UserError, match="Can't weigh the labels"):
+    with pytest.raises(UserError, match="Can't weight the labels"):
         make_distillation(make_cross_entropy({"XYZ": 2.0})).check(LABELS, Model("m", None))
-    with pytest.raises(UserError, match="can't weigh Anything for a CRF"):
+    with pytest.raises(UserError, match="can't use the loss Anything for a CRF"):
         make_distillation(Anything()).check(LABELS, layer)
 
 
@@ -280,11 +280,11 @@ def test_check():
     "settings, message",
     [
         ({"distance": "cosine"}, 'no distance \'cosine\': set it to "mse" or "kl"'),
-        ({"distance": "kl", "temperature": 0.0}, "temperature = 0.0: set it above 0"),
+        ({"distance": "kl", "temperature": 0.0}, "temperature = 0.0: set it to a number above 0"),
         ({"distance": "kl", "temperature": float("nan")}, "temperature = nan"),
-        ({"temperature": 2.0}, 'a temperature with distance = "kl" only'),
+        ({"temperature": 2.0}, 'temperature = 2.0 only with distance = "kl"'),
         ({"min_agreement": 1.5}, "min_agreement = 1.5"),
-        ({"gold_weight": -1.0}, "gold_weight = -1.0: set it to a number from 0 up"),
+        ({"gold_weight": -1.0}, "gold_weight = -1.0: set it to a number of 0 or more"),
         ({"confidence_penalty": float("inf")}, "confidence_penalty = inf"),
         ({"soft_weight": 0.0}, "learns nothing from teachers"),
     ],

@@ -100,7 +100,7 @@ def test_agreement_costs_nothing():
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan")])
 def test_weight(weight):
-    with pytest.raises(ValueError, match="set weight above 0"):
+    with pytest.raises(ValueError, match="set weight to a number above 0"):
         make_rdrop(weight=weight)
 
 
