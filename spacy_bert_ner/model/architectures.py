@@ -1,4 +1,5 @@
-"""Architectures, wired from the layers. What needs torch is imported when it is built."""
+"""Architectures, built from the layers. Modules that need torch are imported when a model is
+built."""
 
 from inspect import Parameter, Signature, signature
 from typing import Any, Callable, Dict, List, Optional
@@ -20,13 +21,17 @@ def build_linear_softmax_v1(
     dropout: Optional[float] = None,
     nO: Optional[int] = None,
 ) -> Model[List[Doc], List[Floats2d]]:
-    """Classify tokens with one linear layer and a softmax: Hugging Face's
-    BertForTokenClassification (Devlin et al. 2019, section 5.3), with a tag for each spaCy token.
+    """Construct `spacy-bert-ner.LinearSoftmax.v1`: a linear layer and a softmax classify each
+    token, as in Hugging Face's BertForTokenClassification (Devlin et al. 2019, section 5.3), but
+    for spaCy's tokens.
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): A vector for each token, (n_tokens, width).
-    dropout (Optional[float]): Rate of dropout on these vectors; null follows `[training] dropout`.
-    nO (Optional[int]): Number of tags, which can't grow; null takes it from the component's labels.
-    RETURNS (Model[List[Doc], List[Floats2d]]): Probabilities, (n_tokens, nO).
+    tok2vec (Model[List[Doc], List[Floats2d]]): Gives a vector for each token, (n_tokens, width).
+    dropout (Optional[float]): Rate of dropout on these vectors, 0 or more and below 1; null for the
+        rate in `[training] dropout`.
+    nO (Optional[int]): Number of tags; null takes it from the labels of the component. With a
+        number, labels can't be added later.
+    RETURNS (Model[List[Doc], List[Floats2d]]): A model that gives tag probabilities, (n_tokens,
+        nO).
     """
     return make_head(tok2vec, nO, dropout, softmax(nO, tok2vec.maybe_get_dim("nO")))
 
@@ -40,19 +45,27 @@ def build_dense_softmax_v1(
     norm_bias: bool = False,
     eps: float = 1e-5,
 ) -> Model[List[Doc], List[Floats2d]]:
-    """Classify tokens as ModernBERT's head does (Warner et al. 2024): a dense layer, activation and
-    normalization, and then `LinearSoftmax.v1`.
+    """Construct `spacy-bert-ner.DenseSoftmax.v1`: the head of ModernBERT (Warner et al. 2024). A
+    dense layer, an activation and a layer normalization come before the linear layer and the
+    softmax of `LinearSoftmax.v1`.
 
-    activation (str): "gelu", "relu", "silu" or "tanh".
-    bias, norm_bias (bool): Whether the dense layer and the normalization have biases.
-    eps (float): Added to variances in the normalization.
-    RETURNS (Model[List[Doc], List[Floats2d]]): Probabilities, (n_tokens, nO).
-    RAISES (ValueError): For an `eps` that isn't above 0.
-
-    The other settings are those of `LinearSoftmax.v1`.
+    tok2vec (Model[List[Doc], List[Floats2d]]): Gives a vector for each token, (n_tokens, width).
+    dropout (Optional[float]): Rate of dropout on these vectors, 0 or more and below 1; null for the
+        rate in `[training] dropout`.
+    nO (Optional[int]): Number of tags; null takes it from the labels of the component. With a
+        number, labels can't be added later.
+    activation (str): The activation: "gelu", "relu", "silu" or "tanh".
+    bias (bool): Whether the dense layer has biases.
+    norm_bias (bool): Whether the normalization has biases.
+    eps (float): Added to variances in the normalization, above 0.
+    RETURNS (Model[List[Doc], List[Floats2d]]): A model that gives tag probabilities, (n_tokens,
+        nO).
+    RAISES (ValueError): For an `eps` that isn't above 0, and for an unknown activation.
     """
     if not eps > 0.0:
-        raise UserError(f"Can't normalize with eps = {eps}: set it above 0, such as 0.00001.")
+        raise UserError(
+            f"Can't normalize with eps = {eps}: set it to a number above 0, such as 0.00001."
+        )
     width = tok2vec.maybe_get_dim("nO")
     dense = dense_norm(
         width,
@@ -73,15 +86,21 @@ def build_linear_crf_v1(
     nO: Optional[int] = None,
     learn_rate_factor: float = 50.0,
 ) -> Model[List[Doc], List[Floats2d]]:
-    """`LinearSoftmax.v1` with a linear-chain CRF in place of the softmax (Lafferty et al. 2001, on
-    neural encoders Lample et al. 2016): tags depend on their neighbours, by learned weights. To be
-    trained with the loss `spacy-bert-ner.CRFLikelihood.v1`.
+    """Construct `spacy-bert-ner.LinearCRF.v1`: `LinearSoftmax.v1` with a linear-chain CRF instead
+    of the softmax (Lafferty et al. 2001; on neural encoders Lample et al. 2016). Learned scores of
+    transitions make the tag of a token depend on the tags next to it. Train it with the loss
+    `spacy-bert-ner.CRFLikelihood.v1`.
 
-    learn_rate_factor (float): How many times the learning rate of the encoder the transitions have,
-        which hardly learn at that rate.
-    RETURNS (Model[List[Doc], List[Floats2d]]): Log-scores of tags, (n_tokens, nO).
-
-    The other settings are those of `LinearSoftmax.v1`.
+    tok2vec (Model[List[Doc], List[Floats2d]]): Gives a vector for each token, (n_tokens, width).
+    dropout (Optional[float]): Rate of dropout on these vectors, 0 or more and below 1; null for the
+        rate in `[training] dropout`.
+    nO (Optional[int]): Number of tags; null takes it from the labels of the component. With a
+        number, labels can't be added later.
+    learn_rate_factor (float): Factor on the learning rate of the transition scores, above 0. At the
+        learning rate of an encoder, they hardly change.
+    RETURNS (Model[List[Doc], List[Floats2d]]): A model that gives log-scores of tags, (n_tokens,
+        nO).
+    RAISES (ValueError): For a factor that isn't above 0.
     """
     if not learn_rate_factor > 0.0:
         raise UserError(
@@ -109,38 +128,44 @@ def build_transformer_model_v1(
     batch_pieces: Optional[int] = None,
     freeze_layers: Optional[int] = None,
 ) -> Model:
-    """A pre-trained encoder for spacy-transformers' `transformer` component, that reads whole
-    documents in windows of whole sentences. No text is cut off, but for the end of a token that is
-    longer than the encoder's limit, and none is padded in the output.
+    """Construct `spacy-bert-ner.TransformerModel.v1`: a pretrained encoder for the `transformer`
+    component of spacy-transformers. It reads whole documents in windows of whole sentences. No text
+    is cut off, except the end of a token that is longer than the limit of the encoder, and the
+    output has no padding.
 
-    name (str): A folder, an installed Python package that holds an encoder, or a name on the
-        Hugging Face hub. Asked once, at initialization.
-    get_spans (Optional[Callable]): Has to be null: windows take the place of spans.
+    name (str): A folder, an installed Python package that contains an encoder, or a name on the
+        Hugging Face hub. It is only looked up at initialization: saved pipelines contain the
+        encoder.
+    get_spans (Optional[Callable]): Must be null. Windows replace the spans of spacy-transformers.
     tokenizer_config (Dict[str, Any]): Arguments for transformers.AutoTokenizer.
-    transformer_config (Dict[str, Any]): Arguments for transformers.AutoConfig. Dropout inside the
-        encoder is set here (`hidden_dropout_prob`): `[training] dropout` doesn't reach it.
-    precision (str): What the encoder's matrices are multiplied in; weights stay float32. "fp32";
-        "auto" for bf16 where the hardware has it (GPUs since Ampere, CPUs with AVX512-BF16, AMX or
-        ARM's BF16), else fp32; "bf16" in any case; "fp16" on GPUs, and fp32 on CPUs.
-    grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler, for fp16.
-    window (int): Wordpieces in a window, special tokens included. Consecutive sentences are packed
-        up to it; a longer sentence stays whole as long as the encoder can read it. 0: every
-        sentence alone.
-    stride (int): Wordpieces between the starts of the overlapping windows into which a sentence
-        is cut that the encoder can't read whole; 0: three quarters of their length.
-    context (int): Wordpieces of the same document to read on either side of a window, in training
-        and in prediction (FLERT, Schweter & Akbik 2020, has 64 around one sentence). Nothing is
-        predicted from them: it is text that is read again for every window.
-    context_dropout (float): Share of windows that training leaves without context.
-    batch_pieces (Optional[int]): Wordpieces that go through the encoder together, padding
-        included, in training and in prediction; null for 1,024 on CPUs and 16,384 on GPUs.
-    freeze_layers (Optional[int]): Keep the embeddings and the first n blocks as they are in
-        training (Wu & Dredze 2019); null: train all.
-    mixed_layers (int): A wordpiece's vector is the mean of the outputs of the last n blocks.
-    embedding_noise (float): Uniform noise on embeddings in training, whose norm over a window is
-        about this over the square root of 3 (NEFTune, Jain et al. 2023, has 5 to 15).
-    RETURNS (Model[List[Doc], FullTransformerBatch]): Vectors of wordpieces, float32, and the rows
-        of each token.
+    transformer_config (Dict[str, Any]): Arguments for transformers.AutoConfig. Set dropout inside
+        the encoder here (`hidden_dropout_prob`): `[training] dropout` doesn't change it.
+    precision (str): Precision of matrix multiplications in the encoder; weights are always float32.
+        "fp32"; "auto" for bf16 on hardware that supports it (GPUs since Ampere, CPUs with
+        AVX512-BF16, AMX or ARM's BF16), else fp32; "bf16" on any hardware; "fp16" on GPUs, and fp32
+        on CPUs.
+    grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler, for "fp16".
+    window (int): Length of a window in wordpieces, special tokens included. Consecutive sentences
+        are packed up to this length; a longer sentence stays whole if the encoder can read it. 0
+        for one sentence in each window.
+    stride (int): Wordpieces between the starts of overlapping windows. Windows overlap where a
+        sentence is longer than the limit of the encoder, and in documents without sentence starts.
+        0 for three quarters of the window.
+    context (int): Wordpieces of the same document that are read on either side of a window, in
+        training and in prediction (FLERT, Schweter & Akbik 2020, uses 64 around one sentence). No
+        tags are predicted for them, but the encoder reads them again for every window.
+    context_dropout (float): Share of windows that are read without context in training, 0 to 1.
+    mixed_layers (int): The vector of a wordpiece is the mean of the outputs of this many blocks,
+        from the last; 1 for the last block alone.
+    embedding_noise (float): Size of the uniform noise that is added to embeddings in training, 0
+        for none. Its norm over a window is about this size divided by the square root of 3
+        (NEFTune, Jain et al. 2023, uses 5 to 15).
+    batch_pieces (Optional[int]): Wordpieces that the encoder reads at once, padding included, in
+        training and in prediction; null for 1,024 on CPUs and 16,384 on GPUs.
+    freeze_layers (Optional[int]): Number of blocks, from the first, that aren't trained, besides
+        the embeddings (Wu & Dredze 2019). 0 freezes the embeddings alone; null trains everything.
+    RETURNS (Model[List[Doc], FullTransformerBatch]): A model that gives vectors of wordpieces,
+        float32, and the rows of each token.
     RAISES (ValueError): For settings out of their range, and for `get_spans`.
     """
     from .encoder.layer import encoder
@@ -188,14 +213,16 @@ def build_tok2vec_transformer_v2(
     pooling: PoolingT,
     grad_factor: float = 1.0,
 ) -> Tok2VecT:
-    """The encoder inside one component, without a `transformer` in the pipeline. This is what
-    `nlp.replace_listeners` makes of a component that listens to `TransformerModel.v1`.
+    """Construct `spacy-bert-ner.Tok2VecTransformer.v2`: an encoder inside one component, without a
+    `transformer` in the pipeline. `nlp.replace_listeners` creates it in a component that listens to
+    `TransformerModel.v1`.
 
     transformer (Model[List[Doc], FullTransformerBatch]): The encoder, a `TransformerModel.v1`.
-    pooling (PoolingT): Reduces a token's wordpieces to one vector.
+    pooling (PoolingT): Reduces the wordpieces of a token to one vector, such as
+        `spacy-bert-ner.reduce_first.v1`.
     grad_factor (float): Factor on the gradients that reach the encoder.
-    RETURNS (Tok2VecT): A vector for each token, (n_tokens, width).
-    RAISES (ValueError): For another encoder than `TransformerModel.v1`.
+    RETURNS (Tok2VecT): A model that gives a vector for each token, (n_tokens, width).
+    RAISES (ValueError): For an encoder that isn't a `TransformerModel.v1`.
     """
     from spacy_transformers.layers import trfs2arrays
 
@@ -204,34 +231,35 @@ def build_tok2vec_transformer_v2(
 
     if not isinstance(transformer, EncoderLayer):
         raise UserError(
-            f"Can't read with the layer '{transformer.name}' as `transformer` of "
-            "spacy-bert-ner.Tok2VecTransformer.v2: make its block a "
-            "spacy-bert-ner.TransformerModel.v1."
+            f"Can't use the layer '{transformer.name}' as `transformer` of "
+            "spacy-bert-ner.Tok2VecTransformer.v2: use spacy-bert-ner.TransformerModel.v1 in its "
+            "block."
         )
-    # Nested like a TransformerListener.v1 in which the listener was replaced.
+    # Nested like a TransformerListener.v1 whose listener was replaced.
     return chain(split_by_doc(transformer), trfs2arrays(pooling, grad_factor))
 
 
 def build_tok2vec_transformer_v1(
     pooling: PoolingT, grad_factor: float = 1.0, **settings: Any
 ) -> Tok2VecT:
-    """`Tok2VecTransformer.v2` with the settings of the encoder beside its own, and no block for
-    them: for the pipelines and configs that have it.
+    """Construct `spacy-bert-ner.Tok2VecTransformer.v1`: as `Tok2VecTransformer.v2`, but with the
+    settings of the encoder in the same block. It is for pipelines and configs that already use it;
+    use `Tok2VecTransformer.v2` in new ones.
 
-    A version of its own, since spaCy fills all settings of an architecture into the configs that
-    it saves: one that takes both would put the 14 of them beside each block.
-
-    pooling (PoolingT): Reduces a token's wordpieces to one vector.
+    pooling (PoolingT): Reduces the wordpieces of a token to one vector, such as
+        `spacy-bert-ner.reduce_first.v1`.
     grad_factor (float): Factor on the gradients that reach the encoder.
-    settings (Any): Those of `TransformerModel.v1`.
-    RETURNS (Tok2VecT): A vector for each token, (n_tokens, width).
-    RAISES (ValueError): As `TransformerModel.v1` does.
+    settings (Any): The settings of `TransformerModel.v1`.
+    RETURNS (Tok2VecT): A model that gives a vector for each token, (n_tokens, width).
+    RAISES (ValueError): For settings that `TransformerModel.v1` doesn't accept.
     """
+    # A version of its own, since spaCy fills in all settings of an architecture: one that accepts
+    # both forms would get the 14 settings of the encoder next to each `transformer` block.
     transformer = build_transformer_model_v1(**settings)
     return build_tok2vec_transformer_v2(transformer, pooling, grad_factor)
 
 
-# What a config is checked against, and filled from: the settings of both by name.
+# The signature by which spaCy checks and fills configs: the settings of both by name.
 build_tok2vec_transformer_v1.__signature__ = Signature(  # type: ignore[attr-defined]
     [
         parameter.replace(kind=Parameter.KEYWORD_ONLY)

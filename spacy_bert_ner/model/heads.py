@@ -1,5 +1,5 @@
-"""Heads: what a model's output layer gives, and what can be done with it. All that differs from one
-head to another is told by its contract, a `Head`."""
+"""Heads: the output layers of models, and functions for them. Everything that differs between heads
+is described by a `Head`, the contract of an output layer."""
 
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
@@ -15,43 +15,45 @@ from .layers.fixed_dropout import fixed_dropout
 
 # Standard deviation of new weights in the head, as in BERT's classification heads.
 INIT_STD = 0.02
-# The attribute of an output layer that has its contract.
+# The attribute of an output layer with its contract.
 HEAD = "head"
-# What to call each kind of output.
+# Names of the kinds of output, for messages.
 OUTPUTS: Dict[Output, str] = {
     "probabilities": "probabilities of tags",
     "logits": "scores of tags without a softmax",
     "emissions": "log-scores of tags, and transitions between them",
 }
 
-# Log-scores of a tag (row) before another, (n_tags, n_tags), and what takes their gradient.
+# Log-scores of transitions from a tag (row) to the next (column), (n_tags, n_tags), and the
+# function that takes their gradient.
 TransitionsT = Tuple[Floats2d, Callable[[Floats2d], None]]
-# Documents to what the head gives for each token, (n_tokens, n_tags); and any model or layer.
+# From documents to the outputs of a head for each token, (n_tokens, n_tags); and any model or
+# layer.
 ModelT = Model[List[Doc], List[Floats2d]]
 AnyModel = Model[Any, Any]
 
 
 @dataclass(frozen=True)
 class Head:
-    """The contract of an output layer. The layer has it among its attributes from when it is built;
-    thinc doesn't save it with them.
+    """The contract of an output layer, an attribute that is set when the layer is built. Thinc
+    doesn't save it.
 
     Attributes
     ----------
     name (str): What to call a model with this layer, such as "a CRF".
-    output (Output): What the layer gives for each tag of a token, and what the gradient that goes
-        back into it is taken by:
-        "probabilities": softmax probabilities, and the inputs of the softmax;
-        "logits": what a softmax makes probabilities of, and themselves;
-        "emissions": log-scores of a chain, next to `transitions`, and themselves.
+    output (Output): What the layer outputs for each tag of a token:
+        "probabilities": of a softmax; their gradient is given for the inputs of the softmax;
+        "logits": the inputs of a softmax that isn't in the model;
+        "emissions": log-scores of tags in a chain, used together with transitions.
     loss (str): The registered name of a loss that trains it.
-    make_layer (Callable[[AnyModel, int], AnyModel]): Makes another layer like one, not initialized,
-        with a number of tags: for labels that are added.
+    make_layer (Callable[[AnyModel, int], AnyModel]): Makes a layer like a given one with another
+        number of tags, not initialized, for added labels.
     rows (Tuple[str, ...]): The parameters with a row for each tag.
-    begin_transitions (Optional[Callable[[AnyModel], TransitionsT]]): Of a layer that gives
-        emissions, the log-scores of a tag (row) before another, (n_tags, n_tags), and the function
-        that takes the gradient of a loss with respect to them, as a layer's `backprop` does.
-    no_export (Optional[str]): Why Hugging Face has no class with these weights; None if it has.
+    begin_transitions (Optional[Callable[[AnyModel], TransitionsT]]): For a layer that outputs
+        emissions: gives the log-scores of transitions from a tag (row) to the next (column),
+        (n_tags, n_tags), and the function that takes the gradient of a loss with respect to them,
+        as `backprop` of a layer does.
+    no_export (Optional[str]): Why Hugging Face has no class with these weights, None if it has one.
     """
 
     name: str
@@ -64,14 +66,13 @@ class Head:
 
     @property
     def rehearses(self) -> bool:
-        """RETURNS (bool): Whether it can learn to predict what it did before: rehearsal compares
-        probabilities."""
+        """RETURNS (bool): Whether it supports rehearsal, which compares probabilities."""
         return self.output == "probabilities"
 
     def to_scores(self, outputs: List[Any]) -> List[Any]:
-        """Outputs as they are decoded.
+        """Convert outputs to the scores that are decoded.
 
-        outputs (List[ndarray]): What the layer gave, on the CPU, (n_tokens, n_tags).
+        outputs (List[ndarray]): The outputs of the layer, on the CPU, (n_tokens, n_tags).
         RETURNS (List[ndarray]): Probabilities of tags, or emissions, (n_tokens, n_tags).
         """
         if self.output != "logits":
@@ -81,18 +82,18 @@ class Head:
 
 
 def get_head(model: AnyModel) -> Head:
-    """Find the contract of a model.
+    """Get the contract of a model's output layer.
 
     model (AnyModel): A model with a reference "output_layer".
-    RETURNS (Head): That of its output layer. A model that has none is taken to give probabilities.
+    RETURNS (Head): The contract; for a model without one, that of a softmax.
     """
     layer = model.maybe_get_ref("output_layer")
     return SOFTMAX if layer is None else layer.attrs.get(HEAD, SOFTMAX)
 
 
 def get_transitions(model: AnyModel) -> Any:
-    """RETURNS (Optional[ndarray]): Log-score of a tag (row) before another, on the CPU,
-    (n_tags, n_tags); None of a model without transitions.
+    """RETURNS (Optional[ndarray]): Log-scores of transitions from a tag (row) to the next (column),
+    on the CPU, (n_tags, n_tags); None for a model without transitions.
 
     model (AnyModel): A model with a reference "output_layer".
     """
@@ -108,14 +109,14 @@ def check_loss(model: AnyModel, loss: str, output: Output, architecture: str) ->
 
     model (AnyModel): A model with a reference "output_layer".
     loss (str): The registered name of the loss.
-    output (Output): What the loss takes, and gives a gradient for.
-    architecture (str): The registered name of a model that gives that.
-    RAISES (ValueError): If the model gives something else.
+    output (Output): The kind of output that the loss takes.
+    architecture (str): The registered name of an architecture with this output.
+    RAISES (ValueError): If the model has another kind of output.
     """
     head = get_head(model)
     if head.output != output:
         raise UserError(
-            f"{loss} trains {OUTPUTS[output]}, and {head.name} gives {OUTPUTS[head.output]}. Use "
+            f"{loss} needs {OUTPUTS[output]}, but {head.name} outputs {OUTPUTS[head.output]}. Use "
             f"the loss {head.loss}, or the model {architecture}."
         )
 
@@ -131,27 +132,27 @@ def is_initialized(layer: AnyModel) -> bool:
 def make_head(
     tok2vec: ModelT, nO: Optional[int], dropout: Optional[float], *layers: AnyModel
 ) -> ModelT:
-    """Put a head on token vectors.
+    """Add a head to a model of token vectors.
 
     tok2vec (ModelT): A vector for each token, (n_tokens, width).
-    nO (Optional[int]): Number of tags, which can't grow; None takes it from the component's labels.
-    dropout (Optional[float]): Rate of dropout before the last layer; None follows `[training]
-        dropout`.
-    layers (AnyModel): The layers of the head. The last gives the tags, and has a contract.
-    RETURNS (ModelT): What the last layer gives, (n_tokens, nO).
+    nO (Optional[int]): Number of tags, to which none can be added; None takes it from the
+        component's labels.
+    dropout (Optional[float]): Rate of dropout before the last layer; None for `[training] dropout`.
+    layers (AnyModel): The layers of the head. The last one outputs the tags, and has a contract.
+    RETURNS (ModelT): The model, with the outputs of the last layer, (n_tokens, nO).
     """
     *inner, output_layer = layers
     rate = Dropout() if dropout is None else fixed_dropout(dropout)
     model: ModelT = chain(tok2vec, with_array(chain(*inner, rate, output_layer)))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output_layer)
-    if nO is None:  # a number in the config has to hold when it is loaded
+    if nO is None:  # a number in the config must be right when the pipeline is loaded
         model.attrs["resize_output"] = resize_output
     return model
 
 
 def resize_output(model: AnyModel, new_nO: int) -> AnyModel:
-    """Give the head more tags, behind those it has. Their rows keep what they have learned.
+    """Add tags to the head, after the existing ones, which keep their weights.
 
     model (AnyModel): A model of `make_head`. Changed.
     new_nO (int): Number of tags.
@@ -167,7 +168,7 @@ def resize_output(model: AnyModel, new_nO: int) -> AnyModel:
             new.set_param(name, param)
     model.replace_node(old, new)
     for node in (model, *model.layers[-1].walk()):
-        # Those around it: layers before it have widths of their own.
+        # Only the layers around it: those before it have other widths.
         if node is not new and node.has_dim("nO") and any(inner is new for inner in node.walk()):
             node.set_dim("nO", new_nO, force=True)
     return model
@@ -185,9 +186,9 @@ def softmax(nO: Optional[int] = None, nI: Optional[int] = None) -> Model[Floats2
 
 
 def init_normal(ops: Ops, shape: Shape) -> Floats2d:
-    """New weights of a head.
+    """Make new weights for a head.
 
-    ops (Ops): Where to make them.
+    ops (Ops): Makes the array.
     shape (Shape): Their shape, (n_outputs, width).
     RETURNS (Floats2d): Normally distributed, as in BERT's classification heads.
     """

@@ -12,14 +12,15 @@ Rate = Union[float, List[float], Generator]
 
 
 class LayeredAdam(Optimizer):
-    """Thinc's Adam with a rate for each layer: the last block of a pre-trained encoder has the rate
-    of the schedule, each block below `layer_decay` times that of the one above (Howard & Ruder
-    2018), and whatever is no part of an encoder, such as a head, `head_factor` times the rate.
+    """Thinc's Adam with learning rates by layer. The last block of a pretrained encoder has the
+    rate of the schedule, each other block has `layer_decay` times the rate of the block above it
+    (Howard & Ruder 2018), and weights outside of encoders, such as heads, have `head_factor` times
+    the rate of the schedule.
 
-    learn_rate (Rate): Rate of the last block, a number or a schedule.
-    head_factor (float): How many times this rate weights outside of encoders have, above 0.
-    layer_decay (float): Rate of a block over that of the block above it, 0 to 1.
-    settings (Any): Those of thinc's Optimizer.
+    learn_rate (Rate): Learning rate of the last block, a number or a schedule.
+    head_factor (float): Factor on this rate for weights outside of encoders, above 0.
+    layer_decay (float): Rate of a block divided by that of the block above it, above 0, at most 1.
+    settings (Any): Other arguments of thinc's Optimizer.
     """
 
     __slots__ = ["head_factor", "layer_decay"]
@@ -32,9 +33,10 @@ class LayeredAdam(Optimizer):
         self.layer_decay = layer_decay
 
     def __call__(self, key: Any, weights: Any, gradient: Any, *, lr_scale: float = 1.0) -> Any:
-        """Step a weight outside of encoders, which are stepped in `encoder/fused_adam.py`.
+        """Update a weight outside of encoders; those of encoders are updated in
+        `encoder/fused_adam.py`.
 
-        key (Any): What moments are kept under.
+        key (Any): The key of its moments.
         weights, gradient (FloatsXd): The weight and its gradient, of one shape.
         lr_scale (float): Factor on the learning rate.
         RETURNS (Tuple[FloatsXd, FloatsXd]): The new weight, and zeros in place of the gradient.
@@ -55,20 +57,25 @@ def make_layered_adam(
     grad_clip: float = ADAM_DEFAULTS["grad_clip"],
     use_averages: bool = True,
 ) -> LayeredAdam:
-    """Construct `spacy-bert-ner.LayeredAdam.v1`: thinc's `Adam.v1` with two settings more.
+    """Construct `spacy-bert-ner.LayeredAdam.v1`: thinc's `Adam.v1` with two more settings, which
+    set learning rates by layer (Howard & Ruder 2018).
 
-    learn_rate (Rate): Rate of the last block, a number or a schedule.
-    head_factor (float): How many times the learning rate the weights outside of encoders have.
-    layer_decay (float): What part of the rate of the block above it a block of an encoder has; the
-        embeddings are below the first block.
-    beta1, beta2 (float): Decay of the two moments in a step, above 0 and below 1.
+    learn_rate (Rate): Learning rate of the last block of an encoder, a number or a schedule.
+    head_factor (float): Factor on this rate for weights outside of encoders, such as heads, above
+        0.
+    layer_decay (float): Learning rate of a block of an encoder divided by that of the block above
+        it, above 0, at most 1. The embeddings are below the first block.
+    beta1 (float): Decay of the first moment (the mean of gradients) in a step, above 0, below 1.
+    beta2 (float): Decay of the second moment (the mean of their squares) in a step, above 0, below
+        1.
     eps (float): Added to the root of the second moment.
-    L2 (float): Weight decay or L2 penalty.
-    L2_is_weight_decay (bool): Which of the two it is (Loshchilov & Hutter 2019).
-    grad_clip (float): The most that the norm of a gradient can be.
+    L2 (float): Rate of weight decay, or factor of the L2 penalty.
+    L2_is_weight_decay (bool): Whether `L2` is weight decay (Loshchilov & Hutter 2019), not a
+        penalty.
+    grad_clip (float): The largest norm of a gradient; larger gradients are scaled down to it.
     use_averages (bool): Whether to keep running means of the weights, for `nlp.use_params`.
     RETURNS (LayeredAdam): The optimizer.
-    RAISES (ValueError): For factors out of their range.
+    RAISES (ValueError): For settings out of their range.
     """
     if not head_factor > 0.0:
         raise UserError(
@@ -82,8 +89,8 @@ def make_layered_adam(
         )
     if not (beta1 > 0.0 and beta2 > 0.0):
         raise UserError(
-            f"spacy-bert-ner.LayeredAdam.v1 can't do without moments: set beta1 = {beta1} and "
-            f"beta2 = {beta2} to numbers above 0, or take SGD.v1."
+            f"spacy-bert-ner.LayeredAdam.v1 needs moments: set beta1 = {beta1} and beta2 = {beta2} "
+            "to numbers above 0, or use SGD.v1."
         )
     return LayeredAdam(
         learn_rate,

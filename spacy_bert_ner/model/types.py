@@ -1,4 +1,4 @@
-"""Layers by what goes in and comes out. Arrays are on the device of the layer: thinc's types."""
+"""Types of layers by their inputs and outputs. Arrays are on the device of the layer."""
 
 from typing import List
 
@@ -6,9 +6,9 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
-# Documents to a vector for each token, (n_tokens, width).
+# From documents to a vector for each token, (n_tokens, width).
 Tok2VecT = Model[List[Doc], List[Floats2d]]
-# The wordpieces of tokens, (n_pieces, width), to a vector for each token, (n_tokens, width).
+# From the wordpieces of tokens, (n_pieces, width), to a vector for each token, (n_tokens, width).
 PoolingT = Model[Ragged, Floats2d]
-# Vectors of tokens to others, (n_tokens, nI) to (n_tokens, nO).
+# From vectors of tokens to others, (n_tokens, nI) to (n_tokens, nO).
 TokenLayerT = Model[Floats2d, Floats2d]

@@ -215,7 +215,7 @@ class TestThirdHead:
         nlp = make_cosine(tiny_encoder)
         checkpoint = HuggingFaceCheckpoint(str(tmp_path / "out"))
         pipe = nlp.get_pipe("bert_ner")
-        with pytest.raises(ValueError, match="has another classifier than .*LinearSoftmax.v1"):
+        with pytest.raises(ValueError, match="has a different classifier from .*LinearSoftmax.v1"):
             pipe.initialize(lambda: [make_example(nlp)], nlp=nlp, checkpoint=checkpoint)
 
 

@@ -46,7 +46,7 @@ def test_follows_the_schedule():
         ({"head_factor": 0.0}, "head_factor = 0.0: set it to a number above 0"),
         ({"layer_decay": 0.0}, "layer_decay = 0.0: set it to 1"),
         ({"layer_decay": 1.1}, "layer_decay = 1.1: set it to 1"),
-        ({"beta1": 0.0}, "can't do without moments"),
+        ({"beta1": 0.0}, "needs moments"),
     ],
 )
 def test_out_of_range(settings, match):

@@ -1,1 +1,1 @@
-"""The encoder: texts to vectors of their wordpieces. The one room that needs torch."""
+"""The encoder: from texts to vectors of their wordpieces. Only this package needs torch."""

@@ -1,4 +1,4 @@
-"""Micro-batches of windows of like length."""
+"""Micro-batches of windows of similar length."""
 
 from dataclasses import dataclass
 from typing import Iterator, List, Tuple
@@ -11,7 +11,7 @@ from .windows import Windows
 
 @dataclass
 class Batch:
-    """Windows that go through the encoder together.
+    """Windows that the encoder reads together.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ def get_batches(
 ) -> Iterator[Batch]:
     """Sort the windows of all documents by length and yield them, longest first.
 
-    docs (List[Windows]): The documents, cut.
+    docs (List[Windows]): The documents, in windows.
     batch_pieces (int): The most wordpieces of a batch, padding included. A window that is longer
         is a batch of its own.
-    call_pieces (int): A batch is cut where that saves more padding than this, in wordpieces: as
-        many as the encoder reads in the time that one more call of it takes.
+    call_pieces (int): A batch is divided where that saves more padding than this, in wordpieces:
+        the number that the encoder reads in the time of one additional call.
     pad_id (int): Vocabulary id of the padding.
     YIELDS (Batch): The batches.
     """
@@ -61,12 +61,12 @@ def get_batches(
 
 
 def _cut(lengths: Ints1d, call_pieces: int) -> int:
-    """Find how many windows to read together, and leave the rest to the next batch, which is as
-    long as the first of them.
+    """Find how many windows to read together. The rest is left to the next batch, padded to the
+    first of them.
 
     lengths (Ints1d): Length of each window, longest first, (n_windows,).
     call_pieces (int): See `get_batches`.
-    RETURNS (int): How many of the first.
+    RETURNS (int): The number of windows, from the first.
     """
     n_windows = len(lengths)
     while True:

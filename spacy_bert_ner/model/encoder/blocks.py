@@ -1,4 +1,4 @@
-"""The blocks of a Hugging Face encoder: frozen, averaged, or trained at rates of their own."""
+"""The blocks of a Hugging Face encoder: freezing, averaging, and learning rates by block."""
 
 import math
 from functools import partial
@@ -28,7 +28,7 @@ def freeze(model: Any, n_layers: int) -> None:
         child.requires_grad_(False)
     parent = model.get_submodule(path.rpartition(".")[0])
     siblings = [child for child in parent.children() if child is not blocks]
-    # Relative positions, which all blocks read (DeBERTa, MPNet), and their normalisation.
+    # Relative positions, which all blocks use (DeBERTa, MPNet), and their normalization.
     if parent is not model and any(isinstance(child, torch.nn.Embedding) for child in siblings):
         for child in siblings:
             child.requires_grad_(False)
@@ -37,8 +37,8 @@ def freeze(model: Any, n_layers: int) -> None:
 
 
 def add_noise(model: Any, size: float) -> None:
-    """Have the embeddings of wordpieces changed at random in training: by uniform noise whose norm
-    is about `size` / 3 ** 0.5 for a sequence (NEFTune, Jain et al. 2023).
+    """Add random noise to the embeddings of wordpieces in training: uniform noise whose norm is
+    about `size` / 3 ** 0.5 for a sequence (NEFTune, Jain et al. 2023).
 
     model (PreTrainedModel): The encoder, changed in place.
     size (float): Size of the noise, 0 or more.
@@ -56,7 +56,7 @@ def _disturb(module: Any, inputs: Any, X: torch.Tensor, *, size: float) -> torch
 
 
 def check_mixed_layers(model: Any, n_layers: int) -> None:
-    """Check that an encoder has as many outputs as are to be averaged.
+    """Check that an encoder has as many outputs as should be averaged.
 
     model (PreTrainedModel): The encoder.
     n_layers (int): Blocks, from the last.
@@ -66,13 +66,13 @@ def check_mixed_layers(model: Any, n_layers: int) -> None:
     if n_layers > n_blocks:
         raise UserError(
             f"Can't mix the last {n_layers} layers of {name}, which has {n_blocks}. Set "
-            f"mixed_layers to 1 (the last alone), or up to {n_blocks}."
+            f"mixed_layers to 1 (only the last) up to {n_blocks}."
         )
 
 
 def get_depths(model: Any) -> Dict[str, int]:
-    """How many blocks of an encoder are above each of its weights: none for the last block and
-    what follows it, all for the embeddings.
+    """Count the blocks of an encoder above each of its weights: none for the last block and later
+    layers, all for the embeddings.
 
     model (PreTrainedModel): The encoder.
     RETURNS (Dict[str, int]): By name.
@@ -90,7 +90,7 @@ def get_depths(model: Any) -> Dict[str, int]:
         if name.startswith(f"{path}."):
             depth = len(blocks) - 1 - int(name[len(path) + 1 :].split(".")[0])
             depths[name] = depth
-        else:  # embeddings of relative positions may be behind the blocks
+        else:  # embeddings of relative positions may come after the blocks
             depths[name] = len(blocks) if name in embeddings else depth
     return depths
 
@@ -99,7 +99,7 @@ def find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.Modu
     """Find the blocks of an encoder.
 
     model (PreTrainedModel): The encoder.
-    what (str): What for, for the message.
+    what (str): What they are needed for, for the message.
     way_out (str): What to set instead, for the message.
     RETURNS (Tuple[str, ModuleList]): Where they are, and the blocks.
     RAISES (ValueError): If there is no list of them, since they are shared.

@@ -12,12 +12,12 @@ from ..optimizers import LayeredAdam
 
 Params = List[Tuple[str, torch.nn.Parameter]]
 
-# Of thinc's averages of weights (NumpyOps.update_averages).
+# The largest decay of thinc's averages of weights (NumpyOps.update_averages).
 MAX_DECAY = 0.9999
 
 
 def is_adam(optimizer: Any) -> bool:
-    """Tell whether an optimizer does in a call what `step_adam` does in one for all.
+    """Check whether `step_adam` gives the same result as calls of an optimizer.
 
     optimizer (Any): An optimizer.
     RETURNS (bool): Whether it does.
@@ -33,12 +33,12 @@ def is_adam(optimizer: Any) -> bool:
 def step_adam(
     optimizer: Optimizer, shim_id: int, params: Params, scales: Mapping[str, float]
 ) -> None:
-    """Step as thinc's Adam does (Kingma & Ba 2015) with its rates of now, and keep moments and
-    averages where it does. Doesn't clip.
+    """Update weights as thinc's Adam does (Kingma & Ba 2015), with its current rates, and store
+    moments and averages where it does. Gradients aren't clipped.
 
     optimizer (Optimizer): Adam.
     shim_id (int): First part of the keys under which it keeps them.
-    params (Params): Names and tensors, which have gradients. These are used up.
+    params (Params): Names and tensors, which have gradients. The gradients are changed.
     scales (Mapping[str, float]): Factors on the learning rate by name; 1 for those not named.
     """
     groups: Dict[Tuple[int, float], Params] = defaultdict(list)
@@ -73,11 +73,11 @@ def _step_group(
         amsgrad=False,
         beta1=optimizer.b1,
         beta2=optimizer.b2,
-        # Thinc decays the weights behind the step, torch before it: the step is to shrink with
+        # Thinc decays the weights after the step, torch before it: so the step must shrink with
         # them.
         lr=learn_rate * (1.0 - learn_rate * decay),
         weight_decay=decay / (1.0 - learn_rate * decay),
-        # Thinc adds epsilon to what isn't corrected for the bias of the first steps yet.
+        # Thinc adds epsilon before the correction for the bias of the first steps.
         eps=optimizer.eps / (1.0 - optimizer.b2**n_updates) ** 0.5,
         maximize=False,
     )

@@ -1,4 +1,5 @@
-"""Hugging Face models and tokenizers: found by name, read from and written to bytes, measured."""
+"""Hugging Face models and tokenizers: find them by name, convert them to and from bytes, and get
+their limits."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from .pretrained import (
 )
 from .tokenizer import PieceTokenizer
 
-# For an encoder that states no length at all: what most are pre-trained with.
+# For an encoder that states no length: the length that most are pretrained with.
 DEFAULT_LIMIT = 512
 WAY_OUT = (
     "Set another one with [components.transformer.model] name, or with --vars.encoder on the "
@@ -47,7 +48,7 @@ class Encoder:
 
 
 def find_pretrained(name: str) -> str:
-    """Resolve the name of an encoder: a folder, an installed Python package that holds one (in
+    """Resolve the name of an encoder: a folder, an installed Python package that contains one (in
     itself or in its folder `model`), or else a name on the Hugging Face hub.
 
     name (str): The name.
@@ -94,7 +95,7 @@ def load_pretrained(
     if tokenizer.is_fast:
         _add_rows(model, tokenizer, set(_strings(tokenizer_config)))
         check_vocabulary(name, model, tokenizer)
-        # As it will come back from a saved pipeline: what Hugging Face saves depends on the files
+        # As it will be loaded from a saved pipeline: what Hugging Face saves depends on the files
         # that a tokenizer was made from.
         tokenizer = tokenizer_from_files(tokenizer_to_files(tokenizer))
     return Encoder(model, tokenizer)
@@ -113,8 +114,8 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _add_rows(model: Any, tokenizer: Any, added: Set[str]) -> None:
-    """Give tokens that the settings add to a vocabulary a vector each: at random, with the mean and
-    the covariance of the others."""
+    """Make a vector for each token that the settings add to a vocabulary: at random, with the mean
+    and the covariance of the others."""
     n_rows = get_rows(model)
     vocab = tokenizer.get_vocab()
     new = {token for token, id_ in vocab.items() if n_rows is not None and id_ >= n_rows}
@@ -126,15 +127,15 @@ def get_rows(model: Any) -> Optional[int]:
     """Count the wordpieces that an encoder has vectors for.
 
     model (PreTrainedModel): The encoder.
-    RETURNS (Optional[int]): How many there are, None if it can't be told.
+    RETURNS (Optional[int]): The number, None if it is unknown.
     """
     return getattr(model.get_input_embeddings(), "num_embeddings", None)
 
 
 def check_vocabulary(name: str, model: Any, tokenizer: Any) -> None:
-    """Check that a tokenizer is that of an encoder, as far as the number of wordpieces tells.
+    """Check that a tokenizer fits an encoder, by the number of wordpieces.
 
-    name (str): Of both.
+    name (str): Name of both.
     model (PreTrainedModel): The encoder.
     tokenizer (PreTrainedTokenizerFast): The tokenizer.
     RAISES (ValueError): If it has more wordpieces than the encoder has vectors for.
@@ -143,8 +144,9 @@ def check_vocabulary(name: str, model: Any, tokenizer: Any) -> None:
     n_pieces = max(tokenizer.get_vocab().values()) + 1
     if n_rows is not None and n_pieces > n_rows:
         raise UserError(
-            f"The tokenizer of '{name}' has {n_pieces} wordpieces, and the encoder has vectors for "
-            f"{n_rows}: it is that of another model."
+            f"The tokenizer of '{name}' has {n_pieces} wordpieces, but the encoder has vectors for "
+            f"only {n_rows}: it belongs to another model. Use the tokenizer that was saved with "
+            "the encoder."
         )
 
 
@@ -166,14 +168,15 @@ def encoder_to_bytes(encoder: Encoder) -> Dict[str, Any]:
 
 
 def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any]) -> Encoder:
-    """Build an encoder from what `encoder_to_bytes` gave. Asks no hub, and runs no code.
+    """Make an encoder from the result of `encoder_to_bytes`. Nothing is downloaded, and no code is
+    run.
 
     data (Dict[str, Any]): The parts.
-    transformer_config (Dict[str, Any]): The settings of the architecture. They hold against those
-        saved, as dropout may change; `attn_implementation` isn't saved.
+    transformer_config (Dict[str, Any]): The settings of the architecture. They override the saved
+        ones, since dropout may change; `attn_implementation` isn't saved.
     RETURNS (Encoder): The encoder, on the CPU.
-    RAISES (DamagedPipelineError): For a part that can't be read, is another than was saved, or
-        doesn't fit the others.
+    RAISES (DamagedPipelineError): For a part that can't be read, was changed, or doesn't fit the
+        others.
     """
     places = {part: get_place(part) for part in PARTS}
     with reading(get_place("parts")):
@@ -196,14 +199,14 @@ def encoder_from_bytes(data: Dict[str, Any], transformer_config: Dict[str, Any])
         model = make_model(config, **settings)
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
-    except RuntimeError as error:  # of tensors that have another shape
+    except RuntimeError as error:  # of tensors with another shape
         raise DamagedPipelineError(_misfit(model, str(error))) from error
     lost = set(missing) & set(_distinct_weights(model))
     if lost or unexpected:
         details = f"missing {sorted(lost)}, unexpected {sorted(unexpected)}"
         raise DamagedPipelineError(_misfit(model, details))
     encoder = Encoder(model, tokenizer)
-    if data.get(CHECKSUMS) is None:  # of an earlier version: damage may show in use alone
+    if data.get(CHECKSUMS) is None:  # of an earlier version: damage may only show in use
         with reading(get_place("parts")):
             _try(encoder)
     return encoder
@@ -248,9 +251,9 @@ def _misfit(model: Any, details: str) -> str:
 
 
 def get_limit(encoder: Encoder) -> int:
-    """Find the most wordpieces that an encoder can read at once: what the tokenizer states, what
-    the config states, and the rows of learned position embeddings, less those that RoBERTa and its
-    kin never use (positions begin after the padding id).
+    """Find the most wordpieces that an encoder can read at once: the lowest of the limits of the
+    tokenizer, of the config, and of learned position embeddings, without the rows that RoBERTa and
+    similar models never use (positions begin after the padding id).
 
     encoder (Encoder): The encoder.
     RETURNS (int): Wordpieces, special tokens included.
@@ -266,7 +269,7 @@ def get_limit(encoder: Encoder) -> int:
 
 
 def _pools(config: Any) -> bool:
-    """Whether the encoder of a config has a layer over the first piece that can be left out."""
+    """Whether the encoder of a config has a pooling layer that can be left out."""
     found = MODEL_MAPPING[type(config)]
     model_class: Any = found[0] if isinstance(found, tuple) else found
     return "add_pooling_layer" in signature(model_class.__init__).parameters
@@ -277,7 +280,7 @@ def _stated_positions(config: Any) -> int:
 
 
 def _distinct_weights(model: Any) -> Dict[str, torch.Tensor]:
-    """The state without the second names of tied weights, which safetensors doesn't take."""
+    """The state without the second names of tied weights, which safetensors doesn't accept."""
     seen = set()
     weights = {}
     for name, tensor in model.state_dict().items():

@@ -1,4 +1,5 @@
-"""What `nlp.replace_listeners` needs to put an encoder inside the model of a component."""
+"""Functions that `nlp.replace_listeners` needs to put an encoder inside the model of a
+component."""
 
 import copy
 from typing import Any, Dict, List, Optional
@@ -12,7 +13,7 @@ from thinc.api import Model, chain
 def split_by_doc(
     model: Model[List[Doc], FullTransformerBatch],
 ) -> Model[List[Doc], List[TransformerData]]:
-    """Give the output document by document, as a listener does, whose place it takes in
+    """Return the output document by document, as the listener does that it replaces in
     `nlp.replace_listeners`.
 
     model (Model[List[Doc], FullTransformerBatch]): The encoder.
@@ -27,8 +28,8 @@ def replace_listener_cfg(
     """The config of a component after `nlp.replace_listeners` has given it a copy of the encoder.
 
     tok2vec_model_cfg (Dict[str, Any]): The block of the encoder.
-    listener_model_cfg (Dict[str, Any]): What spaCy takes for the listener's: the component's
-        [model.tok2vec], in which it may be one of several.
+    listener_model_cfg (Dict[str, Any]): What spaCy considers the block of the listener:
+        [model.tok2vec] of the component, which may contain several.
     RETURNS (Dict[str, Any]): The block of a `Tok2VecTransformer.v2`.
     """
     listener = _find_listener(listener_model_cfg) or {}

@@ -1,4 +1,4 @@
-"""Which languages texts are like, by the vectors of an encoder (Wu et al. 2020, 2004.12440)."""
+"""Compare texts with languages, by the vectors of an encoder (Wu et al. 2020, 2004.12440)."""
 
 from typing import Callable, Iterable, NamedTuple, Sequence
 
@@ -14,17 +14,17 @@ BATCH_SIZE = 32
 
 # Scores of vectors, (n_texts, width), for languages, (n_texts, n_languages).
 ScorerT = Callable[[Floats2d], Floats2d]
-# Hands on what it is given, and shows how far that is.
+# Yields the items that it is given, and shows the progress.
 FollowT = Callable[[Iterable[int]], Iterable[int]]
 
 
 class IdentifierSettings(NamedTuple):
-    """How to learn to tell languages apart.
+    """Settings for learning to distinguish languages.
 
-    rank (int): Width of what texts and languages are compared in.
-    gamma (float): Weight of the penalty that keeps languages apart.
+    rank (int): Width of the vectors that are compared.
+    gamma (float): Weight of the penalty that keeps the vectors of languages apart.
     epochs (int): How often to go through the texts.
-    seed (int): Of the layers at the beginning, and of the order of the texts.
+    seed (int): Seed for the initial layers and for the order of the texts.
     """
 
     rank: int = 64
@@ -35,10 +35,10 @@ class IdentifierSettings(NamedTuple):
 
 class LanguageIdentifier(torch.nn.Module):
     """Compares texts with languages: the score of vector f for language l is U f · V m, where m is
-    a vector of the language, which begins as the mean of those of its texts."""
+    a vector of the language, initialized with the mean of the vectors of its texts."""
 
     def __init__(self, means: torch.Tensor, rank: int):
-        """Make the layers at random.
+        """Initialize the layers at random.
 
         means (torch.Tensor): Mean vectors of the languages, float32, (n_languages, width).
         rank (int): See `IdentifierSettings`.
@@ -57,7 +57,7 @@ class LanguageIdentifier(torch.nn.Module):
         return scores
 
     def get_penalty(self) -> torch.Tensor:
-        """How far the vectors of the languages are from having length 1 and right angles between
+        """Measure how far the vectors of the languages are from length 1 and right angles between
         them: ||M M^T - I||² for M of (n_languages, width). The paper's ||M^T M - I||² over the
         width is larger by the constant width - n_languages, and has the same gradient.
 
@@ -70,12 +70,12 @@ class LanguageIdentifier(torch.nn.Module):
 def fit_identifier(
     features: Sequence[Floats2d], settings: IdentifierSettings, follow: FollowT = iter
 ) -> ScorerT:
-    """Learn to tell languages apart. Vectors are centered and scaled first: those of encoders such
-    as E5's have so much in common that little is left to learn from otherwise.
+    """Learn to distinguish languages. Vectors are centered and scaled first: those of encoders such
+    as E5 have so much in common that there would be little to learn from.
 
     features (Sequence[Floats2d]): By language, vectors of texts, (n_texts, width).
     settings (IdentifierSettings): How to learn.
-    follow (Callable[[Iterable[int]], Iterable[int]]): Shows how far the epochs are.
+    follow (Callable[[Iterable[int]], Iterable[int]]): Shows the progress over epochs.
     RETURNS (Callable[[Floats2d], Floats2d]): Gives the scores of other vectors.
     """
     center = numpy.mean([X.mean(axis=0) for X in features], axis=0)

@@ -28,15 +28,15 @@ from .shim import BackpropT as ShimBackpropT
 from .shim import EncoderShim
 from .windows import Windows, get_windows
 
-# In training, the activations of this many wordpieces are kept for backward; what exceeds them
-# in one call is recomputed. With 6 layers of 384, one takes 0.2 MB in windows of 32 wordpieces
-# and 0.6 MB in windows of 512, where attention weighs more.
+# In training, the activations of this many wordpieces are kept for the backward pass; those beyond
+# are recomputed. With 6 layers of 384, one takes 0.2 MB in windows of 32 wordpieces and 0.6 MB in
+# windows of 512, where attention weighs more.
 KEPT_PIECES = 1536
 
-# Where `batch_pieces` is null. A CPU is as busy with fewer wordpieces, and pads less.
+# Where `batch_pieces` is null. A CPU is fully used with fewer wordpieces, which need less padding.
 DEFAULT_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}
 
-# What a call of the encoder costs, in wordpieces: a micro-batch is cut where that saves more
+# The cost of one call of the encoder, in wordpieces: a micro-batch is divided where that saves more
 # padding. On one thread of a CPU, 40 to 80, in training and in prediction, with 6 layers of 384 and
 # with 12. On a GPU it costs thousands, and micro-batches stay whole.
 CALL_PIECES = {"cpu": 80}
@@ -48,21 +48,21 @@ BackpropT = Callable[[OutT], InT]
 
 @dataclass
 class EncoderData(TransformerData):
-    """The output for a document, as other listeners want it, and what `align` can't say, since it
-    has a row for every token.
+    """The output for a document, in the form that listeners expect, and `has_pieces`, which can't
+    be seen from `align`, since that has a row for every token.
 
     has_pieces (Bools1d): Whether a token has wordpieces of its own, bool, (n_tokens,). The others
-        have the row of a neighbour.
+        have the row of a neighbor.
     """
 
     has_pieces: Bools1d
 
 
 class EncoderLayer(Model[InT, OutT]):
-    """A layer of nothing but its shim, which is all that it reads from a file."""
+    """A layer that only consists of its shim, which is all that it loads from a file."""
 
     def from_dict(self, msg: Dict[str, Any]) -> "EncoderLayer":
-        """Load what `to_dict` gave.
+        """Load the result of `to_dict`.
 
         msg (Dict[str, Any]): With the bytes of the shim.
         RETURNS (EncoderLayer): This layer.
@@ -78,15 +78,15 @@ class EncoderLayer(Model[InT, OutT]):
 
     @property
     def _init_tokenizer_config(self) -> Dict[str, Any]:
-        # Where the file can't be opened, spacy-transformers takes it for a folder of its first
-        # version, and asks for this.
+        # If the file can't be opened, spacy-transformers assumes a folder of its first version, and
+        # calls this.
         raise DamagedPipelineError(
-            "Can't read the file 'model' of a transformer component: it is a folder, or nobody is "
-            f"allowed to read it. {WAY_OUT}"
+            "Can't read the file 'model' of a transformer component: it is a folder, or you have "
+            f"no permission to read it. {WAY_OUT}"
         )
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderLayer":
-        """Load what `to_bytes` gave.
+        """Load the result of `to_bytes`.
 
         bytes_data (bytes): The layer.
         RETURNS (EncoderLayer): This layer.
@@ -119,7 +119,7 @@ def encoder(settings: EncoderSettings, shim: EncoderShim) -> Model[InT, OutT]:
 
 
 def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, BackpropT]:
-    """Cut documents into windows, and run the encoder over them.
+    """Divide documents into windows, and run the encoder on them.
 
     model (Model[List[Doc], FullTransformerBatch]): The layer.
     docs (List[Doc]): The documents.
@@ -135,13 +135,13 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
     width = model.get_dim("nO")
     vectors = [torch.empty(len(windows.ids), width, device=shim.device) for windows in cut]
     batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(shim.device.type, 1024)
-    # No cut saves as many as `batch_pieces`.
+    # No division saves as many as `batch_pieces`.
     call_pieces = CALL_PIECES.get(shim.device.type, batch_pieces)
     sizes = {"batch_pieces": batch_pieces, "call_pieces": call_pieces}
     batches = list(get_batches(cut, **sizes, pad_id=shim.pad_id))
     backprops: List[Tuple[Batch, ShimBackpropT]] = []
     if is_train:
-        # A GPU needs room for a whole micro-batch in any case.
+        # A GPU needs memory for a whole micro-batch in any case.
         kept = KEPT_PIECES if shim.device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
         backprops = _encode_for_update(shim, batches, vectors, kept)
     else:
@@ -159,7 +159,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
         gradient = gradient.float()
         first_rows = numpy.cumsum([0] + [len(windows.ids) for windows in cut]).tolist()
         backprops.reverse()
-        while backprops:  # first those whose activations are kept, to let go of them
+        while backprops:  # first those whose activations are kept, to free them
             batch, backprop_batch = backprops.pop()
             d_hidden = gradient.new_zeros(*batch.ids.shape, width)
             for row, length, (doc, start) in zip(d_hidden, batch.lengths.tolist(), batch.places):
@@ -177,7 +177,7 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
     settings: EncoderSettings = model.attrs["settings"]
     if shim.encoder is None:
         raise UserError(Errors.E109.format(name=model.name))
-    validate_window(settings, shim)  # a loaded pipeline may have been given another
+    validate_window(settings, shim)  # the config of a loaded pipeline may set another
     return [
         get_windows(
             shim.pieces,
@@ -195,11 +195,11 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
 def _encode_for_update(
     shim: EncoderShim, batches: List[Batch], vectors: List[torch.Tensor], kept: int
 ) -> List[Tuple[Batch, ShimBackpropT]]:
-    """Run the encoder to learn, the shortest windows first: activations grow with length, and the
-    first are kept.
+    """Run the encoder for training, the shortest windows first: activations grow with length, and
+    the first ones are kept.
 
     vectors (List[torch.Tensor]): Written to, float32, (n_rows, width) of each document.
-    kept (int): Wordpieces, padding included, whose activations are kept for backward.
+    kept (int): Wordpieces, padding included, whose activations are kept for the backward pass.
     RETURNS (List[Tuple[Batch, Callable]]): The batches in the order in which they were run, and
         callbacks that take the gradients of their outputs.
     """
@@ -221,11 +221,11 @@ def _write_rows(vectors: List[torch.Tensor], hidden: torch.Tensor, batch: Batch)
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
-    """Load the encoder, unless there is one.
+    """Load the encoder, unless it is loaded already.
 
     model (Model[List[Doc], FullTransformerBatch]): The layer.
-    X (Optional[List[Doc]]): Not needed.
-    Y (Optional[FullTransformerBatch]): Not needed.
+    X (Optional[List[Doc]]): Not used.
+    Y (Optional[FullTransformerBatch]): Not used.
     RAISES (ValueError): If it can't be loaded, or can't read the windows of the settings.
     """
     shim: EncoderShim = model.shims[0]  # type: ignore[assignment]
@@ -245,13 +245,13 @@ def validate_window(settings: EncoderSettings, shim: EncoderShim) -> None:
 
     settings (EncoderSettings): With the length.
     shim (EncoderShim): With the encoder.
-    RAISES (ValueError): If the encoder can't read such windows, or if they hold no text.
+    RAISES (ValueError): If the encoder can't read such windows, or if they have no room for text.
     """
     least = len(shim.pieces.prefix) + len(shim.pieces.suffix) + 1
     if settings.window and not least <= settings.window <= shim.limit:
         raise UserError(
-            f"Can't read windows of {settings.window} wordpieces with '{settings.name}': it takes "
-            f"{least} to {shim.limit}, special tokens included. Set window in "
+            f"Can't read windows of {settings.window} wordpieces with '{settings.name}': it "
+            f"accepts {least} to {shim.limit}, special tokens included. Set window in "
             "[components.transformer.model] to a number between, or to 0 for one sentence each."
         )
 
@@ -271,7 +271,7 @@ def _log(cut: List[Windows], n_padded: int, seconds: float) -> None:
 
 
 def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> EncoderData:
-    ids: Any = windows.ids[None]  # one row of all windows, which `align` counts in
+    ids: Any = windows.ids[None]  # one row for all windows, as `align` counts them
     return EncoderData(
         wordpieces=WordpieceBatch(
             strings=[shim.pieces.strings(windows.ids)],

@@ -1,4 +1,4 @@
-"""Whether there is an encoder of a name, and which one may be meant."""
+"""Check whether there is an encoder with a name, and suggest similar names."""
 
 import difflib
 import pkgutil
@@ -15,11 +15,11 @@ PATIENCE = 10.0
 
 
 def check_pretrained(name: str, source: str, way_out: str = "") -> None:
-    """Check that there is an encoder, before transformers is asked for it, which tries for half a
-    minute where the hub can't be reached.
+    """Check that there is an encoder, before transformers tries to load it, which takes half a
+    minute if the hub can't be reached.
 
-    name (str): As it was asked for.
-    source (str): What `find_pretrained` made of it: a path, or a name on the hub.
+    name (str): The name that was given.
+    source (str): The result of `find_pretrained` for it: a path, or a name on the hub.
     way_out (str): How to name another one.
     RAISES (UserError): If there is none.
     """
@@ -30,15 +30,14 @@ def check_pretrained(name: str, source: str, way_out: str = "") -> None:
             raise OSError("the folder has no config.json")
     except OSError as error:
         message = (
-            f"There is no encoder '{name}': it is neither a folder that holds one, nor an "
-            "installed package that does, nor a model that the Hugging Face hub gives us "
-            f"({error}). {_suggest(name)} {way_out}"
+            f"There is no encoder '{name}': it is neither a folder nor an installed package with "
+            f"an encoder, nor a model on the Hugging Face hub ({error}). {_suggest(name)} {way_out}"
         )
         raise UserError(message.strip()) from error
 
 
 def _ask_hub(name: str) -> None:
-    """RAISES (OSError): If the hub doesn't give us a model, and none is in the cache."""
+    """RAISES (OSError): If there is no such model on the hub or in the cache."""
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
     from huggingface_hub.utils import validate_repo_id
@@ -49,7 +48,7 @@ def _ask_hub(name: str) -> None:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise OSError("there is no such path, and no model can have this name") from error
+        raise OSError("there is no such path, and no model can have such a name") from error
     if find_file(name, "config.json", local_files_only=True) is not None:
         return
     if constants.HF_HUB_OFFLINE:
@@ -76,7 +75,7 @@ def _suggest(name: str) -> str:
 
 
 def find_packages() -> List[str]:
-    """RETURNS (List[str]): The names of the installed packages that hold an encoder."""
+    """RETURNS (List[str]): The names of the installed packages with an encoder."""
     found = set()
     for info in pkgutil.iter_modules():
         folder = Path(getattr(info.module_finder, "path", ""), info.name)
@@ -86,7 +85,7 @@ def find_packages() -> List[str]:
 
 
 def _find_folders(path: Path) -> List[str]:
-    """The folders next to a path that hold an encoder."""
+    """The folders next to a path that contain an encoder."""
     if not path.parent.is_dir():
         return []
     return [str(other) for other in sorted(path.parent.iterdir()) if _holds_model(other)]
@@ -98,6 +97,6 @@ def _holds_model(folder: Path) -> bool:
 
 
 def _normalize(name: str) -> str:
-    """A name without its folder or owner, letter case and signs aside."""
+    """A name without its folder or owner, in lower case and without punctuation."""
     last = name.rstrip("/").rpartition("/")[2]
     return re.sub("[^a-z0-9]+", "_", last.lower())

@@ -1,4 +1,4 @@
-"""Masked language models of Hugging Face: which word stands where one is masked."""
+"""Masked language models of Hugging Face: predict the word for a mask."""
 
 import unicodedata
 from typing import Any, Dict, Iterator, List, Optional, Tuple
@@ -13,9 +13,9 @@ from .huggingface import Encoder, check_vocabulary, find_pretrained, get_limit
 from .lookup import check_pretrained
 from .pretrained import read_config, read_model, read_tokenizer
 
-# How the classes are called that predict masked words, among other things or alone.
+# Endings of the names of classes that predict masked words.
 CLASSES = ("ForMaskedLM", "ForPreTraining")
-WAY_OUT = "Name a checkpoint of a ...ForMaskedLM, such as xlm-roberta-base."
+WAY_OUT = "Use a checkpoint of a ...ForMaskedLM class, such as xlm-roberta-base."
 # The most wordpieces that are read at once, padding included, and the most texts: each has a row of
 # logits, as wide as the vocabulary.
 BATCH_PIECES = 4096
@@ -23,26 +23,26 @@ BATCH_TEXTS = 64
 # How many texts, and how many words of the vocabulary, are encoded at once.
 ENCODED_TEXTS = 500
 CHUNK = 10_000
-# A word before another, that it doesn't stand at the beginning.
+# A word before another one, which must not be at the beginning.
 BEFORE = "a"
 
 
 class MaskedLM:
-    """A masked language model with its tokenizer, which fills masks by words of one piece: pieces
-    that begin a word and, as letters and digits alone, are one.
+    """A masked language model with its tokenizer, which fills masks with words of one wordpiece:
+    pieces of letters and digits that are whole words.
 
     Attributes
     ----------
     model (PreTrainedModel): The model, in float32.
     backend (Tokenizer): Its tokenizer.
-    mask (str): What stands for a masked word in a text.
+    mask (str): The token for a masked word in a text.
     limit (int): The most wordpieces that can be read at once, special tokens included.
     words (List[str]): The words that it can fill in.
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any):
         """
-        name (str): As it was asked for.
+        name (str): The name that was given.
         model (PreTrainedModel): The model. It is moved to the device of the current ops.
         tokenizer (PreTrainedTokenizerFast): Its tokenizer.
         RAISES (UserError): For a tokenizer without a mask, and for one whose pieces aren't words.
@@ -75,8 +75,8 @@ class MaskedLM:
         """Find the most probable word for the mask of each text.
 
         texts (List[str]): The texts, each with one mask, of no more wordpieces than the limit.
-        RETURNS (List[Optional[str]]): The words; None for a text in which there isn't one mask: it
-            has what looks like another.
+        RETURNS (List[Optional[str]]): The words; None for a text that doesn't have exactly one
+            mask, since it contains what looks like another.
         """
         rows = self._encode(texts)
         fit = [i for i, ids in enumerate(rows) if ids.count(self._mask_id) == 1]
@@ -89,8 +89,8 @@ class MaskedLM:
         return words
 
     def _encode(self, texts: List[str]) -> List[List[int]]:
-        """RETURNS (List[List[int]]): Ids of wordpieces, with special tokens. The tokenizer's own
-        records are larger: there are few of them at once."""
+        """RETURNS (List[List[int]]): Ids of wordpieces, with special tokens. Texts are encoded in
+        small groups, since the tokenizer's own records are larger."""
         rows: List[List[int]] = []
         for start in range(0, len(texts), ENCODED_TEXTS):
             chunk = self.backend.encode_batch(texts[start : start + ENCODED_TEXTS])
@@ -98,8 +98,8 @@ class MaskedLM:
         return rows
 
     def get_logits(self, rows: List[List[int]]) -> torch.Tensor:
-        """Read texts, and predict what is masked, and no other piece: that would take a row of
-        logits for each of them.
+        """Read texts, and predict only the masked pieces: other pieces would need a row of logits
+        each.
 
         rows (List[List[int]]): Ids of their wordpieces, with one mask each.
         RETURNS (torch.Tensor): float32, (n_rows, n_pieces of the vocabulary).
@@ -160,8 +160,8 @@ def load_masked_lm(name: str) -> MaskedLM:
 
 
 def is_word(text: str) -> bool:
-    """RETURNS (bool): Whether a text is letters, with their marks, and digits: no tokenizer parts
-    it.
+    """RETURNS (bool): Whether a text consists of letters, with their marks, and digits, so that no
+    tokenizer splits it.
 
     text (str): The text.
     """
@@ -169,11 +169,11 @@ def is_word(text: str) -> bool:
 
 
 def find_words(backend: Any) -> Dict[int, str]:
-    """Find the wordpieces that are words: which, after another word and a space, come back as this
-    one piece.
+    """Find the wordpieces that are words: after another word and a space, they are tokenized as
+    this one piece.
 
     backend (Tokenizer): The tokenizer.
-    RETURNS (Dict[int, str]): What they stand for, by id.
+    RETURNS (Dict[int, str]): The words, by id.
     """
     before = backend.encode(BEFORE, add_special_tokens=False).ids
     pieces = sorted(backend.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1])
@@ -195,7 +195,8 @@ def find_words(backend: Any) -> Dict[int, str]:
 
 
 def _make_batches(order: List[int], rows: List[List[int]]) -> Iterator[List[int]]:
-    """YIELDS (List[int]): Texts to read together, of those that are sorted, longest first."""
+    """YIELDS (List[int]): Indices of texts to read together, from texts sorted by length, longest
+    first."""
     while order:
         n = max(1, min(BATCH_TEXTS, BATCH_PIECES // len(rows[order[0]])))
         yield order[:n]

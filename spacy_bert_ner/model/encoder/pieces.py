@@ -1,4 +1,4 @@
-"""Cut the text of documents into wordpieces, and pair them with spaCy's tokens."""
+"""Split the text of documents into wordpieces, and align them with spaCy's tokens."""
 
 from dataclasses import dataclass
 from typing import List, Tuple
@@ -20,7 +20,7 @@ class Pieces:
     ids (Ints1d): Vocabulary ids in text order, int32, (n_pieces,).
     sents (Ints1d): First piece of every sentence, and n_pieces, int64, (n_sents + 1,).
     sent_tokens (Ints1d): First token of every sentence, and n_tokens, int64, (n_sents + 1,).
-    pairs (Tuple[Ints1d, Ints1d]): A token and a piece that holds a part of it, in this order,
+    pairs (Tuple[Ints1d, Ints1d]): A token and a piece that contains a part of it, in this order,
         int64, (n_pairs,) each.
     n_tokens (int): Number of tokens.
     has_sents (bool): Whether the document has sentence marks; if not, it is one sentence here.
@@ -40,9 +40,9 @@ class Pieces:
 
 
 def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
-    """Tokenize documents sentence by sentence, in one call. The text of a sentence begins where
-    the one before it ends, white space included, so that the pieces of a word don't depend on
-    what stands before it. A document without sentence marks is one sentence.
+    """Tokenize documents sentence by sentence, in one call. The text of a sentence begins where the
+    one before it ends, white space included, so that the pieces of a word don't depend on the text
+    before it. A document without sentence marks is one sentence.
 
     tokenizer (PieceTokenizer): The tokenizer.
     docs (List[Doc]): Documents that have tokens.
@@ -86,8 +86,8 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
 def align_tokens(
     text: str, token_starts: Ints1d, token_ends: Ints1d, offsets: Ints2d
 ) -> Tuple[Ints1d, Ints1d]:
-    """Pair tokens with pieces: a piece belongs to every token that its characters lie in, white
-    space apart, which some tokenizers count to the word after it and some to none.
+    """Align tokens with pieces: a piece belongs to every token with any of its characters. White
+    space is ignored, which some tokenizers add to the next word and some to none.
 
     text (str): The text of the document.
     token_starts, token_ends (Ints1d): Characters of the tokens in the text, int, (n_tokens,).
@@ -110,10 +110,10 @@ def align_tokens(
 
 
 def get_starts(lengths: Ints1d) -> Ints1d:
-    """Number the first items of groups that follow each other.
+    """Get the indices of the first items of consecutive groups.
 
     lengths (Ints1d): Items in each group, int or bool, (n,).
-    RETURNS (Ints1d): Running sum that begins with 0, int64, (n + 1,).
+    RETURNS (Ints1d): Running sums, beginning with 0, int64, (n + 1,).
     """
     starts = numpy.zeros(len(lengths) + 1, dtype="int64")
     numpy.cumsum(lengths, out=starts[1:])
@@ -121,7 +121,7 @@ def get_starts(lengths: Ints1d) -> Ints1d:
 
 
 def get_ranks(counts: Ints1d) -> Ints1d:
-    """Number the items of groups, in each from 0.
+    """Number the items of groups, from 0 in each group.
 
     counts (Ints1d): Items in each group, int, (n,).
     RETURNS (Ints1d): 0, 1, … for each count, one after the other, int64, (sum(counts),).

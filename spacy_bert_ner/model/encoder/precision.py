@@ -1,4 +1,5 @@
-"""What the encoder computes with: half precision where hardware has it, and oneDNN's kernels."""
+"""The precision of the encoder: half precision on hardware that supports it, and oneDNN's
+kernels."""
 
 import os
 from contextlib import nullcontext
@@ -12,9 +13,9 @@ from torch.overrides import TorchFunctionMode
 from ...errors import UserError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-# Of oneDNN and of the layer between it and torch, read when they are first used. They keep what was
-# made for each shape of a batch, 1,024 of them, which is hundreds of megabytes after a while, and
-# makes nothing faster.
+# Caches of oneDNN and of the layer between it and torch, whose sizes are read at first use. They
+# keep objects for each shape of a batch, up to 1,024, which takes hundreds of megabytes after a
+# while and makes nothing faster.
 SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 
@@ -46,8 +47,8 @@ def computing(precision: str, device: torch.device) -> ContextManager[Any]:
 
 
 def casting(precision: str, device: torch.device) -> ContextManager[Any]:
-    """Make the context that casts to half precision. Around several of `computing`, weights are
-    cast once for all of them, and what they were cast to is kept for backward once.
+    """Make the context that casts to half precision. Around several contexts of `computing`,
+    weights are cast only once for all of them, and kept once for the backward pass.
 
     precision (str): A name in PRECISIONS.
     device (torch.device): Where the encoder is.
@@ -68,22 +69,22 @@ def get_dtype(precision: str, device: torch.device) -> Optional[torch.dtype]:
     """
     if precision == "bf16" or (precision == "auto" and has_bf16(device.type)):
         return torch.bfloat16
-    if precision == "fp16" and device.type == "cuda":  # it takes scaled gradients, and a GPU
+    if precision == "fp16" and device.type == "cuda":  # needs scaled gradients, and a GPU
         return torch.float16
     return None
 
 
 @cache
 def bound_shape_caches() -> None:
-    """Keep less for shapes that were there before, unless the environment says how much."""
+    """Limit the caches for shapes of batches, unless the environment sets their sizes."""
     for name in SHAPE_CACHES:
         os.environ.setdefault(name, "16")
 
 
 @cache
 def has_bf16(device_type: str) -> bool:
-    """Tell whether the hardware multiplies bf16 itself. Where it doesn't, torch does it by way of
-    float32, which is slower and no more exact.
+    """Check whether the hardware multiplies bf16. If not, torch does it via float32, which is
+    slower and no more exact.
 
     device_type (str): "cpu" or "cuda".
     RETURNS (bool): Whether it does.
@@ -97,8 +98,8 @@ def has_bf16(device_type: str) -> bool:
 
 @cache
 def prefers_onednn() -> bool:
-    """RETURNS (bool): Whether to multiply in oneDNN rather than in MKL, which torch takes for
-    float32, and which on AMD's processors reaches half the speed."""
+    """RETURNS (bool): Whether to multiply with oneDNN instead of MKL, which torch uses for float32,
+    and which is half as fast on AMD's processors."""
     vendor, _ = get_cpu()
     return (
         vendor == "AuthenticAMD"
@@ -109,20 +110,20 @@ def prefers_onednn() -> bool:
 
 
 def find_onednn_linear() -> Optional[Callable[..., Any]]:
-    """Find the kernel that torch compiles linear layers to. It has no public name: without it,
-    layers multiply as torch has it.
+    """Find the kernel that torch compiles linear layers to. It has no public name: if it is
+    missing, layers multiply with torch's default.
 
     RETURNS (Optional[Callable[..., Any]]): Of inputs, weights, biases, and the name, the arguments
-        and the algorithm of an activation; None if torch has it no more.
+        and the algorithm of an activation; None if torch no longer has it.
     """
     return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 @cache
 def get_cpu(path: str = "/proc/cpuinfo") -> Tuple[str, List[str]]:
-    """Read what Linux tells of the processor.
+    """Read what Linux reports about the processor.
 
-    path (str): The file where it does.
+    path (str): The file to read.
     RETURNS (Tuple[str, List[str]]): Vendor and flags; nothing on other systems.
     """
     if not Path(path).exists():
@@ -136,8 +137,8 @@ def get_cpu(path: str = "/proc/cpuinfo") -> Tuple[str, List[str]]:
 
 
 class OneDNN(TorchFunctionMode):
-    """Inside of it, linear layers multiply float32 in oneDNN, with gradients. Differs from what
-    torch gives by rounding."""
+    """A context in which linear layers multiply float32 with oneDNN, with gradients. Results differ
+    from torch's by rounding."""
 
     def __torch_function__(
         self,
@@ -152,7 +153,8 @@ class OneDNN(TorchFunctionMode):
 
 
 def _multiply(X: torch.Tensor, W: torch.Tensor, b: Optional[torch.Tensor] = None) -> torch.Tensor:
-    # Of two dimensions, since views that are made inside can't be changed in place (DeBERTa does).
+    # With two dimensions, since views that are made inside can't be changed in place (as DeBERTa
+    # does).
     Y = _Linear.apply(X.reshape(-1, X.shape[-1]), W, b)
     return cast(torch.Tensor, Y).view(*X.shape[:-1], len(W))
 

@@ -1,4 +1,4 @@
-"""The one place where transformers is asked to load something: no code of a checkpoint is run."""
+"""The only module that loads with transformers. No code of a checkpoint is run."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +13,12 @@ from transformers.utils import TRANSFORMERS_CACHE
 from ...damage import DamagedPipelineError
 from ...errors import UserError
 
-# Settings that ask for code of a checkpoint, which transformers would download and run.
+# Settings that make transformers download and run code of a checkpoint.
 CODE_SETTINGS = ("trust_remote_code", "code_revision", "auto_map")
 # The name of a repository in it does too, where the package `kernels` is installed.
 ATTENTION = "attn_implementation"
 TOKENIZER_FILE = "tokenizer.json"
-# What transformers saves of a fast tokenizer, and the vocabularies of slow ones.
+# The files that transformers saves for a fast tokenizer, and the vocabularies of slow ones.
 TOKENIZER_FILES = (
     TOKENIZER_FILE,
     "tokenizer_config.json",
@@ -40,8 +40,8 @@ def read_config(source: str, **settings: Any) -> Any:
     """Read the config of a folder, or of a name on the Hugging Face hub.
 
     source (str): The folder or the name.
-    settings (Any): Of the config. With `return_unused_kwargs=True`, those it hasn't are returned
-        too.
+    settings (Any): Settings of the config. With `return_unused_kwargs=True`, unknown ones are
+        returned too.
     RETURNS (PretrainedConfig): The config.
     RAISES (ValueError): For a config that needs code of its own, or is of an unknown kind.
         OSError: If there is none.
@@ -57,10 +57,10 @@ def read_config(source: str, **settings: Any) -> Any:
 
 
 def get_attention(config: Any) -> Optional[str]:
-    """Tell how a config has attention computed. transformers 4 keeps it under a private name.
+    """Get the attention implementation of a config. transformers 4 stores it under a private name.
 
     config (PretrainedConfig): The config.
-    RETURNS (Optional[str]): A name, or a repository with code for it; None if it says nothing.
+    RETURNS (Optional[str]): A name, or a repository with code for it; None if it isn't set.
     """
     return getattr(config, f"_{ATTENTION}", getattr(config, ATTENTION, None))
 
@@ -71,26 +71,27 @@ def read_tokenizer(source: str, **settings: Any) -> Any:
     source (str): The folder or the name.
     settings (Any): Arguments for AutoTokenizer.
     RETURNS (PreTrainedTokenizerBase): The tokenizer.
-    RAISES (ValueError): For settings that would run code, or can't be. OSError: If there is none.
+    RAISES (ValueError): For settings that would run code, or are invalid. OSError: If there is
+        none.
     """
     settings = _without_code("tokenizer_config", settings)
     if isinstance(settings.get("extra_special_tokens"), (list, tuple)):
         # transformers would ask for protobuf.
         raise UserError(
-            "Can't use a list as extra_special_tokens in tokenizer_config: it must be names with "
-            "tokens. Put the list under additional_special_tokens."
+            "Can't use a list as extra_special_tokens in tokenizer_config: it must map names to "
+            "tokens. Use additional_special_tokens for a list."
         )
     with _refusing_code(source):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
     if isinstance(getattr(tokenizer, "chat_template", None), dict):
-        # Several, each of which would be saved to a file of its own name, wherever that is.
+        # Several ones, each of which would be saved to a file with its name, at any path.
         tokenizer.chat_template = None
     return tokenizer
 
 
 def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> Any:
     """Read the model of a folder, or of a name on the hub, see `read_config`: from safetensors, or
-    from a file of tensors, in which nothing else is unpickled.
+    from a file from which only tensors are unpickled.
 
     source (str): The folder or the name.
     model_class (type): An Auto class, or one of a kind of model.
@@ -105,14 +106,14 @@ def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> An
 
 
 def find_file(source: str, name: str, *, local_files_only: bool = False) -> Optional[Path]:
-    """Find a file of a name on the hub.
+    """Find a file of a model on the hub.
 
     source (str): A name on the hub.
-    name (str): Of the file.
-    local_files_only (bool): Look in the cache alone.
-    RETURNS (Optional[Path]): The file; None if there is none, or none in the cache where the hub
-        can't be reached.
-    RAISES (OSError): If there is nothing of that name, and for other answers of the hub.
+    name (str): Name of the file.
+    local_files_only (bool): Only look in the cache.
+    RETURNS (Optional[Path]): The file; None if there is none, or if the hub can't be reached and it
+        isn't in the cache.
+    RAISES (OSError): If there is no such model, and for other errors of the hub.
     """
     try:
         found = hf_hub_download(
@@ -126,7 +127,7 @@ def find_file(source: str, name: str, *, local_files_only: bool = False) -> Opti
 def make_config(settings: Dict[str, Any]) -> Any:
     """Make the config of a saved encoder.
 
-    settings (Dict[str, Any]): All its settings, with its "model_type".
+    settings (Dict[str, Any]): All settings, with its "model_type".
     RETURNS (PretrainedConfig): The config.
     """
     return CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
@@ -139,7 +140,7 @@ def make_model(config: Any, **settings: Any) -> Any:
     settings (Any): Arguments for `from_config`.
     RETURNS (PreTrainedModel): The encoder, on the CPU.
     """
-    # Over what the config may name.
+    # Overrides what the config may name.
     settings = {ATTENTION: None, **_without_code("transformer_config", settings)}
     return AutoModel.from_config(config, trust_remote_code=False, **settings)
 
@@ -148,10 +149,10 @@ def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
     """Save a tokenizer to memory.
 
     tokenizer (PreTrainedTokenizerFast): The tokenizer.
-    RETURNS (Dict[str, bytes]): What Hugging Face saves of it, by file name.
+    RETURNS (Dict[str, bytes]): The files that Hugging Face saves for it, by name.
     """
     with TemporaryDirectory() as folder:
-        # Without the files of the slow twin, which are there only at the first time.
+        # Without the files of the slow version, which are only saved at the first time.
         tokenizer.save_pretrained(folder, legacy_format=False)
         return {
             path.name: path.read_bytes()
@@ -161,18 +162,18 @@ def tokenizer_to_files(tokenizer: Any) -> Dict[str, bytes]:
 
 
 def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
-    """Make a tokenizer of files that were saved. Nothing else is written, read or downloaded.
+    """Make a tokenizer from saved files. Nothing else is written, read or downloaded.
 
     files (Dict[str, bytes]): Their contents, by file name.
     RETURNS (PreTrainedTokenizerFast): The tokenizer of these files.
-    RAISES (DamagedPipelineError): For files that no tokenizer has.
+    RAISES (DamagedPipelineError): For files that don't belong to a tokenizer.
     """
     for name in files:
         if name not in TOKENIZER_FILES:
             raise DamagedPipelineError(
-                f"Can't load a tokenizer with a file {name!r}, which isn't written anywhere. Its "
-                f"files can be: {', '.join(TOKENIZER_FILES)}. Don't use this pipeline: it was "
-                "changed after it was saved."
+                f"Can't load a tokenizer with a file {name!r}: its files can only be "
+                f"{', '.join(TOKENIZER_FILES)}. Don't use this pipeline: it was changed after it "
+                "was saved."
             )
     if TOKENIZER_FILE not in files:
         raise DamagedPipelineError(f"Can't load a tokenizer without a file '{TOKENIZER_FILE}'.")
@@ -185,15 +186,15 @@ def tokenizer_from_files(files: Dict[str, bytes]) -> Any:
 
 
 def _without_code(place: str, settings: Mapping[str, Any]) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): Settings without those that have no other use than to run code.
-    RAISES (ValueError): If they would run some.
+    """RETURNS (Dict[str, Any]): Settings without those whose only use is to run code.
+    RAISES (ValueError): If they would run code.
     """
     for key, value in settings.items():
         if (key in CODE_SETTINGS and value) or (key == ATTENTION and "/" in str(value)):
             raise UserError(
                 f"Can't use {key} = {value!r} in {place}: it would run code that comes with "
-                "weights or from the Hugging Face hub. Remove it, and use an encoder that "
-                "transformers has the code of."
+                "weights or from the Hugging Face hub. Remove it, and use an encoder whose code is "
+                "part of transformers."
             )
     return {key: value for key, value in settings.items() if key not in CODE_SETTINGS}
 
@@ -207,5 +208,5 @@ def _refusing_code(source: str) -> Iterator[None]:
             raise
         raise UserError(
             f"Can't load '{source}': it needs Python code that comes with it (auto_map in its "
-            "files), which is never run. Use an encoder that transformers has the code of."
+            "files), which is never run. Use an encoder whose code is part of transformers."
         ) from error

@@ -1,11 +1,11 @@
-"""Settings of an encoder. Without torch, so that it can be asked whether a layer is one."""
+"""Settings of an encoder, in a module that doesn't import torch."""
 
 from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
 from ...errors import UserError
 
-# The least value of settings that are counts or sizes; None is none of these.
+# The least values of settings that are counts or sizes.
 LEAST = {
     "window": 0,
     "stride": 0,
@@ -18,8 +18,8 @@ LEAST = {
 
 @dataclass
 class EncoderSettings:
-    """Settings that a saved pipeline takes from its config.cfg, see `TransformerModel.v1`.
-    (Thinc would save plain values in `attrs` with the weights, and let those win.)
+    """Settings that a saved pipeline takes from its config.cfg, see `TransformerModel.v1`. (Plain
+    values in `attrs` would be saved with the weights, and override the config.)
 
     Attributes
     ----------
@@ -28,8 +28,8 @@ class EncoderSettings:
         AutoConfig.
     window, stride (int): Wordpieces in a window, and between the starts of overlapping ones.
     context (int): Wordpieces to read on either side of a window.
-    context_dropout (float): Share of windows that training leaves without context, 0 to 1.
-    batch_pieces (Optional[int]): Wordpieces in a micro-batch; None for a number that suits the
+    context_dropout (float): Share of windows that are read without context in training, 0 to 1.
+    batch_pieces (Optional[int]): Wordpieces in a micro-batch; None for a number that fits the
         device.
     """
 
@@ -48,7 +48,7 @@ def check_ranges(*, context_dropout: float, **settings: Optional[float]) -> None
 
     context_dropout (float): Share of windows, 0 to 1.
     settings (Optional[float]): Those in LEAST.
-    RAISES (ValueError): For one that is out of its range.
+    RAISES (ValueError): For one out of its range.
     """
     for setting, value in settings.items():
         least = LEAST[setting]
@@ -59,6 +59,6 @@ def check_ranges(*, context_dropout: float, **settings: Optional[float]) -> None
             )
     if not 0.0 <= context_dropout <= 1.0:
         raise UserError(
-            f"Can't drop the context of windows with context_dropout = {context_dropout}: set it "
-            "to a share from 0 to 1 in [components.transformer.model]."
+            f"Can't use context_dropout = {context_dropout}: set it to a share of the windows from "
+            "0 to 1 in [components.transformer.model]."
         )

@@ -1,4 +1,4 @@
-"""Thinc's door to the encoder: steps, devices and bytes."""
+"""The encoder as a shim of thinc: updates, devices and bytes."""
 
 import copy
 import os
@@ -28,13 +28,14 @@ from .memory import return_free_memory
 from .precision import check_precision, computing
 from .tokenizer import PieceTokenizer
 
-# The threads of a pool don't outlive a fork: in a child of nlp.pipe(n_process=2), torch would wait
-# for them forever. One thread a process is also what doesn't take cores from the others.
+# The threads of a pool don't exist after a fork: in a child process of nlp.pipe(n_process=2), torch
+# would wait for them forever. One thread per process also leaves the other cores to the other
+# processes.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
-# Takes the gradient of an output.
+# A function that takes the gradient of an output.
 BackpropT = Callable[[torch.Tensor], None]
 
 
@@ -47,7 +48,7 @@ class EncoderShim(PyTorchShim):
     freeze_layers (Optional[int]): Exclude embeddings and this many blocks from training.
     mixed_layers (int): Blocks, from the last, whose outputs are averaged.
     embedding_noise (float): Size of the noise on embeddings in training, see `TransformerModel.v1`.
-    precision (str): What to compute with, see `TransformerModel.v1`.
+    precision (str): Precision of the computation, see `TransformerModel.v1`.
     grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler.
     """
 
@@ -62,7 +63,8 @@ class EncoderShim(PyTorchShim):
         grad_scaler_config: Dict[str, Any],
     ):
         check_precision(precision)
-        # Gradients of fp16, which is for GPUs, would vanish. Thinc's scaler takes no other tensors.
+        # Gradients of fp16 would vanish without scaling. fp16 is for GPUs: thinc's scaler accepts
+        # no other tensors.
         scales = precision == "fp16" and get_torch_default_device().type == "cuda"
         scaler = PyTorchGradScaler(**{"enabled": scales, **grad_scaler_config})
         super().__init__(None, grad_scaler=scaler)
@@ -76,7 +78,7 @@ class EncoderShim(PyTorchShim):
         self._scales: Dict[float, Dict[str, float]] = {}
 
     def set_encoder(self, encoder: Encoder, *, is_saved: bool = False) -> None:
-        """Take an encoder that was loaded, to the device of the current ops.
+        """Use an encoder that was loaded, on the device of the current ops.
 
         encoder (Encoder): The encoder.
         is_saved (bool): Whether it comes from a saved pipeline.
@@ -110,8 +112,8 @@ class EncoderShim(PyTorchShim):
         """As `encode`, in training mode.
 
         batch (Batch): Windows.
-        keep (bool): Keep the activations for backward; if not, the batch is run again there, with
-            the same dropout (Chen et al. 2016).
+        keep (bool): Keep the activations for the backward pass; if not, the batch is run again
+            there, with the same dropout (Chen et al. 2016).
         RETURNS (Tuple[torch.Tensor, BackpropT]): float32, (n_windows, longest, width), and a
             callback that takes its gradient and adds to those of the weights.
         """
@@ -138,10 +140,10 @@ class EncoderShim(PyTorchShim):
         return hidden.detach(), backprop
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Step with the gradients gathered since the last step, clipped by one norm over all of
-        them (torch.nn.utils.clip_grad_norm_), and set them to zero.
+        """Update the weights with the gradients accumulated since the last update, clipped by one
+        norm over all of them (torch.nn.utils.clip_grad_norm_), and set the gradients to zero.
 
-        optimizer (Optimizer): Steps the weights.
+        optimizer (Optimizer): Updates the weights.
         """
         trained = [
             (name, param)
@@ -162,7 +164,7 @@ class EncoderShim(PyTorchShim):
         self.grad_scaler.update()
 
     def _get_scales(self, optimizer: Optimizer) -> Dict[str, float]:
-        """Factors on the learning rate, by the blocks that are above a tensor."""
+        """Factors on the learning rate of tensors, by the number of blocks above them."""
         if not isinstance(optimizer, LayeredAdam) or optimizer.layer_decay == 1.0:
             return {}
         decay = optimizer.layer_decay
@@ -183,11 +185,11 @@ class EncoderShim(PyTorchShim):
 
     @contextmanager
     def use_params(self, params: Dict[Any, Any]) -> Iterator[None]:
-        """Have an optimizer's averages of weights in place of the weights. PyTorchShim looks for
-        them under other keys than its own steps keep them, and finds none.
+        """Use an optimizer's averages of weights instead of the weights. PyTorchShim doesn't find
+        them, since it looks for keys other than those that its own updates use.
 
         params (Dict[Any, Any]): Arrays by the keys of the optimizer.
-        YIELDS (None): While the averages are in place.
+        YIELDS (None): While the averages are used.
         """
         backup = {}
         for name, param in self._model.named_parameters():
@@ -202,7 +204,7 @@ class EncoderShim(PyTorchShim):
                 self._model.get_parameter(name).data = data
 
     def copy(self) -> "EncoderShim":
-        """RETURNS (EncoderShim): A copy that an optimizer can tell from this one."""
+        """RETURNS (EncoderShim): A copy with its own id, for optimizers."""
         copied = copy.deepcopy(self)
         with Shim.global_id_lock:
             Shim.global_id += 1
@@ -210,12 +212,12 @@ class EncoderShim(PyTorchShim):
         return copied
 
     def to_bytes(self) -> bytes:
-        """RETURNS (bytes): The encoder, see `encoder_to_bytes`; of nothing, if it has none."""
+        """RETURNS (bytes): The encoder, see `encoder_to_bytes`; empty if it has none."""
         data = encoder_to_bytes(self.encoder) if self.encoder else {}
         return cast(bytes, srsly.msgpack_dumps(data))
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
-        """Load what `to_bytes` gave.
+        """Load the result of `to_bytes`.
 
         bytes_data (bytes): The encoder.
         RETURNS (EncoderShim): This object.

@@ -1,4 +1,4 @@
-"""A smaller encoder that begins with some of the blocks of a larger one."""
+"""Make a smaller encoder from some blocks of a larger one."""
 
 from typing import List
 
@@ -13,28 +13,28 @@ from .huggingface import Encoder, encoder_from_bytes, encoder_to_bytes
 
 
 def keep_blocks(encoder: Encoder, n_layers: int) -> Encoder:
-    """Make an encoder of some blocks of another: spread evenly from the first to the last (Sanh et
-    al. 2019 take 0, 2, 4, 7, 9 and 11 of 12), with its embeddings and its tokenizer.
+    """Make an encoder from some blocks of another one, spread evenly from the first to the last
+    (Sanh et al. 2019 use 0, 2, 4, 7, 9 and 11 of 12), with its embeddings and its tokenizer.
 
-    encoder (Encoder): The larger one. Not changed.
-    n_layers (int): How many blocks to keep, fewer than there are.
-    RETURNS (Encoder): A new one.
-    RAISES (ValueError): If there are no more blocks than that, or if they can't do without the
-        others.
+    encoder (Encoder): The larger encoder. Not changed.
+    n_layers (int): Number of blocks to keep, fewer than the encoder has.
+    RETURNS (Encoder): A new encoder.
+    RAISES (ValueError): If the encoder doesn't have more blocks than that, or if its blocks differ,
+        so that none can replace another.
     """
     kind = type(encoder.model).__name__
-    way_out = "another teacher, whose blocks have weights of their own"
+    way_out = "another teacher, whose blocks don't share weights"
     path, blocks = find_blocks(encoder.model, f"keep {n_layers} layers", way_out)
     if not 1 <= n_layers < len(blocks):
         raise UserError(
             f"Can't shrink {kind}, which has {len(blocks)} layers, to {n_layers}: "
-            + (f"name a number from 1 to {len(blocks) - 1}." if len(blocks) > 1 else "it has one.")
+            + (f"choose 1 to {len(blocks) - 1} layers." if len(blocks) > 1 else "it has one.")
         )
     kept = choose_blocks(len(blocks), n_layers)
     data = encoder_to_bytes(encoder)
     del data[CHECKSUMS]
     config = srsly.json_loads(data["config"])
-    # Some call it n_layers.
+    # Some configs name it n_layers.
     config[encoder.model.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")] = (
         n_layers
     )
@@ -54,16 +54,16 @@ def keep_blocks(encoder: Encoder, n_layers: int) -> Encoder:
         return encoder_from_bytes(data, {})
     except DamagedPipelineError as error:
         raise UserError(
-            f"Can't shrink {kind} to {n_layers} layers: its blocks aren't alike, and don't fit in "
-            "the place of others."
+            f"Can't shrink {kind} to {n_layers} layers: its blocks differ, and one can't replace "
+            "another. Choose another teacher."
         ) from error
 
 
 def choose_blocks(n_blocks: int, n_kept: int) -> List[int]:
     """Spread blocks evenly from the first to the last.
 
-    n_blocks (int): How many there are.
-    n_kept (int): How many to choose.
+    n_blocks (int): Number of blocks.
+    n_kept (int): Number of blocks to choose.
     RETURNS (List[int]): Their numbers from 0.
     """
     return [int(place) for place in numpy.linspace(0, n_blocks - 1, n_kept).round()]

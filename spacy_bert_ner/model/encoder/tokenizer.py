@@ -1,4 +1,4 @@
-"""The part of a Hugging Face tokenizer that windows are made with."""
+"""A Hugging Face tokenizer, reduced to what windows need."""
 
 import json
 from typing import Any, Dict, List, Optional, Set, Tuple, cast
@@ -10,9 +10,9 @@ from ...errors import UserError
 from ...types import Ints1d, Ints2d
 
 # Texts are encoded this many characters at a time: the tokenizer's own records take about a
-# kilobyte a piece, and only ids and offsets are kept of them.
+# kilobyte per wordpiece, and only their ids and offsets are kept.
 CHUNK_CHARS = 50_000
-# Special tokens that direct an encoder. Others (`[URL]`, `<nl>`) are words that training data had.
+# Special tokens that control an encoder. Others (`[URL]`, `<nl>`) are words of the training data.
 CONTROLS = (
     "bos_token",
     "cls_token",
@@ -25,21 +25,21 @@ CONTROLS = (
 
 
 class PieceTokenizer:
-    """A fast tokenizer that cuts text and nothing else: no truncation, no padding, no special
-    tokens, and text that looks like one that directs the encoder (`[SEP]`, `<s>`) is text. A
-    tokenizer's additional special tokens are words: they are its pieces, as they were in training.
-    It isn't changed by being used, so that threads can share it.
+    """A fast tokenizer that only splits text: no truncation, no padding, no special tokens, and
+    text that looks like a token that controls the encoder (`[SEP]`, `<s>`) is text. A tokenizer's
+    additional special tokens are words: they are its pieces, as they were in training. Using it
+    doesn't change it, so that threads can share it.
 
     tokenizer (PreTrainedTokenizerFast): Its truncation and padding are switched off in place,
         since they are state that would be saved with it.
-    n_rows (Optional[int]): How many wordpieces the encoder has vectors for. Additional special
-        tokens without one are text.
+    n_rows (Optional[int]): Number of wordpieces that the encoder has vectors for. Additional
+        special tokens without a vector are text.
     RAISES (ValueError): For a tokenizer without character offsets.
 
     Attributes
     ----------
     prefix, suffix (List[int]): Ids of the special tokens before and after a single sequence.
-    filler (int): Id for a window that would hold nothing at all.
+    filler (int): Id for a window that would be empty.
     """
 
     def __init__(self, tokenizer: Any, n_rows: Optional[int] = None):
@@ -68,7 +68,7 @@ class PieceTokenizer:
         self.backend.encode_special_tokens = True  # which copies and pickles lose
 
     def __call__(self, texts: List[str]) -> Tuple[Ints1d, Ints2d, Ints1d]:
-        """Cut texts into wordpieces.
+        """Split texts into wordpieces.
 
         texts (List[str]): The texts.
         RETURNS (Tuple[Ints1d, Ints2d, Ints1d]): Ids of all pieces, int32, (n_pieces,);
@@ -85,7 +85,7 @@ class PieceTokenizer:
                     ids.append(numpy.asarray(encoding.ids, dtype="int32"))
                     offsets.append(numpy.asarray(encoding.offsets, dtype="int64"))
         all_ids = numpy.concatenate(ids)
-        # A vocabulary of whole strings (Unigram) may hold `<s>` as a piece like any other.
+        # A vocabulary of whole strings (Unigram) may contain `<s>` as an ordinary piece.
         all_ids[numpy.isin(all_ids, self._special)] = self.filler
         return (
             all_ids,
@@ -103,8 +103,8 @@ class PieceTokenizer:
 
 
 def _with_words(backend: Any, controls: Set[str], n_rows: Optional[int]) -> Any:
-    """RETURNS (Tokenizer): A tokenizer to which special tokens are words, but for those that direct
-    the encoder; the same one, if it has no others."""
+    """RETURNS (Tokenizer): A tokenizer for which special tokens are words, except those that
+    control the encoder; the same one, if it has no others."""
     words = {
         token.content
         for id_, token in backend.get_added_tokens_decoder().items()
@@ -122,7 +122,7 @@ def _special_ids(backend: Any) -> Tuple[List[int], List[int]]:
     encoding = backend.post_process(backend.encode("a", add_special_tokens=False))
     special = numpy.asarray(encoding.special_tokens_mask, dtype=bool)
     inner = numpy.nonzero(~special)[0]
-    # A vocabulary without "a" and without an unknown token leaves the special tokens alone.
+    # A vocabulary without "a" and without an unknown token gives only the special tokens.
     start, end = (inner[0], inner[-1] + 1) if len(inner) else (1, 1)
     return encoding.ids[:start], encoding.ids[end:]
 

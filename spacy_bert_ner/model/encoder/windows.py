@@ -1,6 +1,7 @@
-"""Cut documents into windows of wordpieces, and align spaCy's tokens with the rows they become.
+"""Divide documents into windows of wordpieces, and align spaCy's tokens with the rows of the
+output.
 
-A document's pieces stand in one array, in text order. A window is a range of them between the
+A document's pieces are in one array, in text order. A window is a range of them between the
 tokenizer's special tokens; the rows of all windows, one after the other and without padding, are
 the document's encoder output:
 
@@ -22,7 +23,7 @@ from .tokenizer import PieceTokenizer
 
 @dataclass
 class Windows:
-    """One document, cut.
+    """One document, in windows.
 
     Attributes
     ----------
@@ -53,14 +54,14 @@ def get_windows(
     context: int = 0,
     context_dropout: float = 0.0,
 ) -> Windows:
-    """Cut a document: whole consecutive sentences, packed while they fit in `window`; a sentence
-    longer than `limit` becomes overlapping windows, and each token takes its vector from the one
-    in which its shorter side of context is longest. Without sentence marks the document is cut as
-    such a sentence, `window` pieces at a time. Then each window is widened by the text around it,
-    which is read, and which no token takes its vector from (Devlin et al. 2019, section 5.3;
-    Schweter & Akbik 2020).
+    """Divide a document into windows. Whole consecutive sentences are packed as long as they fit in
+    `window`. A sentence longer than `limit` is divided into overlapping windows, and each token
+    gets its vector from the window in which its shorter side of context is longest. A document
+    without sentence starts is divided like such a sentence, `window` pieces at a time. Then each
+    window is widened by the text around it, which is read, but no token gets its vector from there
+    (Devlin et al. 2019, section 5.3; Schweter & Akbik 2020).
 
-    tokenizer (PieceTokenizer): The tokenizer that cut the pieces.
+    tokenizer (PieceTokenizer): The tokenizer of the pieces.
     pieces (Pieces): The wordpieces of the document.
     window (int): Length of a window in wordpieces, special tokens included; 0 for one sentence
         each.
@@ -68,7 +69,7 @@ def get_windows(
     limit (int): The most wordpieces that the encoder can read at once.
     context (int): Wordpieces to read on either side of a window, as far as `limit` has room.
     context_dropout (float): Share of windows that are left without them, 0 to 1.
-    RETURNS (Windows): The document, cut.
+    RETURNS (Windows): The document, in windows.
     """
     n_special = len(tokenizer.prefix) + len(tokenizer.suffix)
     longest = (limit if pieces.has_sents or window == 0 else window) - n_special
@@ -83,7 +84,7 @@ def get_windows(
 
 
 def _pack(pieces: Pieces, *, longest: int, most: int, stride: int) -> Tuple[Ints2d, Ints1d]:
-    """Pack whole consecutive sentences into windows, and cut those that no window can hold.
+    """Pack whole consecutive sentences into windows, and divide those that are too long for one.
 
     longest (int): Wordpieces of the longest sentence that stays whole.
     most (int): Wordpieces up to which sentences are packed; -1 for one sentence each.
@@ -94,7 +95,7 @@ def _pack(pieces: Pieces, *, longest: int, most: int, stride: int) -> Tuple[Ints
     first, end = _token_ranges(pieces)
     owner = numpy.zeros(pieces.n_tokens, dtype="int64")
     bounds: List[Tuple[int, int]] = []
-    room = 0  # pieces that the last window could still take
+    room = 0  # pieces for which the last window has room
     sents, sent_tokens = pieces.sents.tolist(), pieces.sent_tokens.tolist()
     for i, n_pieces in enumerate(numpy.diff(pieces.sents).tolist()):
         tokens = slice(sent_tokens[i], sent_tokens[i + 1])
@@ -117,7 +118,7 @@ def _pack(pieces: Pieces, *, longest: int, most: int, stride: int) -> Tuple[Ints
 
 def _widen(bounds: Ints2d, n_pieces: int, context: Ints1d, longest: int) -> Ints2d:
     """Widen ranges of pieces by `context` on either side, but not beyond the document, and to no
-    more than `longest` pieces: what one side doesn't take of the room is left to the other."""
+    more than `longest` pieces: room that one side doesn't need is left to the other."""
     starts, ends = bounds[:, 0], bounds[:, 1]
     before, behind = numpy.minimum(starts, context), numpy.minimum(n_pieces - ends, context)
     room = numpy.maximum(longest - (ends - starts), 0)
@@ -129,7 +130,7 @@ def _widen(bounds: Ints2d, n_pieces: int, context: Ints1d, longest: int) -> Ints
 def _cut_sentence(
     first: Ints1d, end: Ints1d, longest: int, stride: int
 ) -> Tuple[List[Tuple[int, int]], Ints1d]:
-    """Cut one sentence into overlapping windows that break between tokens.
+    """Divide one sentence into overlapping windows that begin and end between tokens.
 
     RETURNS (Tuple[List[Tuple[int, int]], Ints1d]): Ranges of pieces, and which of them each token
         belongs to, int64, (n_tokens,).
@@ -153,7 +154,7 @@ def _cut_sentence(
         bounds.append((start, stop))
         following = int(numpy.searchsorted(first, first[a] + step, side="left"))
         a = max(a + 1, min(following, b))
-    # A token without pieces goes with the token before it.
+    # A token without pieces belongs to the window of the token before it.
     return bounds, owner[numpy.maximum.accumulate(latest)]
 
 
@@ -193,7 +194,8 @@ def _lay_out(tokenizer: PieceTokenizer, pieces: Pieces, bounds: Ints2d, owner: I
 
 
 def _last_pieces(pieces: Pieces) -> Ints1d:
-    """The last piece of each token or of those before it, -1 for none, int64, (n_tokens,)."""
+    """The last piece of each token or of the tokens before it, -1 if there is none, int64,
+    (n_tokens,)."""
     last = numpy.full(pieces.n_tokens, -1, dtype="int64")
     pair_tokens, pair_pieces = pieces.pairs
     last[pair_tokens] = pair_pieces
@@ -225,7 +227,7 @@ def _drop_beyond(pieces: Pieces, longest: int) -> Pieces:
 
 
 def _token_ranges(pieces: Pieces) -> Tuple[Ints1d, Ints1d]:
-    """First piece of every token and the one after its last; both 0 for tokens without."""
+    """First piece of every token and the one after its last; both 0 for tokens without pieces."""
     first = numpy.zeros(pieces.n_tokens, dtype="int64")
     end = numpy.zeros(pieces.n_tokens, dtype="int64")
     pair_tokens, pair_pieces = pieces.pairs

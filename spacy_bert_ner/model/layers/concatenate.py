@@ -12,17 +12,17 @@ OutT = List[Floats2d]
 
 
 def concatenate(*layers: Tok2VecT) -> Tok2VecT:
-    """Token vectors of several layers side by side: (n_tokens, width) of each layer and document to
-    (n_tokens, sum of the widths). Differs from thinc's `concatenate.v1` for documents without
-    tokens, for which a TransformerListener gives an array of no width.
+    """Construct `spacy-bert-ner.concatenate.v1`: a layer that concatenates the token vectors of
+    several layers, such as an encoder and a CNN. Unlike thinc's `concatenate.v1`, it accepts
+    documents without tokens, for which a TransformerListener gives an array without a width.
 
-    layers (Tok2VecT): Layers of token vectors.
-    RETURNS (Tok2VecT): The layer.
-    RAISES (ValueError): If there are none.
+    layers (Tok2VecT): Layers that give a vector for each token, (n_tokens, width).
+    RETURNS (Tok2VecT): A layer that gives one vector for each token, (n_tokens, sum of the widths).
+    RAISES (ValueError): If there are no layers.
     """
     if not layers:
         raise UserError(
-            "Can't concatenate the vectors of no layers: add blocks such as "
+            "spacy-bert-ner.concatenate.v1 has no layers to concatenate: add blocks such as "
             "[components.bert_ner.model.tok2vec.*.transformer]."
         )
     return Model("concatenate", forward, init=init, layers=layers, dims={"nO": None})
@@ -57,11 +57,11 @@ def forward(model: Tok2VecT, docs: InT, is_train: bool) -> Tuple[OutT, Callable[
 
 
 def init(model: Tok2VecT, X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
-    """Initialize the layers, and take over their width.
+    """Initialize the layers, and set the width to the sum of theirs.
 
     model (Tok2VecT): The layer.
     X (Optional[List[Doc]]): A sample of documents.
-    Y (Optional[List[Floats2d]]): Not needed.
+    Y (Optional[List[Floats2d]]): Not used.
     """
     for layer in model.layers:
         layer.initialize(X=X)

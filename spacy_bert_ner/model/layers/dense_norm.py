@@ -11,8 +11,8 @@ from ..types import TokenLayerT
 InT = Floats2d
 OutT = Floats2d
 
-# By their names in transformers: the function, and the gradient of its input, given that of its
-# output, the input and the output.
+# By their names in transformers: the function, and the function that gives the gradient of its
+# input from the gradient of its output, the input and the output.
 ACTIVATIONS: Dict[str, Tuple[Callable[..., Any], Callable[..., Any]]] = {
     "gelu": (lambda ops, X: ops.gelu(X), lambda ops, dY, X, Y: ops.backprop_gelu(dY, X)),
     "relu": (lambda ops, X: ops.relu(X), lambda ops, dY, X, Y: ops.backprop_relu(dY, Y)),
@@ -44,14 +44,14 @@ def dense_norm(
     """
     if activation not in ACTIVATIONS:
         raise UserError(
-            f"Can't use the activation '{activation}' in a classifier: take one of "
+            f"Can't use the activation '{activation}' in a classifier: set it to one of "
             f"{', '.join(ACTIVATIONS)}."
         )
     params: Dict[str, Optional[Any]] = {"W": None, "G": None}
     params.update({"b": None} if bias else {}, **({"norm_b": None} if norm_bias else {}))
     return Model(
         "dense_norm",
-        # Not in `attrs`, which are saved with the weights and would win over the config.
+        # Not in `attrs`, which are saved with the weights and would override the config.
         partial(forward, activation=activation, eps=eps),
         init=partial(init, init_W),
         dims={"nI": nI},
@@ -114,8 +114,8 @@ def init(
 
     init_W (Callable[[Ops, Shape], Floats2d]): Makes those of the linear layer.
     model (TokenLayerT): The layer.
-    X (Optional[Floats2d]): A sample of vectors, which tells the width.
-    Y (Optional[Floats2d]): Not needed.
+    X (Optional[Floats2d]): A sample of vectors, for the width.
+    Y (Optional[Floats2d]): Not used.
     """
     if X is not None and model.has_dim("nI") is None:
         model.set_dim("nI", get_width(X))

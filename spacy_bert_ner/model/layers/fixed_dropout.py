@@ -12,20 +12,19 @@ OutT = Floats2d
 
 
 def fixed_dropout(rate: float) -> TokenLayerT:
-    """Dropout at a rate of its own: thinc's `Dropout.v1` takes the rate of the training loop,
-    which `set_dropout_rate` writes over any other.
+    """Dropout at a fixed rate. Thinc's `Dropout.v1` uses the rate of the training loop, since
+    `set_dropout_rate` overwrites any other.
 
-    rate (float): Probability with which a cell is set to zero in training, from 0 up to, not
-        including, 1.
+    rate (float): Probability with which a cell is set to zero in training, 0 or more and below 1.
     RETURNS (TokenLayerT): The layer.
-    RAISES (ValueError): For a rate that is no probability.
+    RAISES (ValueError): For a rate out of this range.
     """
     if not 0.0 <= rate < 1.0:
         raise UserError(
-            f"Can't drop out at a rate of {rate}: set dropout to a number from 0 up to, not "
-            "including, 1, or to null for the rate of the training loop."
+            f"Can't use dropout = {rate}: set it to a number of 0 or more and below 1, or to null "
+            "for the rate of the training loop."
         )
-    # Not in `attrs`, which are saved with the weights and would win over the config.
+    # Not in `attrs`, which are saved with the weights and would override the config.
     return Model("fixed_dropout", partial(forward, rate=rate))
 
 
@@ -37,7 +36,7 @@ def forward(
     model (TokenLayerT): The layer.
     X (Floats2d): Vectors, (n_tokens, width).
     is_train (bool): Whether to drop cells.
-    rate (float): How many of them, 0 to 1.
+    rate (float): Share of the cells to drop, 0 to 1.
     RETURNS (Tuple[Floats2d, Callable]): Vectors of the same shape, and a callback for their
         gradient.
     """

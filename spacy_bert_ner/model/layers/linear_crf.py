@@ -19,12 +19,13 @@ def linear_crf(
     learn_rate_factor: float = 1.0,
 ) -> Model[InT, OutT]:
     """The output layer of a linear-chain CRF: a linear layer, whose outputs are log-scores of tags,
-    and a matrix of log-scores of a tag before another, which the loss trains.
+    and a matrix of log-scores of transitions, which the loss trains.
 
     nO, nI (Optional[int]): Number of tags, and width of the inputs.
     init_W (Callable): Makes the weights of the linear layer. Transitions begin at zero.
-    learn_rate_factor (float): Transitions are this many times the parameter "T", which makes their
-        steps as many times larger, under Adam, whose steps don't depend on the size of a gradient.
+    learn_rate_factor (float): Transitions are the parameter "T" times this factor. This makes their
+        steps larger by the same factor with Adam, whose steps don't depend on the size of a
+        gradient.
     RETURNS (Model[InT, OutT]): Log-scores of tags, (n_tokens, nO).
     """
     return Model(
@@ -33,7 +34,7 @@ def linear_crf(
         init=partial(init, init_W),
         dims={"nO": nO, "nI": nI},
         params={"W": None, "b": None, "T": None},
-        # The factor is saved with the weights, which it belongs to.
+        # The factor is saved with the weights, which depend on it.
         attrs={"learn_rate_factor": learn_rate_factor, HEAD: CRF},
     )
 
@@ -41,9 +42,9 @@ def linear_crf(
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable[..., Any]]:
     """Score tags.
 
-    model (Model[InT, OutT]): One of these.
+    model (Model[InT, OutT]): The layer.
     X (InT): Vectors of tokens, (n_tokens, nI).
-    is_train (bool): Not used: training differs by the callback alone.
+    is_train (bool): Not used: training only differs in the callback.
     RETURNS (Tuple[OutT, Callable]): Log-scores of tags, (n_tokens, nO), and the callback that takes
         their gradient and gives that of the vectors.
     """
@@ -68,7 +69,7 @@ def init(
     """Allocate the parameters.
 
     init_W (Callable): Makes the weights of the linear layer.
-    model (Model[InT, OutT]): One of these.
+    model (Model[InT, OutT]): The layer.
     X (Optional[InT]): Sample of the inputs, for their width.
     Y (Optional[OutT]): Sample of the outputs, for the number of tags.
     """
@@ -83,9 +84,10 @@ def init(
 
 
 def get_transitions(layer: AnyModel) -> Floats2d:
-    """RETURNS (Floats2d): Log-score of a tag (row) before another, (n_tags, n_tags).
+    """RETURNS (Floats2d): Log-scores of transitions from a tag (row) to the next (column), (n_tags,
+    n_tags).
 
-    layer (AnyModel): One of these.
+    layer (AnyModel): The layer.
     """
     return cast(Floats2d, layer.get_param("T") * layer.attrs["learn_rate_factor"])
 
@@ -93,9 +95,9 @@ def get_transitions(layer: AnyModel) -> Floats2d:
 def begin_transitions(layer: AnyModel) -> TransitionsT:
     """Begin an update of the transitions.
 
-    layer (AnyModel): One of these.
-    RETURNS (TransitionsT): Log-score of a tag (row) before another, (n_tags, n_tags), and the
-        function that takes the gradient of a loss with respect to them.
+    layer (AnyModel): The layer.
+    RETURNS (TransitionsT): Log-scores of transitions from a tag (row) to the next (column),
+        (n_tags, n_tags), and the function that takes the gradient of a loss with respect to them.
     """
 
     def backprop(gradient: Floats2d) -> None:
@@ -116,5 +118,5 @@ CRF = Head(
     make_layer=_make_like,
     rows=("W", "b", "T"),
     begin_transitions=begin_transitions,
-    no_export="Hugging Face has no place for its transitions",
+    no_export="Hugging Face's models have no transitions",
 )

@@ -1,6 +1,7 @@
-"""Thinc's reductions of a token's wordpieces to one vector, (n_pieces, width) to (n_tokens, width),
-for tokens without wordpieces as well: these get zeros and no gradient. The stock TransformerModel
-has such tokens, and thinc's own layers raise there, or put a neighbour's vector."""
+"""Thinc's reductions of the wordpieces of a token to one vector, (n_pieces, width) to (n_tokens,
+width), for tokens without wordpieces as well: these get zeros and no gradient. The TransformerModel
+of spacy-transformers has such tokens, for which thinc's own layers raise an error or return the
+vector of another token."""
 
 from functools import partial
 from typing import Callable, Tuple, cast
@@ -17,7 +18,8 @@ OutT = Floats2d
 
 
 def reduce_first() -> PoolingT:
-    """The first wordpiece of each token (Devlin et al. 2019, section 5.3).
+    """Construct `spacy-bert-ner.reduce_first.v1`: the vector of a token is that of its first
+    wordpiece (Devlin et al. 2019, section 5.3). Tokens without wordpieces get zeros.
 
     RETURNS (PoolingT): The layer.
     """
@@ -25,7 +27,8 @@ def reduce_first() -> PoolingT:
 
 
 def reduce_last() -> PoolingT:
-    """The last wordpiece of each token.
+    """Construct `spacy-bert-ner.reduce_last.v1`: the vector of a token is that of its last
+    wordpiece. Tokens without wordpieces get zeros.
 
     RETURNS (PoolingT): The layer.
     """
@@ -33,7 +36,8 @@ def reduce_last() -> PoolingT:
 
 
 def reduce_mean() -> PoolingT:
-    """The mean of each token's wordpieces.
+    """Construct `spacy-bert-ner.reduce_mean.v1`: the vector of a token is the mean of its
+    wordpieces. Tokens without wordpieces get zeros.
 
     RETURNS (PoolingT): The layer.
     """
@@ -41,7 +45,8 @@ def reduce_mean() -> PoolingT:
 
 
 def reduce_max() -> PoolingT:
-    """The largest value of each token's wordpieces, by dimension.
+    """Construct `spacy-bert-ner.reduce_max.v1`: the vector of a token has the largest value of its
+    wordpieces in each dimension. Tokens without wordpieces get zeros.
 
     RETURNS (PoolingT): The layer.
     """
@@ -49,7 +54,7 @@ def reduce_max() -> PoolingT:
 
 
 def _stand_empty(layer: PoolingT) -> PoolingT:
-    # Not nested: the name of a pooling layer tells what it does.
+    # Not nested, so that the layer has the name of its reduction.
     return Model(layer.name, partial(forward, reduce=layer))
 
 
@@ -89,4 +94,4 @@ def forward(
 
 
 def _refuse(dY: OutT) -> InT:
-    raise ValueError("Nothing goes back through a prediction: take model.begin_update.")
+    raise ValueError("Can't backpropagate through a prediction: use model.begin_update.")

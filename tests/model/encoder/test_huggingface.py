@@ -293,7 +293,7 @@ def test_tokenizer_of_another_model(folders, tmp_path):
     encoder = toy.make_encoder("bert", vocab_size=20)
     encoder.model.save_pretrained(tmp_path)
     encoder.tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="wordpieces, and the encoder has vectors for 20"):
+    with pytest.raises(ValueError, match="wordpieces, but the encoder has vectors for only 20"):
         load_pretrained(str(tmp_path), {"additional_special_tokens": ["[URL]"]}, {})
 
 
@@ -339,7 +339,7 @@ def test_load_error_offline(monkeypatch):
 
     for auto_class in (AutoConfig, AutoTokenizer):
         monkeypatch.setattr(auto_class, "from_pretrained", refuse)
-    with pytest.raises(ValueError, match="nor a model that the Hugging Face hub gives us") as error:
+    with pytest.raises(ValueError, match="nor a model on the Hugging Face hub") as error:
         load_pretrained("someone/something", {}, {})
     assert isinstance(error.value.__cause__, OSError)
 

@@ -46,7 +46,7 @@ def no_such_model():
         ("nobody/nothing", requests.ConnectionError("no route"), "the hub can't be reached"),
         ("nobody/nothing", requests.Timeout("late"), "the hub can't be reached"),
         ("nobody/nothing", no_such_model(), "it has no such model"),
-        ("no/such/path", None, "no model can have this name"),
+        ("no/such/path", None, "no model can have such a name"),
     ],
 )
 def test_there_is_none(name, error, reason, monkeypatch):

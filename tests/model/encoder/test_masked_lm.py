@@ -145,7 +145,7 @@ def test_tokenizers_are_refused(tmp_path):
     tokenizer.mask_token = None
     with pytest.raises(UserError, match="'x' has no fast tokenizer with a mask"):
         MaskedLM("x", model, tokenizer)
-    with pytest.raises(UserError, match="it is that of another model"):
+    with pytest.raises(UserError, match="it belongs to another model"):
         MaskedLM("x", make_model("bert", 7), make_wordpiece())
     vocab = {word: i for i, word in enumerate([*BERT_SPECIALS.values(), ".", "##a"])}
     backend = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))

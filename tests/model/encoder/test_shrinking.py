@@ -70,7 +70,7 @@ def test_without_a_pooling_layer():
 
 @pytest.mark.parametrize("n_layers", [0, 2, 3])
 def test_fewer_than_there_are(n_layers):
-    with pytest.raises(UserError, match="which has 2 layers, to .: name a number from 1 to 1"):
+    with pytest.raises(UserError, match="which has 2 layers, to .: choose 1 to 1 layers"):
         keep_blocks(make_encoder("bert"), n_layers)
 
 

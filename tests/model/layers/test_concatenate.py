@@ -59,5 +59,5 @@ def test_empty_documents():
 
 def test_registered():
     assert registry.layers.get("spacy-bert-ner.concatenate.v1") is concatenate
-    with pytest.raises(ValueError, match="no layers: add blocks"):
+    with pytest.raises(ValueError, match="no layers to concatenate: add blocks"):
         concatenate()

@@ -58,5 +58,5 @@ def test_survives_bytes():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5, float("nan")])
 def test_bad_rate(rate):
-    with pytest.raises(ValueError, match=f"at a rate of {rate}: set dropout to a number from 0"):
+    with pytest.raises(ValueError, match=f"dropout = {rate}: set it to a number of 0 or more"):
         fixed_dropout(rate)
