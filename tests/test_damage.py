@@ -150,7 +150,7 @@ def test_part_of_a_component(tiny):
         ({"align": None}, "align = None must be a string"),
         ({"threshold": "0.5"}, "threshold = '0.5' must be a number"),
         ({"threshold": True}, "threshold = True must be a number"),
-        ({"threshold": 2}, "can't have the threshold 2"),
+        ({"threshold": 2}, "can't use threshold = 2"),
         ({"annotate_ents": 1}, "annotate_ents = 1 must be true or false"),
         ({"overwrite_ents": "no"}, "overwrite_ents = 'no' must be true or false"),
         ({"spans_key": None}, "spans_key = None must be a string"),
@@ -194,7 +194,7 @@ def test_missing_files(file, folder):
 def test_folder_in_place_of_a_file(folder):
     (folder / "transformer" / "model").unlink()
     (folder / "transformer" / "model").mkdir()
-    with pytest.raises(DamagedPipelineError, match="it is a folder, or nobody is allowed to read"):
+    with pytest.raises(DamagedPipelineError, match="it is a folder, or you have no permission"):
         spacy.load(folder)
 
 

@@ -164,6 +164,6 @@ def test_what_users_can_fix_is_a_user_error():
     ]
     assert sorted(lines) == [
         "labels.py: raise ValueError(Errors.E187)",
-        'pooling.py: raise ValueError("Nothing goes back through a prediction: take '
+        "pooling.py: raise ValueError(\"Can't backpropagate through a prediction: use "
         'model.begin_update.")',
     ]

@@ -1,1 +1,1 @@
-"""The component, and how it fits into a pipeline."""
+"""The component, and the modules that connect it to a pipeline."""

@@ -1,4 +1,4 @@
-"""Balance between the components that train one encoder."""
+"""Balance the gradients of the components that train one encoder."""
 
 from functools import partial
 from math import exp, log
@@ -10,20 +10,20 @@ from thinc.api import Model, Optimizer
 
 from .listener_kinds import wrap_callback
 
-# The part of a running mean that a step leaves of the steps before it.
+# The share of the previous steps in a running mean.
 DECAY = 0.99
-# Of another component's gradient, with a `grad_factor` of 1, against that of `bert_ner`. At 1.0,
-# `bert_ner` loses F1 on small corpora (benchmarks/neighbours.py).
+# Size of another component's gradient, with a `grad_factor` of 1, relative to that of `bert_ner`.
+# At 1.0, `bert_ner` loses F1 on small corpora (benchmarks/neighbours.py).
 SIZE = 0.4
 
 
 class Gradient(NamedTuple):
-    """What a listener passes upstream, kept until all listeners have passed theirs.
+    """The gradient of a listener, kept until all listeners have passed theirs to the encoder.
 
     name (str): The component that the listener is part of.
-    factor (float): The listener's `grad_factor`, which the arrays hold already.
+    factor (float): The listener's `grad_factor`, by which the arrays are already multiplied.
     arrays (List[Any]): The gradient, floats on any device.
-    accumulate (Callable[[], Any]): Gives the arrays to the encoder.
+    accumulate (Callable[[], Any]): Passes the arrays to the encoder.
     """
 
     name: str
@@ -33,29 +33,30 @@ class Gradient(NamedTuple):
 
 
 class GradientBalance:
-    """Adds the gradients of the components that listen to one encoder, each at 0.4 times the size
-    of that of the first `bert_ner` among them.
+    """Adds the gradients of the components that listen to one encoder, after scaling each to 0.4
+    times the size of the gradient of the first `bert_ner` among them.
 
     A component's loss may be a sum over tokens (tagger, parser), a mean over tokens (bert_ner) or
-    over documents (textcat). Added as they are, the largest gradient, hundreds of times the
-    smallest, alone decides what the encoder learns, since clipping and Adam are blind to the
+    over documents (textcat). If they were added as they are, the largest gradient, hundreds of
+    times the smallest, would decide what the encoder learns, since clipping and Adam ignore the
     scale of the sum. So each is divided by the geometric mean of its own norms, a running mean over
-    about 100 steps, and multiplied by 0.4 of that of `bert_ner`, whose gradient stays as it is.
-    A few large gradients, such as the first ones of a spancat, hardly change a geometric mean. A
+    about 100 steps, and multiplied by 0.4 of that of `bert_ner`, whose gradient stays as it is. A
+    few large gradients, such as the first ones of a spancat, hardly change a geometric mean. A
     component's `grad_factor` then is its weight: with 2.5, its gradient is as large as that of
     `bert_ner`.
 
-    Adam divides a step by the size of the sum, so that `bert_ner` would move the encoder less than
-    it does alone. The encoder's learning rate is multiplied by the size of the sum of gradients
-    that have nothing in common, over that of `bert_ner`'s: by 1.08 with one other component.
+    Adam divides a step by the size of the sum, so that `bert_ner` would change the encoder less
+    than it does alone. So the encoder's learning rate is multiplied by the size that the sum of
+    independent gradients would have, divided by the size of that of `bert_ner`: by 1.08 with one
+    other component.
 
-    An encoder with no `bert_ner` among its listeners, or with no other listener, is trained as
-    before.
+    An encoder without a `bert_ner` among its listeners, or without any other listener, is trained
+    as usual.
     """
 
     def __init__(self, upstream: Any, standard: type):
-        """Stand in for the methods of an encoder's component in which listeners are found and
-        receive their callbacks.
+        """Replace the methods of an encoder's component that find listeners and pass them their
+        callbacks.
 
         upstream (Any): The component: a transformer, curated_transformer or tok2vec.
         standard (type): Class of the components whose gradients stay as they are.
@@ -71,7 +72,7 @@ class GradientBalance:
         upstream.find_listeners = self.find_listeners
 
     def find_listeners(self, component: Any) -> None:
-        """As the method of the encoder's component.
+        """Replaces the method of the encoder's component.
 
         component (Any): A component, which may have listeners.
         """
@@ -80,7 +81,7 @@ class GradientBalance:
         type(self.upstream).find_listeners(self.upstream, component)
 
     def update(self, examples: Iterable[Example], **settings: Any) -> Dict[str, float]:
-        """As the method of the encoder's component.
+        """Replaces the method of the encoder's component.
 
         examples (Iterable[Example]): A batch.
         settings (Any): `drop`, `sgd` and `losses`.
@@ -106,10 +107,10 @@ class GradientBalance:
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """As the method of the encoder's component. spaCy calls it before the listeners of a batch
-        have answered: it steps with the gradients of the batch before.
+        """Replaces the method of the encoder's component. spaCy calls it before the listeners of a
+        batch have passed their gradients: it updates with the gradients of the previous batch.
 
-        sgd (Optimizer): Steps the encoder.
+        sgd (Optimizer): Updates the encoder.
         """
         finish_update = partial(type(self.upstream).finish_update, self.upstream)
         if self.rate_factor == 1.0:  # any optimizer will do
@@ -133,9 +134,9 @@ class GradientBalance:
         is_last: bool,
         **settings: Any,
     ) -> Any:
-        """Take a listener's gradient in place of the encoder's component.
+        """Receive the gradient of a listener instead of the encoder's component.
 
-        callback (Callable): Of the encoder's component.
+        callback (Callable): The callback of the encoder's component.
         settings (Any): Further arguments of the callback.
         RETURNS (Any): What the callback returns.
         """
@@ -149,12 +150,12 @@ class GradientBalance:
         return results[-1]
 
     def _scale(self, standard: str) -> None:
-        """Bring the gradients that wait to the scale of a component, in place."""
+        """Scale the waiting gradients to that of a component, in place."""
         norms = self._measure()
         scales = {name: exp(total / weight) for name, (total, weight) in self.means.items()}
         if standard not in scales:
             return
-        # What each is worth: its `grad_factor`, and SIZE for all but the standard.
+        # The weight of each: its `grad_factor`, times SIZE for all but the standard.
         worth = {
             gradient.name: gradient.factor * (1.0 if gradient.name == standard else SIZE)
             for gradient in self.waiting
@@ -164,14 +165,14 @@ class GradientBalance:
             self.rate_factor = sum(size**2 for size in worth.values()) ** 0.5 / worth[standard]
         for gradient in self.waiting:
             if gradient.name in scales and gradient.name != standard:
-                # No step is larger than the steps before on average: a head of zeros has gradients
-                # of almost nothing at first.
+                # No step is larger than the average of the steps before it: a head of zeros has
+                # gradients near zero at first.
                 scale = max(scales[gradient.name], norms.get(gradient.name, 0.0))
                 for array in gradient.arrays:
                     array *= SIZE * scales[standard] / scale
 
     def _measure(self) -> Dict[str, float]:
-        """Count the gradients that wait in the running means.
+        """Add the waiting gradients to the running means.
 
         RETURNS (Dict[str, float]): Their norms by component, without `grad_factor`.
         """
@@ -183,7 +184,7 @@ class GradientBalance:
                 squares[gradient.name] += square / gradient.factor**2
         norms = {name: square**0.5 for name, square in squares.items()}
         for name, norm in norms.items():
-            if norm:  # a batch without annotation says nothing of the scale
+            if norm:  # a batch without annotation gives no information about the scale
                 total, weight = self.means.get(name, (0.0, 0.0))
                 self.means[name] = (DECAY * total + log(norm), DECAY * weight + 1.0)
         return norms
@@ -206,7 +207,7 @@ def balance_gradients(nlp: Language, standard: type) -> None:
 
 
 def get_grad_factor(model: Model[Any, Any], listener: Model[Any, Any]) -> float:
-    """Find the weight of a listener.
+    """Get the `grad_factor` of a listener.
 
     model (Model): A component's model.
     listener (Model): A layer of it.

@@ -1,4 +1,4 @@
-"""The component `bert_ner`: a softmax tag classifier over token vectors."""
+"""The component `bert_ner`: a tag classifier over token vectors."""
 
 from dataclasses import asdict
 from functools import partial
@@ -37,9 +37,9 @@ LossT = Callable[[List[Floats2d]], Tuple[float, List[Floats2d]]]
 
 
 class BertNER(LabeledPipe):
-    """Recognize named entities by a tag for each token: the token classifier that is fine-tuned
-    on BERT (Devlin et al. 2019, section 5.3), on any token vectors.
-    """
+    """Recognize named entities by predicting a tag for each token, as the token classifier that is
+    fine-tuned on BERT (Devlin et al. 2019, section 5.3), on any token vectors. Create it with
+    `nlp.add_pipe("bert_ner")`."""
 
     def __init__(
         self,
@@ -62,28 +62,28 @@ class BertNER(LabeledPipe):
         """Initialize an entity recognizer.
 
         vocab (Vocab): The shared vocabulary.
-        model (ModelT): Gives tag probabilities, or what else its head says, (n_tokens, n_tags).
-        name (str): The component instance name, under which losses are recorded.
-        scheme (str): Tag scheme, "BIO", "BILUO" (the same as IOBES), "IOB1" or "IO".
-        align (str): "token" for a tag for each token; "word" for one for all tokens between two
-            spaces, by the first wordpiece, as checkpoints have learned whose training data was
-            split at spaces. Punctuation at the edges of such a word is then in no entity.
-        decoder (str): "constrained" for the most probable valid tag sequence, "greedy" for the
-            most probable tag of each token, repaired as conlleval reads it.
-        decode_scope (str): "doc" to let entities go across sentence starts, which a sentence
-            splitter sets wrongly at times; "sentence" to end them there.
-        threshold (float): Leave out entities with a lower score, 0 to 1. Read at every call from
-            `cfg`, as the other settings of prediction are.
-        annotate_ents (bool): Write entities to `doc.ents`, beside those that are there. If not,
-            these are left alone, don't count in prediction, and `doc.spans` alone is written.
-        overwrite_ents (bool): Replace entities that other components have set, instead of keeping
-            them and predicting around them.
+        model (ModelT): Gives tag probabilities, or log-scores for a CRF, (n_tokens, n_tags).
+        name (str): Name of the component instance, under which losses are recorded.
+        scheme (str): Tag scheme: "BIO", "BILUO" (the same as IOBES), "IOB1" or "IO".
+        align (str): What gets a tag: "token" for each token, or "word" for all tokens between two
+            spaces, by their first wordpiece. "word" is for checkpoints that were trained on data
+            split at spaces; punctuation at the edges of such a word is in no entity.
+        decoder (str): "constrained" for the most probable valid tag sequence, or "greedy" for the
+            most probable tag of each token, with invalid sequences repaired as conlleval does.
+        decode_scope (str): "doc" to let entities cross sentence starts, which sentence splitters
+            sometimes set wrongly; "sentence" to end entities there.
+        threshold (float): The lowest score of an entity, 0 to 1; entities with lower scores are
+            left out. This and the other settings of prediction are read from `cfg` at every call.
+        annotate_ents (bool): Whether to write entities to `doc.ents`, next to existing ones. If
+            not, they are only in `doc.spans`, and existing entities are ignored.
+        overwrite_ents (bool): Whether to replace entities that other components have set. If not,
+            they are kept, and entities are predicted around them.
         spans_key (str): Key of `doc.spans` for the predicted entities with their scores.
-        loss (Optional[Loss]): What training minimizes; None for plain cross-entropy.
-        incorrect_spans_key (Optional[str]): Key of `doc.spans` of gold documents, with entities
-            that are known to be wrong.
-        scorer (Optional[ScorerT]): The scoring method.
-        RAISES (ValueError): For settings that can't be.
+        loss (Optional[Loss]): The loss to minimize; None for the default `CrossEntropy.v1`.
+        incorrect_spans_key (Optional[str]): Key of `doc.spans` of gold documents with entities that
+            are known to be wrong; None for none.
+        scorer (Optional[ScorerT]): The scoring method; None for no scores.
+        RAISES (ValueError): For settings out of their range.
         """
         self.vocab = vocab
         self.model = model
@@ -112,9 +112,10 @@ class BertNER(LabeledPipe):
         """Apply the model to documents, without changing them.
 
         docs (Iterable[Doc]): The documents.
-        RETURNS (List[HostFloats2d]): Tag probabilities, or what else the head gives (see
-            `model.heads.Head`), on the CPU, float32, (n_tokens, n_tags).
-        RAISES (ValueError): If the model is not initialized, or has no transformer output.
+        RETURNS (List[HostFloats2d]): Tag probabilities, or log-scores for a CRF, on the CPU,
+            float32, (n_tokens, n_tags).
+        RAISES (ValueError): If the model is not initialized, or its encoder hasn't read the
+            documents.
         """
         docs = list(docs)
         if self.n_outputs is None or self.n_outputs != len(self.tag_set):
@@ -125,13 +126,14 @@ class BertNER(LabeledPipe):
         return [self.model.ops.to_numpy(scores) for scores in self.model.predict(docs)]
 
     def set_annotations(self, docs: Iterable[Doc], scores: List[HostFloats2d]) -> None:
-        """Decode tag scores and write entities: with their scores to `doc.spans`, and, if
-        `annotate_ents`, to `doc.ents`, beside those that are there unless `overwrite_ents`.
+        """Decode tag scores and write the entities: with their scores to `doc.spans`, and with
+        `annotate_ents` also to `doc.ents`, where existing entities are kept unless `overwrite_ents`
+        is set.
 
         docs (Iterable[Doc]): The documents. Changed.
-        scores (List[HostFloats2d]): What `predict` gave, (n_tokens, n_tags).
-        RAISES (ValueError): With `decode_scope = "sentence"`, for documents without sentences; for
-            settings that can't be, and for scores that are no numbers.
+        scores (List[HostFloats2d]): The outputs of `predict`, (n_tokens, n_tags).
+        RAISES (ValueError): For documents without sentence starts with `decode_scope = "sentence"`,
+            for settings out of their range, and for scores that aren't finite numbers.
         """
         docs, settings = list(docs), self.settings
         check_settings(self.name, settings)
@@ -158,11 +160,12 @@ class BertNER(LabeledPipe):
         """Learn from a batch of examples.
 
         examples (Iterable[Example]): The batch.
-        drop (float): Rate of dropout before the linear layer, where its own is null.
-        sgd (Optional[Optimizer]): Steps the model's weights, if given.
-        losses (Optional[Dict[str, float]]): Losses by component name, added to.
+        drop (float): Rate of dropout before the output layer, used if `dropout` of the model is
+            null.
+        sgd (Optional[Optimizer]): Updates the model's weights; None only accumulates gradients.
+        losses (Optional[Dict[str, float]]): Losses by component name, to which the loss is added.
         RETURNS (Dict[str, float]): The losses.
-        RAISES (ValueError): If the encoder that the model listens to gave it nothing.
+        RAISES (ValueError): If the model received no output of the encoder that it listens to.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -179,13 +182,13 @@ class BertNER(LabeledPipe):
     def get_loss(
         self, examples: Iterable[Example], scores: List[Floats2d]
     ) -> Tuple[float, List[Floats2d]]:
-        """The loss that the component minimizes, and its gradient.
+        """Calculate the loss of a batch and its gradient.
 
-        examples (Iterable[Example]): A batch, on which the model was called to learn.
-        scores (List[Floats2d]): What it gave, (n_tokens, n_tags).
+        examples (Iterable[Example]): A batch, on which the model was called with `begin_update`.
+        scores (List[Floats2d]): The outputs of the model, (n_tokens, n_tags).
         RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-            scores, of probabilities to the inputs of the softmax: zero for tokens of which nothing
-            is known.
+            scores, or to the inputs of the softmax if the scores are probabilities: zero for tokens
+            without annotation.
         RAISES (ValueError): If the loss is not a finite number.
         """
         examples = list(examples)
@@ -211,16 +214,16 @@ class BertNER(LabeledPipe):
         sgd: Optional[Optimizer] = None,
         losses: Optional[Dict[str, float]] = None,
     ) -> Dict[str, float]:
-        """Learn to predict what the model did when `nlp.resume_training` was called, so that it
-        doesn't forget it. Does nothing before.
+        """Train the model to keep the predictions that it made when `nlp.resume_training` was
+        called. Does nothing if that wasn't called.
 
         examples (Iterable[Example]): A batch, whose annotation isn't used.
-        drop (float): Rate of dropout before the linear layer, where its own is null.
-        sgd (Optional[Optimizer]): Steps the model's weights, if given.
-        losses (Optional[Dict[str, float]]): Losses by component name, added to.
+        drop (float): Rate of dropout before the output layer, used if `dropout` of the model is
+            null.
+        sgd (Optional[Optimizer]): Updates the model's weights; None only accumulates gradients.
+        losses (Optional[Dict[str, float]]): Losses by component name, to which the loss is added.
         RETURNS (Dict[str, float]): The losses.
-        RAISES (ValueError): If the model listens to a transformer, which doesn't rehearse, or has a
-            head that doesn't, such as a CRF.
+        RAISES (ValueError): For a model that listens to a transformer, or has a head such as a CRF.
         """
         losses = {} if losses is None else losses
         examples = list(examples)
@@ -237,13 +240,13 @@ class BertNER(LabeledPipe):
     def _learn(
         self, docs: List[Doc], get_loss: LossT, drop: float, sgd: Optional[Optimizer]
     ) -> float:
-        """Learn from a loss of what the model gives for documents. Returns the loss."""
+        """Update the model with a loss of its outputs for documents. Returns the loss."""
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
         loss, d_scores = get_loss(scores)
-        # A batch without annotation goes back too: other listeners' gradients wait for ours.
+        # Also for a batch without annotation: the gradients of other listeners wait for this one.
         backprop(d_scores)
-        if sgd:  # spaCy gives False for none
+        if sgd:  # spaCy passes False for none
             self.finish_update(sgd)
         return loss
 
@@ -255,14 +258,14 @@ class BertNER(LabeledPipe):
         labels: Optional[Sequence[str]] = None,
         checkpoint: Optional[CheckpointLoader] = None,
     ) -> None:
-        """Initialize the component for training, and report gold entities that don't fit: one
-        message for the corpus.
+        """Initialize the component for training, and log one warning about the gold entities of the
+        corpus that can't be learned, if there are any.
 
-        get_examples (Callable[[], Iterable[Example]]): Gives a representative sample.
+        get_examples (Callable[[], Iterable[Example]]): Returns a representative sample of examples.
         nlp (Optional[Language]): The pipeline that the component is part of.
-        labels (Optional[Sequence[str]]): The labels, else those found in the examples.
-        checkpoint (Optional[CheckpointLoader]): Gives the labels and weights of a Hugging Face
-            token classifier to begin with. Other labels come behind them.
+        labels (Optional[Sequence[str]]): The labels; None for those found in the examples.
+        checkpoint (Optional[CheckpointLoader]): Gives labels and weights of a Hugging Face token
+            classifier to start from; None for new weights. Other labels are added after these.
         RAISES (ValueError): If there are no labels, or no transformer to listen to, and for a
             checkpoint that can't be read or doesn't fit.
         """
@@ -286,7 +289,7 @@ class BertNER(LabeledPipe):
         sample = list(islice(filled, 10))
         Y: List[Any] = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]
         self.model.initialize(X=sample or None, Y=Y or None)
-        # Now that the encoder has a tokenizer, if it is the component's own.
+        # Only now does an encoder inside the component have its tokenizer.
         find_read = make_reader(self.model, nlp, self.name)
         report = report_gold(get_examples(), nlp, self.labels, self.settings, find_read)
         self._reported |= report.unknown_labels

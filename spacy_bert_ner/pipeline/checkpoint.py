@@ -5,7 +5,7 @@ from spacy.language import Language
 
 @runtime_checkable
 class CheckpointLoader(Protocol):
-    """What `BertNER.initialize` takes as `checkpoint`: labels and weights to begin with."""
+    """The type of `checkpoint` in `BertNER.initialize`: gives labels and weights to start from."""
 
     def prepare(self, component: Any, nlp: Optional[Language]) -> Callable[[], None]:
         """Read the checkpoint, give the component its labels, and the encoder its weights.

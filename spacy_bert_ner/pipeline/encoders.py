@@ -1,5 +1,5 @@
-"""The encoders of a pipeline, wherever they are: in a component that others listen to, or inside
-the model that reads with them."""
+"""Find the encoders of a pipeline: in a component that others listen to, or inside the model that
+uses them."""
 
 from typing import Any, Iterator, List, NamedTuple, Optional
 
@@ -19,8 +19,8 @@ class Found(NamedTuple):
     """An encoder.
 
     component (str): The component that it is a part of.
-    node (Model): Its layer. That of our own kind has the settings and the width, and as its shim
-        the encoder itself.
+    node (Model): Its layer. A `TransformerModel.v1` has the settings, the width, and the encoder
+        itself as its shim.
     """
 
     component: str
@@ -28,7 +28,7 @@ class Found(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """RETURNS (bool): Whether it is a `TransformerModel.v1` of ours."""
+        """RETURNS (bool): Whether it is a `TransformerModel.v1` of this package."""
         return isinstance(self.node.attrs.get("settings"), EncoderSettings)
 
     @property
@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
     @property
     def shim(self) -> Any:
-        """RETURNS (Shim): What holds the module: an EncoderShim, if it is ours."""
+        """RETURNS (Shim): The shim with the module: an EncoderShim, if it is of this package."""
         return (self.node.layers[0] if self.is_stock else self.node).shims[0]
 
     @property
@@ -53,7 +53,7 @@ class Found(NamedTuple):
     @property
     def tokenizer(self) -> Optional[Any]:
         """RETURNS (Optional[PreTrainedTokenizerBase]): Hugging Face's tokenizer; None before it is
-        initialized, and of encoders that have none of that kind."""
+        initialized, and for encoders without one."""
         if self.is_ours:
             return None if self.shim.encoder is None else self.shim.encoder.tokenizer
         return self.node.tokenizer if self.is_stock else None
@@ -62,13 +62,13 @@ class Found(NamedTuple):
 def iter_encoders(
     model: Optional[Any], name: str = "", nlp: Optional[Language] = None
 ) -> Iterator[Found]:
-    """Find the encoders that a component reads with: ours, those of spacy-transformers, and other
-    modules of PyTorch, such as those of curated transformers.
+    """Find the encoders that a component uses: those of this package and of spacy-transformers, and
+    other PyTorch modules, such as those of curated transformers.
 
     model (Optional[Model]): The model of the component, None if it has none.
     name (str): Name of the component.
-    nlp (Optional[Language]): The pipeline. With it, encoders that the model listens to come too,
-        after its own; without it, they don't.
+    nlp (Optional[Language]): The pipeline. If it is given, the encoders that the model listens to
+        are included, after its own.
     YIELDS (Found): The encoders.
     """
     if not isinstance(model, Model):
@@ -81,7 +81,7 @@ def iter_encoders(
 
 
 def _iter_own(model: Model[Any, Any], name: str) -> Iterator[Found]:
-    inner: List[Any] = []  # of stock encoders, where their shims are
+    inner: List[Any] = []  # layers of stock encoders, which have their shims
     for node in model.walk():
         found = Found(name, node)
         if found.is_ours:
@@ -94,13 +94,14 @@ def _iter_own(model: Model[Any, Any], name: str) -> Iterator[Found]:
 
 
 def find_encoder(nlp: Optional[Language], name: str, model: Any) -> Found:
-    """Find our encoder of a component: in itself, or in the transformer that it listens to.
+    """Find the `TransformerModel.v1` of a component: in itself, or in the transformer that it
+    listens to.
 
-    nlp (Optional[Language]): The pipeline, None for a component that stands alone.
-    name (str): Of the component.
-    model (Model): Of the component.
+    nlp (Optional[Language]): The pipeline, None for a component without one.
+    name (str): Name of the component.
+    model (Model): Its model.
     RETURNS (Found): The encoder.
-    RAISES (ValueError): If it has none, or none of ours.
+    RAISES (ValueError): If it has no encoder, or another kind of encoder.
     """
     found = next((found for found in iter_encoders(model, name) if found.is_ours), None)
     if found is not None:
@@ -109,7 +110,9 @@ def find_encoder(nlp: Optional[Language], name: str, model: Any) -> Found:
         kind = KINDS[listener.name].factory
         upstream = None if nlp is None else find_upstream(nlp, listener)
         if nlp is None or upstream is None:
-            raise UserError(f"'{name}' listens to a {kind} that isn't in the pipeline.")
+            raise UserError(
+                f"'{name}' listens to a {kind}, but the pipeline has none: add it before '{name}'."
+            )
         heard = iter_encoders(nlp.get_pipe(upstream).model, upstream)  # type: ignore[attr-defined]
         found = next((found for found in heard if found.is_ours), None)
         if found is not None:
@@ -117,25 +120,24 @@ def find_encoder(nlp: Optional[Language], name: str, model: Any) -> Found:
         if kind == "tok2vec":
             break
         raise UserError(
-            f"'{name}' reads with '{upstream}', a {kind} of another kind than {OURS}, whose "
-            f"weights and tokenizer we don't know. Train it with {OURS} as "
-            f"[components.{upstream}.model]."
+            f"'{name}' uses the encoder '{upstream}', which isn't a {OURS}, so its weights can't "
+            f"be exported. Train it with {OURS} as [components.{upstream}.model]."
         )
     raise UserError(
-        f"'{name}' reads with no transformer: its vectors are those of other layers "
-        f"({', '.join(_get_names(model))}), which Hugging Face doesn't have."
+        f"'{name}' uses no transformer: its vectors come from other layers "
+        f"({', '.join(_get_names(model))}), which Hugging Face doesn't have. Train it with {OURS}."
     )
 
 
 def _is_stock(node: Any) -> bool:
-    """Whether a layer is a TransformerModel of spacy-transformers, by what it has. Its class would
-    have to be imported, and with it torch."""
+    """Whether a layer is a TransformerModel of spacy-transformers, by its attributes: to check its
+    class, torch would have to be imported."""
     return "set_transformer" in node.attrs and hasattr(node, "transformer")
 
 
 def _get_module(shim: Any) -> Optional[Any]:
-    """The module of a shim of thinc's, which has no other name for it than this one. Without it,
-    the encoder counts as one that isn't initialized."""
+    """The module of a thinc shim, which is only available under this private name. Without it, the
+    encoder counts as not initialized."""
     return getattr(shim, "_model", None)
 
 

@@ -1,4 +1,4 @@
-"""The factory `bert_ner`: the component as a config makes it."""
+"""The factory `bert_ner`, which creates the component from a config."""
 
 from typing import Literal, Optional
 
@@ -63,12 +63,33 @@ def make_bert_ner(
     incorrect_spans_key: Optional[str],
     scorer: Optional[ScorerT],
 ) -> BertNER:
-    """Construct a BertNER component, and balance the gradients of the components that train its
+    """Construct a `BertNER` component. Also balances the gradients of all components that train its
     encoder.
 
     nlp (Language): The pipeline that it will be part of.
-
-    The other settings are those of `BertNER`.
+    name (str): The name of the component instance, under which losses are recorded.
+    model (ModelT): The model: a head such as `spacy-bert-ner.LinearSoftmax.v1`, with a layer of
+        token vectors as its `tok2vec`. The default listens to the `transformer` of the pipeline.
+    scheme (Literal["BIO", "BILUO", "IOB1", "IO"]): Tag scheme. "BILUO" is the same as IOBES.
+        Default "BIO".
+    align (Literal["token", "word"]): What gets a tag: each token, or all tokens between two spaces
+        together, by their first wordpiece. Default "token".
+    decoder (Literal["constrained", "greedy"]): "constrained" for the most probable valid tag
+        sequence, or "greedy" for the most probable tag of each token, with invalid sequences
+        repaired as conlleval does. Default "constrained".
+    decode_scope (Literal["doc", "sentence"]): Whether entities may cross sentence starts ("doc") or
+        end there ("sentence"). Default "doc".
+    threshold (float): The lowest score of an entity, 0 to 1. Default 0.0, for all entities.
+    annotate_ents (bool): Whether to write entities to `doc.ents` as well as to `doc.spans`. Default
+        true.
+    overwrite_ents (bool): Whether to replace entities that other components have set. Default
+        false: they are kept, and entities are predicted around them.
+    spans_key (str): Key of `doc.spans` for the predicted entities with their scores. Default
+        "bert_ner".
+    loss (Loss): The loss that training minimizes. Default `spacy-bert-ner.CrossEntropy.v1`.
+    incorrect_spans_key (Optional[str]): Key of `doc.spans` of gold documents with entities that are
+        known to be wrong. Default null, for none.
+    scorer (Optional[ScorerT]): The scoring method. Default `spacy-bert-ner.bert_ner_scorer.v1`.
     RETURNS (BertNER): The component.
     """
     balance_gradients(nlp, BertNER)

@@ -13,13 +13,13 @@ from .saving import SavedPipe
 
 
 class LabeledPipe(SavedPipe):
-    """A component whose settings and labels, in `cfg`, say which tags its model predicts."""
+    """A component whose settings and labels, in `cfg`, determine which tags its model predicts."""
 
-    _reported: Set[str]  # labels that were reported
+    _reported: Set[str]  # unknown labels that were reported
 
     @property
     def settings(self) -> Settings:
-        """RETURNS (Settings): The settings, as `cfg` has them now."""
+        """RETURNS (Settings): The current settings in `cfg`."""
         return Settings.from_cfg(self.cfg)
 
     @property
@@ -40,17 +40,17 @@ class LabeledPipe(SavedPipe):
     @property
     def n_outputs(self) -> Optional[int]:
         """RETURNS (Optional[int]): The number of tags that the model has outputs for; None if it
-        isn't initialized, and takes what is needed."""
+        isn't initialized, so that it isn't set yet."""
         layer = self.model.maybe_get_ref("output_layer")
         return None if layer is None else layer.maybe_get_dim("nO")
 
     def add_label(self, label: str) -> int:
-        """Add a label. A model that is initialized gets its tags behind the others; these keep
-        what they have learned.
+        """Add a label. In an initialized model, its tags are added after the others, which keep
+        their weights.
 
         label (str): The label.
-        RETURNS (int): 0 if the label is already there, otherwise 1.
-        RAISES (ValueError): If the model can't take more tags.
+        RETURNS (int): 0 if the component has the label already, otherwise 1.
+        RAISES (ValueError): If no tags can be added to the model.
         """
         if not isinstance(label, str):
             raise ValueError(Errors.E187)
@@ -66,8 +66,8 @@ class LabeledPipe(SavedPipe):
         return 1
 
     def report_labels(self, examples: Iterable[Example]) -> None:
-        """Report, once for each, labels that training comes across and the model doesn't have: at
-        initialization, only the beginning of a stream of examples is seen.
+        """Log a warning, once for each label, for gold labels that the model doesn't have. At
+        initialization, only the beginning of a stream of examples is read.
 
         examples (Iterable[Example]): Gold documents.
         """

@@ -14,7 +14,7 @@ def check_lang(lang: str) -> str:
     RETURNS (str): The code that spaCy itself uses: `en` for `eng`.
     RAISES (ValueError): If there is no such language, or something is missing for it.
     """
-    # Modules of spacy.lang that are no languages, and no codes at all, are errors of other kinds.
+    # Other strings, and modules of spacy.lang that aren't languages, raise other errors.
     if not re.fullmatch("[a-z]{2,3}", lang) and lang not in spacy.registry.languages:
         raise UserError(_no_lang(lang, "it isn't two or three lower-case letters"))
     try:
@@ -25,7 +25,7 @@ def check_lang(lang: str) -> str:
 
 def _no_lang(lang: str, reason: str) -> str:
     return (
-        f"spaCy can't make a pipeline of the language '{lang}': {reason.rstrip('.')}. Install what "
-        "it asks for, or take a code of https://spacy.io/usage/models#languages; 'xx' is for all "
-        "languages that put spaces between words."
+        f"spaCy can't create a pipeline for the language '{lang}': {reason.rstrip('.')}. Install "
+        "what it asks for, or use a code from https://spacy.io/usage/models#languages; 'xx' is for "
+        "all languages with spaces between words."
     )

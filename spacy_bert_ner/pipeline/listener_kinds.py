@@ -1,13 +1,13 @@
-"""The kinds of layers that listen to an encoder, and what they hold between its update and their
-own. All that is asked of listeners' insides is asked here."""
+"""The kinds of layers that listen to an encoder, and the data that they store between its update
+and their own. This is the only module that uses private attributes of listeners."""
 
 from functools import partial
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from spacy.tokens import Doc
 
-# Where the listeners of spaCy and of spacy-transformers keep what they `receive`, which they give
-# to nobody. Without these attributes, checks and balance are left out.
+# Private attributes in which the listeners of spaCy and spacy-transformers store what they
+# `receive`. Without these attributes, checks and balance are left out.
 OUTPUTS, BACKPROP = "_outputs", "_backprop"
 ADD = (
     'Add a {factory} before \'{name}\': nlp.add_pipe("{factory}", before="{name}"){model}, or '
@@ -21,12 +21,12 @@ class Kind(NamedTuple):
     factory (str): The component that it listens to.
     get_upstream (Callable[[Model], str]): The name of that component, or "*".
     is_heard (Callable[[Doc], bool]): Whether a document has output for it.
-    get_pieced (Callable[[Doc], Any]): Of this output, the number of wordpieces of each token, or
-        whether it has any, (n_tokens,); None where there is no telling.
-    get_received (Callable[[Model], Optional[List[Any]]]): The same of all documents that the layer
+    get_pieced (Callable[[Doc], Any]): Gets from this output the number of wordpieces of each token,
+        or whether it has any, (n_tokens,); None if that is unknown.
+    get_received (Callable[[Model], Optional[List[Any]]]): The same for all documents that the layer
         learns from; None if it has received none.
-    settings (str): The block of the config that makes one.
-    model (str): What to give a new component of the factory.
+    settings (str): The block of the config for a listener.
+    model (str): The model of a new component of the factory.
     """
 
     factory: str
@@ -38,16 +38,16 @@ class Kind(NamedTuple):
     model: str = ""
 
     def get_pipe(self, listener: Any) -> str:
-        """Name the component that a listener listens to.
+        """Get the name of the component that a listener listens to.
 
         listener (Model): A layer of this kind.
-        RETURNS (str): The name, as far as the listener tells; else that of the factory.
+        RETURNS (str): The name; that of the factory, if the listener doesn't set one.
         """
         upstream = self.get_upstream(listener)
         return self.factory if upstream == "*" else upstream
 
     def add(self, name: str) -> str:
-        """Tell how to add the component.
+        """Describe how to add the component.
 
         name (str): The component that listens to it.
         RETURNS (str): One line.
@@ -56,7 +56,7 @@ class Kind(NamedTuple):
 
 
 def get_output(doc: Doc) -> Any:
-    """Get what a transformer has left in a document.
+    """Get the output of a transformer from a document.
 
     doc (Doc): The document.
     RETURNS (Any): Its `trf_data`, None if it has none.
@@ -65,7 +65,8 @@ def get_output(doc: Doc) -> Any:
 
 
 def _count_pieces(output: Any) -> Any:
-    """Of the output of a transformer, ours or another one."""
+    """Count the wordpieces in the output of a transformer, of this package or
+    spacy-transformers."""
     if hasattr(output, "has_pieces"):
         return output.has_pieces
     return output.align.lengths if hasattr(output, "align") else None
@@ -92,7 +93,7 @@ def _get_curated_received(listener: Any) -> Optional[List[Any]]:
 
 
 # By the name of the layer, so that no package is imported for models that don't need it. The two
-# transformers leave their output in one place: it is told by an attribute.
+# transformers store their output in one place: it is distinguished by an attribute.
 KINDS: Dict[str, Kind] = {
     "transformer-listener": Kind(
         "transformer",
@@ -133,8 +134,8 @@ for _name in ("scalar_weighting_listener", "transformer_layers_listener"):
 
 
 def is_listener(node: Any) -> bool:
-    """Tell whether a layer listens to another component. `nlp.replace_listeners` leaves layers that
-    are named like a listener, and listen no more.
+    """Check whether a layer listens to another component. `nlp.replace_listeners` leaves layers
+    with the name of a listener that no longer listen.
 
     node (Model): A layer.
     RETURNS (bool): Whether it does.
@@ -145,7 +146,7 @@ def is_listener(node: Any) -> bool:
 
 
 def tells_received(listener: Any) -> bool:
-    """RETURNS (bool): Whether it can be told what a listener has received.
+    """RETURNS (bool): Whether it is known what a listener has received.
 
     listener (Model): The layer.
     """
@@ -153,8 +154,8 @@ def tells_received(listener: Any) -> bool:
 
 
 def wrap_callback(listener: Any, receive: Callable[..., Any]) -> None:
-    """Have a listener call another function in place of the callback that it was given in this
-    step. Does nothing if it was given none, or has the function already.
+    """Make a listener call another function instead of the callback that it received in this step.
+    Does nothing if it received none, or has the function already.
 
     listener (Model): The layer.
     receive (Callable): Called as the callback, with the callback itself as the argument `callback`.
@@ -164,7 +165,7 @@ def wrap_callback(listener: Any, receive: Callable[..., Any]) -> None:
         callback = utils.get_backprop(listener)
     else:
         callback = getattr(listener, BACKPROP, None)
-    # A listener whose component was not updated has that of the step before.
+    # A listener whose component was not updated still has that of the previous step.
     if callback is None or isinstance(callback, partial):
         return
     wrapped = partial(receive, callback=callback)
@@ -184,7 +185,8 @@ def _is_curated(node: Any) -> bool:
 
 
 def _curated() -> Any:
-    """What spacy-curated-transformers offers to ask its listeners, which are there if it is."""
+    """Functions of spacy-curated-transformers for its listeners. A pipeline only has these if it is
+    installed."""
     from spacy_curated_transformers.models.listeners import ListenerStateUtils
 
     return ListenerStateUtils

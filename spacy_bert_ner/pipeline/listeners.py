@@ -1,4 +1,4 @@
-"""What a component's listener layers hear from, and what to do when they hear nothing."""
+"""Find what the listeners of a component listen to, and explain how to fix a missing encoder."""
 
 from typing import Any, Iterable, List, Optional, Sequence
 
@@ -11,7 +11,7 @@ from ..model.heads import get_head
 from ..types import Bools1d
 from .listener_kinds import KINDS, Kind, get_output, is_listener, tells_received
 
-SWITCH = """A listener only hears its own kind. For '{factory}', set:
+SWITCH = """A listener only works with its own kind of component. For '{factory}', set:
 
 [components.{name}.model.tok2vec]
 {settings}
@@ -21,35 +21,35 @@ SWITCH = """A listener only hears its own kind. For '{factory}', set:
 def get_listeners(model: Model[Any, Any]) -> List[Any]:
     """Find the layers of a model that listen to another component.
 
-    model (Model): That of a component.
+    model (Model): The model of a component.
     RETURNS (List[Any]): The layers.
     """
     return [node for node in model.walk() if is_listener(node)]
 
 
 def get_pieced(docs: List[Doc], listener: Any, *, is_train: bool) -> List[Optional[Bools1d]]:
-    """Ask a listener which tokens have wordpieces of their own.
+    """Find which tokens have wordpieces of their own, from the output that a listener received.
 
     docs (List[Doc]): The documents.
     listener (Any): The layer.
-    is_train (bool): Whether it learns from the documents, between its call and its backward.
-    RETURNS (List[Optional[Bools1d]]): bool, (n_tokens,), by document; None where it doesn't know.
+    is_train (bool): Whether it is called for training, between its forward and its backward pass.
+    RETURNS (List[Optional[Bools1d]]): bool, (n_tokens,), by document; None where that is unknown.
     """
     kind = KINDS[listener.name]
     heard = kind.get_received(listener) if is_train else None
-    if heard is None:  # as the listener itself does, on a frozen encoder
+    if heard is None:  # as the listener itself does for a frozen encoder
         heard = [kind.get_pieced(doc) for doc in docs]
     return [None if pieces is None else listener.ops.to_numpy(pieces) > 0 for pieces in heard]
 
 
 def check_upstream(nlp: Language, name: str, model: Model[Any, Any]) -> None:
     """Check at initialization that every listener of a component has an encoder to listen to, and
-    that it will be heard in training.
+    that it will receive its output in training.
 
     nlp (Language): The pipeline.
-    name (str): Of the component.
+    name (str): Name of the component.
     model (Model): Its model.
-    RAISES (ValueError): If there is none, or if it is frozen and doesn't annotate, or has no
+    RAISES (ValueError): If there is no encoder, or if it is frozen and doesn't annotate, or has no
         weights.
     """
     for listener in get_listeners(model):
@@ -68,27 +68,27 @@ def check_upstream(nlp: Language, name: str, model: Model[Any, Any]) -> None:
         if frozen and not _has_weights(encoder.model):
             raise UserError(
                 f"'{name}' can't train on the frozen '{upstream}', which has no weights: spaCy "
-                "doesn't initialize what is frozen. Give it those of a trained pipeline: source = "
-                f'"PATH" alone in [components.{upstream}]. Or freeze a pretrained encoder by '
-                "freeze_layers of spacy-bert-ner.TransformerModel.v1, and not by frozen_components."
+                "doesn't initialize what is frozen. Load those of a trained pipeline: set only "
+                f'source = "PATH" in [components.{upstream}]. To freeze a pretrained encoder, use '
+                "freeze_layers of spacy-bert-ner.TransformerModel.v1 instead of frozen_components."
             )
 
 
 def _has_weights(model: Model[Any, Any]) -> bool:
-    """RETURNS (bool): Whether an encoder is initialized, as far as its model tells."""
+    """RETURNS (bool): Whether an encoder is initialized, judged by its model."""
     if model.has_dim("nO") is None:
         return False
     return all(node.has_param(name) for node in model.walk() for name in node.param_names)
 
 
 def check_output(docs: Iterable[Doc], name: str, model: Model[Any, Any]) -> None:
-    """Check before prediction that the encoder has seen the documents: a listener would give zeros
-    for those it hasn't.
+    """Check before prediction that the encoder has read the documents: for others, a listener would
+    return zeros.
 
     docs (Iterable[Doc]): The documents.
-    name (str): Of the component.
+    name (str): Name of the component.
     model (Model): Its model.
-    RAISES (ValueError): If it hasn't, or has seen other tokens.
+    RAISES (ValueError): If it hasn't, or has read other tokens.
     """
     kinds = {KINDS[listener.name]: listener for listener in get_listeners(model)}
     for doc in docs if kinds else ():
@@ -106,11 +106,11 @@ def check_output(docs: Iterable[Doc], name: str, model: Model[Any, Any]) -> None
 
 
 def check_received(docs: Sequence[Doc], name: str, model: Model[Any, Any]) -> None:
-    """Check before an update that every listener has something to learn from: spaCy's error, E203,
-    doesn't say which component lacks what.
+    """Check before an update that every listener has received output: spaCy's error, E203, doesn't
+    say which component is missing.
 
     docs (Sequence[Doc]): The documents.
-    name (str): Of the component.
+    name (str): Name of the component.
     model (Model): Its model.
     RAISES (ValueError): If one hasn't.
     """
@@ -119,15 +119,15 @@ def check_received(docs: Sequence[Doc], name: str, model: Model[Any, Any]) -> No
         if kind.get_received(listener) is not None or not tells_received(listener):
             continue
         if all(kind.is_heard(doc) for doc in docs if len(doc)):
-            continue  # of a frozen encoder that annotates
+            continue  # output of a frozen encoder that annotates
         upstream = kind.get_upstream(listener)
         which = kind.factory if upstream == "*" else f"{kind.factory} named '{upstream}'"
         raise UserError(
-            f"'{name}' can't learn, since it has received nothing from a {which}. It must stand "
-            f"before '{name}', be enabled, and have been updated before it, or be named in "
+            f"'{name}' can't learn, since it has received nothing from a {which}. It must come "
+            f"before '{name}', be enabled, and be updated before it, or be in "
             "annotating_components of [training] if it is frozen. nlp.rename_pipe doesn't change "
-            f"what a listener asks for: set `upstream` in [components.{name}.model.tok2vec] along "
-            "with the name."
+            f"`upstream` of a listener: set it in [components.{name}.model.tok2vec] to the new "
+            "name."
         )
 
 
@@ -135,15 +135,15 @@ def check_rehearsal(name: str, model: Model[Any, Any]) -> None:
     """RAISES (ValueError): For a model that listens, and so can't rehearse, since `nlp.rehearse`
     runs no encoder before it; and for a head that gives no probabilities.
 
-    name (str): Of the component.
+    name (str): Name of the component.
     model (Model): Its model.
     """
     leave_out = f'Leave it out: nlp.rehearse(examples, exclude=["{name}"]). '
-    mix = "Or train with examples of the old data among the new."
+    mix = "Or mix examples of the old data with the new ones."
     for listener in get_listeners(model):
         upstream = KINDS[listener.name].get_pipe(listener)
         raise UserError(
-            f"'{name}' can't rehearse, since '{upstream}', to which it listens, doesn't. "
+            f"'{name}' can't rehearse, since it listens to '{upstream}', which doesn't rehearse. "
             f"{leave_out}Or give it an encoder of its own first: "
             f'nlp.replace_listeners("{upstream}", "{name}", ["model.tok2vec"]). {mix}'
         )
@@ -155,11 +155,11 @@ def check_rehearsal(name: str, model: Model[Any, Any]) -> None:
 
 
 def find_upstream(nlp: Language, listener: Model[Any, Any]) -> Optional[str]:
-    """Find the component that a listener hears, whatever the two components are called now.
+    """Find the component that a listener listens to, even if one of them was renamed.
 
     nlp (Language): The pipeline.
     listener (Model): The layer.
-    RETURNS (Optional[str]): The name of the component, None if the listener hears nothing.
+    RETURNS (Optional[str]): The name of the component, None if there is none.
     """
     for upstream, pipe in nlp.components:
         if any(listener in nodes for nodes in getattr(pipe, "listener_map", {}).values()):
@@ -175,8 +175,8 @@ def _missing(nlp: Language, name: str, listener: Any) -> str:
     others = [pipe for pipe, factory in factories.items() if factory == kind.factory]
     if others:
         return (
-            f"'{name}' listens to {which}, and can't hear {others}: it must be enabled, stand "
-            f"before '{name}', and bear the name that `upstream` asks for."
+            f"'{name}' listens to {which}, but {others} can't be used: it must be enabled, come "
+            f"before '{name}', and have the name that `upstream` asks for."
         )
     for other in KINDS.values():
         for pipe, factory in factories.items():
@@ -198,7 +198,7 @@ def _unheard(doc: Doc, name: str, kind: Kind, upstream: str) -> str:
             )
     return (
         f"'{name}' got a document without the output of '{upstream}': it is missing, disabled, "
-        f"behind '{name}', or its output was removed (by doc_cleaner). Enable it: "
+        f"after '{name}', or its output was removed (by doc_cleaner). Enable it: "
         f'nlp.enable_pipe("{upstream}"). {kind.add(name)}'
     )
 

@@ -1,4 +1,5 @@
-"""What a saved component consists of, and whether it fits: settings, weights, and its encoder."""
+"""Load the parts of a saved component, and check that settings, weights and encoder fit each
+other."""
 
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
@@ -20,7 +21,7 @@ from .encoders import iter_encoders
 from .listeners import find_upstream, get_listeners
 from .settings import check_types
 
-# The pipeline that each component was made for, as long as both are there. Not an attribute of the
+# The pipeline that each component was made for, as long as both exist. Not an attribute of the
 # component, which is copied and pickled without its pipeline.
 _PIPELINES: "WeakKeyDictionary[Any, ReferenceType[Language]]" = WeakKeyDictionary()
 
@@ -50,7 +51,7 @@ def read_file(path: Path) -> bytes:
     """Read a file of a saved component.
 
     path (Path): The file.
-    RETURNS (bytes): What it holds.
+    RETURNS (bytes): Its content.
     RAISES (DamagedPipelineError): If it is missing.
     """
     try:
@@ -89,14 +90,14 @@ def check_fit(component: Any, places: Mapping[str, str]) -> None:
     for what, found, source, expected in _get_sizes(component, places):
         if None not in (found, expected) and found != expected:
             raise DamagedPipelineError(
-                f"Can't use {places['model']}: it has {found} {what}, and {source} {expected}: one "
+                f"Can't use {places['model']}: it has {found} {what}, but {source} {expected}: one "
                 f"of them belongs to another pipeline. {WAY_OUT}"
             )
 
 
 def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str, Any, str, Any]]:
-    """YIELDS (Tuple[str, Any, str, Any]): What is counted, how many the weights have, and by what
-    there should be how many. None where it can't be told."""
+    """YIELDS (Tuple[str, Any, str, Any]): What is counted, how many of it the weights have, what
+    determines the right number, and that number. None for unknown numbers."""
     model, cfg = component.model, component.cfg
     layer = model.maybe_get_ref("output_layer")
     if layer is not None and is_initialized(layer):
@@ -119,6 +120,6 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
 
 
 def _canonical(cfg: Dict[str, Any]) -> bytes:
-    """What is the same for settings that are to be saved, and for what is read of them."""
+    """A form of settings that is the same before saving and after loading."""
     text: str = srsly.json_dumps(srsly.json_loads(srsly.json_dumps(cfg)), sort_keys=True)
     return text.encode("utf-8")

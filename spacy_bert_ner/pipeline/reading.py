@@ -1,7 +1,7 @@
-"""Which tokens a component reads: those that show something, and of which its encoder has
-wordpieces. A tokenizer drops what it has no piece for (of BERT's, U+FFFD and private characters
-such as the bullets in PDFs), and such a token has the vector of its neighbour: no tag is learned or
-predicted from that."""
+"""Find the tokens that a component reads: visible tokens for which its encoder has wordpieces. A
+tokenizer drops characters without a wordpiece (BERT's drops U+FFFD and private characters such as
+the bullets in PDFs). Their tokens get the vector of a neighbor, from which no tag is learned or
+predicted."""
 
 from typing import Any, Callable, List, Optional, Sequence
 
@@ -18,12 +18,12 @@ from .listeners import get_listeners, get_pieced
 
 
 def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) -> List[Bools1d]:
-    """Find the tokens that a model has just read, all of its encoders together. One that doesn't
-    tell, such as spaCy's CNN, reads all that show something.
+    """Find the tokens that all encoders of a model have just read. Encoders for which this is
+    unknown, such as spaCy's CNN, read all visible tokens.
 
     docs (List[Doc]): The documents.
     model (Model): The model.
-    is_train (bool): Whether the model has been called to learn from the documents.
+    is_train (bool): Whether the model was called for training.
     RETURNS (List[Bools1d]): bool, (n_tokens,).
     """
     read = [visible_tokens(doc) for doc in docs]
@@ -41,7 +41,7 @@ def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) 
 def make_reader(
     model: Model[Any, Any], nlp: Optional[Language], name: str
 ) -> Callable[[Doc], Bools1d]:
-    """Make a function that finds the tokens that a component will read.
+    """Make a function that finds the tokens that a component reads.
 
     model (Model): Its model.
     nlp (Optional[Language]): The pipeline, with the encoder that it listens to.

@@ -1,4 +1,4 @@
-"""A component on disk: settings and weights, with checksums over both."""
+"""Save and load a component: settings and weights, with checksums of both."""
 
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Mapping, Tuple, TypeVar, Union
@@ -16,8 +16,8 @@ SelfT = TypeVar("SelfT", bound="SavedPipe")
 
 
 class SavedPipe(TrainablePipe):
-    """A component that is saved as `cfg`, which has its settings and labels, and `model`. Loading
-    checks that both are as they were saved, and fit each other and the pipeline."""
+    """A component that is saved as two files, `cfg` with its settings and labels, and `model`.
+    Loading checks that both are unchanged, and fit each other and the pipeline."""
 
     cfg: Dict[str, Any]
 
@@ -25,7 +25,7 @@ class SavedPipe(TrainablePipe):
         """Save to bytes.
 
         exclude (Iterable[str]): Parts to leave out: "cfg", "vocab", "model".
-        RETURNS (bytes): What `from_bytes` loads.
+        RETURNS (bytes): The component, for `from_bytes`.
         """
         cfg, model = self._get_parts(exclude)
         getters: Dict[str, Callable[[], Any]] = {
@@ -55,7 +55,7 @@ class SavedPipe(TrainablePipe):
         return add_checksums(self.cfg, model), model
 
     def from_bytes(self: SelfT, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> SelfT:
-        """Load what `to_bytes` gave.
+        """Load the result of `to_bytes`.
 
         bytes_data (bytes): The bytes.
         exclude (Iterable[str]): Parts to leave as they are: "cfg", "vocab", "model".
@@ -72,7 +72,7 @@ class SavedPipe(TrainablePipe):
         return self
 
     def from_disk(self: SelfT, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> SelfT:
-        """Load what `to_disk` has written.
+        """Load a folder that `to_disk` has written.
 
         path (Union[str, Path]): The folder.
         exclude (Iterable[str]): Parts to leave as they are: "cfg", "vocab", "model".
@@ -89,10 +89,10 @@ class SavedPipe(TrainablePipe):
         return self
 
     def _load(self, parts: Mapping[str, Any], places: Mapping[str, str]) -> None:
-        """Take over settings and weights.
+        """Load settings and weights.
 
-        parts (Mapping[str, Any]): "cfg", JSON, and "model", bytes, as far as they are loaded.
-        places (Mapping[str, str]): What to call them.
+        parts (Mapping[str, Any]): "cfg" (JSON) and "model" (bytes), those that are loaded.
+        places (Mapping[str, str]): Their names in messages.
         """
         model = parts.get("model")
         if "cfg" in parts:
@@ -106,6 +106,6 @@ class SavedPipe(TrainablePipe):
                 self.model.from_bytes(model)
         if len(parts) == len(places):
             check_fit(self, places)
-        # A string that the vocabulary first sees in a memory zone is gone after it.
+        # A string that is first added to the vocabulary in a memory zone is removed after it.
         for label in self.cfg["labels"]:
             self.vocab.strings.add(label)

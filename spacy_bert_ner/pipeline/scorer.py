@@ -4,7 +4,7 @@ from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-# Scores by their names.
+# A function that returns scores by name.
 ScorerT = Callable[..., Dict[str, Any]]
 
 
@@ -15,13 +15,15 @@ def bert_ner_score(
     spans_key: str = "bert_ner",
     **kwargs: Any,
 ) -> Dict[str, Any]:
-    """Precision, recall and F-score of entities by exact start, end and label, over all and for
-    each label: `ents_p`, `ents_r`, `ents_f`, `ents_per_type`. Equal to spaCy's `ner_scorer.v1`.
+    """Calculate precision, recall and F-score of entities by exact start, end and label, in total
+    and for each label: `ents_p`, `ents_r`, `ents_f`, `ents_per_type`. The scores are the same as
+    those of spaCy's `ner_scorer.v1`.
 
     examples (Iterable[Example]): Predicted and gold documents.
-    annotate_ents (bool): Whether the entities are in `doc.ents`, or in `doc.spans` alone.
-    spans_key (str): Their key there.
-    kwargs (Any): Other settings of the component, which make no difference.
+    annotate_ents (bool): Whether the predicted entities are in `doc.ents`; if not, those in
+        `doc.spans` are scored.
+    spans_key (str): Key of `doc.spans` with the predicted entities.
+    kwargs (Any): Other settings of the component, which are ignored.
     RETURNS (Dict[str, Any]): The scores, 0 to 1; None where there is no annotation.
     """
     if not annotate_ents:
@@ -38,5 +40,10 @@ def _with_ents(example: Example, spans_key: str) -> Example:
 
 
 def make_bert_ner_scorer() -> ScorerT:
-    """RETURNS (ScorerT): The scorer `spacy-bert-ner.bert_ner_scorer.v1`."""
+    """Construct `spacy-bert-ner.bert_ner_scorer.v1`: precision, recall and F-score of entities by
+    exact start, end and label, the same as those of spaCy's `ner_scorer.v1`. With `annotate_ents =
+    false`, it scores the entities in `doc.spans`.
+
+    RETURNS (ScorerT): The scorer.
+    """
     return bert_ner_score

@@ -1,4 +1,4 @@
-"""Settings of the component: what they can be, and which of them hold when it is loaded."""
+"""Settings of the component: their valid values, and which of them apply when it is loaded."""
 
 from typing import Any, Dict, Optional, Tuple
 
@@ -12,9 +12,9 @@ CHOICES = {
     "decoder": ("constrained", "greedy"),
     "decode_scope": ("doc", "sentence"),
 }
-# In `cfg`: the settings as the config has them, next to those that hold.
+# Key in `cfg` of the settings in the config, next to the current settings.
 CONFIGURED = "configured"
-# Of all that `cfg` can have, and what to call them.
+# Types of the entries of `cfg`, and their names in messages.
 TYPES: Dict[str, Tuple[Tuple[type, ...], str]] = {
     **dict.fromkeys((*CHOICES, "spans_key"), ((str,), "a string")),
     "annotate_ents": ((bool,), "true or false"),
@@ -29,7 +29,7 @@ def check_types(cfg: Dict[str, Any]) -> None:
     """Check what was read from a file.
 
     cfg (Dict[str, Any]): Settings and labels. Some may be missing.
-    RAISES (ValueError): For a value of another type, and for labels that can't be.
+    RAISES (ValueError): For a value of a wrong type, and for invalid labels.
     """
     for key, value in cfg.items():
         types, description = TYPES.get(key, ((object,), ""))
@@ -43,63 +43,63 @@ def check_types(cfg: Dict[str, Any]) -> None:
 
 
 def check_settings(name: str, settings: Settings) -> None:
-    """Check settings for what no component can have.
+    """Check the values of settings.
 
-    name (str): Of the component.
+    name (str): Name of the component.
     settings (Settings): Its settings.
-    RAISES (ValueError): For an unknown choice, for a threshold outside of 0 to 1, and for wrong
-        entities in a scheme that can't mark where an entity begins.
+    RAISES (ValueError): For an unknown choice, a threshold outside 0 to 1, or `incorrect_spans_key`
+        with a scheme that can't mark entity starts.
     """
     for key, choices in CHOICES.items():
         value = getattr(settings, key)
         if value not in choices:
             names = " or ".join(f'"{choice}"' for choice in choices)
-            raise UserError(f"'{name}' doesn't know {key} = {value!r}: set it to {names}.")
+            raise UserError(f"'{name}' has an unknown {key} = {value!r}: set it to {names}.")
     if not 0.0 <= settings.threshold <= 1.0:
         raise UserError(
-            f"'{name}' can't have the threshold {settings.threshold}: set it to a score from 0 "
-            "(all entities) to 1."
+            f"'{name}' can't use threshold = {settings.threshold}: set it to a score from 0 (all "
+            "entities) to 1."
         )
     scheme = SCHEMES[settings.scheme]
     if settings.incorrect_spans_key is not None and scheme.begin in scheme.inside:
         raise UserError(
             f"'{name}' can't learn from incorrect_spans_key = {settings.incorrect_spans_key!r} "
-            f'with scheme = "{settings.scheme}", whose tags don\'t say where an entity begins: set '
-            'scheme to "BIO" or "BILUO", or incorrect_spans_key to null.'
+            f'with scheme = "{settings.scheme}", whose tags don\'t mark entity starts: set scheme '
+            'to "BIO" or "BILUO", or incorrect_spans_key to null.'
         )
 
 
 def check_outputs(name: str, n_tags: int, n_outputs: Optional[int]) -> None:
-    """Check that a model gives as many tags as there are.
+    """Check that a model has an output for each tag.
 
-    name (str): Of the component.
+    name (str): Name of the component.
     n_tags (int): Number of tags.
-    n_outputs (Optional[int]): Number of outputs of the model, None if it takes what is needed.
+    n_outputs (Optional[int]): Number of outputs of the model, None if it isn't set yet.
     RAISES (ValueError): If they differ.
     """
     if n_outputs not in (None, n_tags):
         raise UserError(
-            f"'{name}' has labels that make {n_tags} tags, and a model with nO = {n_outputs}: set "
-            f"nO to {n_tags}, or to null, so that it is counted."
+            f"'{name}' has labels with {n_tags} tags, but a model with nO = {n_outputs}: set nO to "
+            f"{n_tags}, or to null to set it automatically."
         )
 
 
 def settle_settings(name: str, cfg: Dict[str, Any], configured: Dict[str, Any]) -> None:
-    """Decide between the settings that a component was saved with, which may have been changed in
-    `cfg`, and those of the config that it is loaded by, which may have been changed in config.cfg
-    or be overridden: a setting of the config that isn't what it was when saved holds.
+    """Decide between the saved settings of a component, which may have been changed in `cfg`, and
+    those of the config, which may have been changed in config.cfg or overridden: if a setting of
+    the config has changed since the component was saved, it applies; else the saved one does.
 
-    name (str): Of the component.
-    cfg (Dict[str, Any]): Of the component, as it was saved. Updated.
+    name (str): Name of the component.
+    cfg (Dict[str, Any]): The saved `cfg` of the component. Updated.
     configured (Dict[str, Any]): The settings of the config.
-    RAISES (ValueError): For another scheme, which the weights don't have.
+    RAISES (ValueError): For another scheme than that of the weights.
     """
     before = cfg.get(CONFIGURED, {})
     changed = {key: value for key, value in configured.items() if value != before.get(key, value)}
     if "scheme" in changed:
         raise UserError(
-            f"'{name}' was trained with scheme = \"{before['scheme']}\", and the config has "
-            f'scheme = "{configured["scheme"]}": set it back, or train again.'
+            f"'{name}' was trained with scheme = \"{before['scheme']}\", but the config has scheme "
+            f'= "{configured["scheme"]}": set it back, or train again.'
         )
     cfg.update(changed)
     cfg[CONFIGURED] = configured

@@ -334,7 +334,9 @@ class TestUpstream:
                 }
             }
         )
-        with pytest.raises(ValueError, match="named 'other', and can't hear \\['transformer'\\]"):
+        with pytest.raises(
+            ValueError, match="named 'other', but \\['transformer'\\] can't be used"
+        ):
             nlp.initialize(lambda: [make_example(nlp)])
 
     def test_renamed(self, tiny_encoder):

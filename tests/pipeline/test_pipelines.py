@@ -87,7 +87,7 @@ class TestVectorsBesideTheEncoder:
         assert component["parameters"] == beside["parameters"] + linear["parameters"] > 100_000
 
     def test_no_place_in_a_checkpoint(self, nlp, tmp_path):
-        with pytest.raises(ValueError, match="reads other vectors next to those of its encoder"):
+        with pytest.raises(ValueError, match="uses other vectors besides those of its encoder"):
             to_huggingface(nlp, tmp_path)
 
     def test_encoder_of_its_own(self, nlp, tmp_path):

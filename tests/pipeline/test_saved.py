@@ -91,7 +91,7 @@ def test_listener_replaced_by_a_block(tmp_path):
     "settings,error",
     [
         ({"window": 16}, "window"),
-        ({"transformer": {"@layers": "Linear.v1"}}, "make its block a spacy-bert-ner.Transformer"),
+        ({"transformer": {"@layers": "Linear.v1"}}, "use spacy-bert-ner.TransformerModel"),
     ],
 )
 def test_block_errors(settings, error):
