@@ -1,1 +1,1 @@
-"""Hugging Face checkpoints in and out."""
+"""Import and export Hugging Face checkpoints."""

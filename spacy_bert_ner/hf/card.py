@@ -16,8 +16,8 @@ ner = pipeline("token-classification", model="PATH", aggregation_strategy="first
 ner("Text to read")
 ```"""
 ALIGNED = {
-    "token": "spaCy's tokens, which part a word from its punctuation",
-    "word": "words as they stand between spaces",
+    "token": "spaCy's tokens, which separate a word from its punctuation",
+    "word": "words between spaces",
 }
 
 
@@ -26,7 +26,7 @@ def make_card(nlp: Language, ner: BertNER, found: Found) -> str:
 
     nlp (Language): The pipeline.
     ner (BertNER): Its component.
-    found (Found): The encoder that it reads with.
+    found (Found): Its encoder.
     RETURNS (str): Markdown, with the front matter that the Hugging Face hub reads.
     """
     meta = nlp.meta
@@ -83,13 +83,13 @@ def _describe_model(ner: BertNER, found: Found) -> str:
     settings = found.node.attrs["settings"]
     encoder = type(found.module).__name__
     lines = [
-        f"{code(encoder)} with a token classifier on the first piece of each word. The tags are "
-        f"{ner.cfg['scheme']}, on {ALIGNED[ner.cfg['align']]}.",
+        f"{code(encoder)} with a token classifier on the first wordpiece of each word. The tags "
+        f"are {ner.cfg['scheme']}, on {ALIGNED[ner.cfg['align']]}.",
         "Exported from a spaCy pipeline of spacy-bert-ner, which reads text in windows of "
         f"{settings.window or 'one sentence'}{' wordpieces' if settings.window else ''}, decodes "
         f'with `decoder = "{ner.cfg["decoder"]}"` and leaves out entities with scores below '
-        f"{ner.cfg['threshold']}. Hugging Face's pipeline takes the best tag of each word, and "
-        "cuts off what is beyond the limit of the encoder unless it is given a `stride`.",
+        f"{ner.cfg['threshold']}. Hugging Face's pipeline uses the most probable tag of each word, "
+        "and cuts off text beyond the limit of the encoder unless it is given a `stride`.",
     ]
     return "\n\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Read a Hugging Face checkpoint: encoder, tokenizer, classifier and what its rows stand for."""
+"""Read a Hugging Face checkpoint: encoder, tokenizer, classifier and the tags of its rows."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,9 +32,9 @@ from .heads import (
 )
 from .rows import LabelsT, new_labels, place_rows, read_rows
 
-# Where the config.json of an exported pipeline says what Hugging Face doesn't know of.
+# Key in the config.json of an exported pipeline with settings that Hugging Face doesn't have.
 SETTINGS_KEY = "spacy_bert_ner"
-# What transformers, safetensors and torch raise for files that they can't read.
+# Errors of transformers, safetensors and torch for files that they can't read.
 READ_ERRORS = (
     AttributeError,
     ImportError,
@@ -54,15 +54,15 @@ class Checkpoint:
 
     Attributes
     ----------
-    name (str): As it was asked for.
+    name (str): The name that was given.
     encoder (Encoder): The encoder without the classifier, and the tokenizer.
-    head (Head): The kind of its classifier.
-    head_settings (Dict[str, Any]): Block of the config for a classifier like it.
+    head (Head): The kind of classifier.
+    head_settings (Dict[str, Any]): Block of the config for such a classifier.
     scheme (str): The scheme of its tags.
     labels (List[str]): Entity labels.
     params (Dict[str, Floats2d]): Weights of the classifier by Hugging Face's names, with rows in
         the order of `TagSet(scheme, labels)`; empty if it had no classifier.
-    settings (Dict[str, Any]): Of a pipeline that was exported: align, decoder, window and others.
+    settings (Dict[str, Any]): Settings of an exported pipeline: align, decoder, window and others.
     card (str): The model card, empty if there is none.
     """
 
@@ -80,16 +80,16 @@ class Checkpoint:
 def read_checkpoint(
     name: str, *, labels: LabelsT = None, scheme: Optional[str] = None
 ) -> Checkpoint:
-    """Read a checkpoint: safetensors, or a `pytorch_model.bin` of weights alone. Nothing that it
-    contains is executed.
+    """Read a checkpoint: safetensors, or a `pytorch_model.bin` with only weights. No code in it is
+    run.
 
-    name (str): A folder, an installed Python package that holds a model, or a name on the Hugging
-        Face hub.
-    labels (LabelsT): A map from its label names (or their numbers) to others, e.g. {"LABEL_0":
-        "O", "LABEL_1": "B-PER"}, None for those that count for nothing; or, for a model without a
-        token classifier, the labels of a new one.
-    scheme (Optional[str]): The scheme of a new classifier; "BIO" or "IOB1" for labels that don't
-        tell which.
+    name (str): A folder, an installed Python package that contains a model, or a name on the
+        Hugging Face hub.
+    labels (LabelsT): A map from its label names (or their numbers) to others, e.g. {"LABEL_0": "O",
+        "LABEL_1": "B-PER"}, None for those that should be ignored; or, for a model without a token
+        classifier, the labels of a new one.
+    scheme (Optional[str]): The scheme of a new classifier; "BIO" or "IOB1" for labels that fit
+        both.
     RETURNS (Checkpoint): What was read.
     RAISES (UserError): For what can't be read or understood.
     """
@@ -128,7 +128,7 @@ def read_checkpoint(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from logging what we check and tell ourselves.
+    """Keep transformers from logging problems that this module reports itself.
 
     YIELDS (None): Until the end of the block.
     """
@@ -148,7 +148,8 @@ def _read_config(name: str, source: str) -> Any:
     except READ_ERRORS as error:
         raise UserError(
             f"Can't read the model '{name}': its config.json is damaged, or of a kind that the "
-            f"installed transformers doesn't know ({_first_line(error)})."
+            f"installed transformers doesn't know ({_first_line(error)}). Download it again, or "
+            "install a newer transformers."
         ) from error
 
 
@@ -159,9 +160,9 @@ def _read_tokenizer(name: str, source: str) -> Any:
         raise
     except READ_ERRORS as error:
         raise UserError(
-            f"Can't read the tokenizer of '{name}' ({_first_line(error)}). Put the files that it "
-            "was saved with next to the weights: tokenizer.json, or the vocabulary of one that can "
-            "be made fast."
+            f"Can't read the tokenizer of '{name}' ({_first_line(error)}). Put its files next to "
+            "the weights: tokenizer.json, or a vocabulary that can be converted to a fast "
+            "tokenizer."
         ) from error
     if not tokenizer.is_fast:
         raise UserError(
@@ -169,7 +170,7 @@ def _read_tokenizer(name: str, source: str) -> Any:
             "is a slow tokenizer, which gives no character offsets. Save a fast one next to the "
             "weights (tokenizer.json)."
         )
-    # As it will come back from a saved pipeline, see `load_pretrained`.
+    # As it will be loaded from a saved pipeline, see `load_pretrained`.
     return tokenizer_from_files(tokenizer_to_files(tokenizer))
 
 
@@ -181,21 +182,21 @@ def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[
             model_class,
             config=config,
             torch_dtype="float32",
-            ignore_mismatched_sizes=True,  # they are told below
+            ignore_mismatched_sizes=True,  # they are reported below
             output_loading_info=True,
         )
     except UserError:
         raise
     except READ_ERRORS as error:
         raise UserError(
-            f"Can't read the weights of '{name}' ({_first_line(error)}). They have to be whole, as "
-            "model.safetensors, or as a pytorch_model.bin that holds nothing but tensors: files "
-            "with code in them are not opened. Download or save them again."
+            f"Can't read the weights of '{name}' ({_first_line(error)}). They must be a complete "
+            "model.safetensors, or a pytorch_model.bin that only contains tensors: files with code "
+            "in them are not opened. Download or save them again."
         ) from error
     prefix = f"{model.base_model_prefix}."
     shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     for entry in info["mismatched_keys"]:
-        key = entry if isinstance(entry, str) else entry[0]  # by the version of transformers
+        key = entry if isinstance(entry, str) else entry[0]  # depends on transformers
         is_encoder = key.startswith(prefix)
         # The classifier of whole texts has the same names as that of tokens.
         if is_encoder or _is_token_classifier(config):
@@ -206,19 +207,23 @@ def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[
             )
             raise UserError(
                 f"The weights of '{name}' don't fit its config.json, which states {stated}: {key} "
-                f"doesn't have the shape {shapes.get(key)}. One of the files is that of another "
-                "model."
+                f"doesn't have the shape {shapes.get(key)}. One of the files belongs to another "
+                "model: download both again."
             )
     missing = [key for key in info["missing_keys"] if key.startswith(prefix)]
     if missing:
         raise UserError(
-            f"The weights of '{name}' lack {len(missing)} of the encoder's, {missing[0]} the first:"
-            f" they are not those of a {model_class.__name__} with this config.json."
+            f"The weights of '{name}' lack {len(missing)} of the encoder's, the first one is "
+            f"{missing[0]}: they don't belong to a {model_class.__name__} with this config.json. "
+            "Download both again."
         )
     names = list(split_state(model)[1])
     lost = [key for key in info["missing_keys"] if key in names]
     if lost and len(lost) < len(names) and _is_token_classifier(config):
-        raise UserError(f"The weights of '{name}' have a classifier that lacks {sorted(lost)}.")
+        raise UserError(
+            f"The weights of '{name}' have a classifier that lacks {sorted(lost)}. "
+            "Download or save them again."
+        )
     return model.eval(), _is_token_classifier(config) and not lost
 
 
@@ -231,13 +236,14 @@ def _check_encoder(name: str, model: Any, tokenizer: Any) -> None:
     params = signature(model.forward).parameters
     if not {"input_ids", "attention_mask"} <= set(params):
         raise UserError(
-            f"Can't take '{name}': {type(model).__name__} doesn't read wordpieces with a mask."
+            f"Can't use '{name}': {type(model).__name__} doesn't read wordpieces with a mask. Use "
+            "an encoder such as BERT, RoBERTa or DeBERTa."
         )
     check_vocabulary(name, model, tokenizer)
 
 
 def _without_labels(model: Any) -> Any:
-    """The encoder, whose config is that of a token classifier no more."""
+    """The encoder, whose config is no longer that of a token classifier."""
     config = model.config
     config.num_labels = 2  # what all configs have
     config.architectures = [type(model).__name__]
@@ -254,8 +260,8 @@ def _read_card(source: str) -> str:
         found = find_file(source, "README.md")
     except OSError as error:
         warn(
-            f"Can't read the model card of '{source}' ({_first_line(error)}): the pipeline gets no "
-            "licence and no sources from it. Set them in its meta.json."
+            f"Can't read the model card of '{source}' ({_first_line(error)}): licence and sources "
+            "aren't copied from it. Set them in meta.json of the pipeline."
         )
         return ""
     return found.read_text(encoding="utf-8", errors="replace") if found else ""

@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints from pipelines."""
+"""Export pipelines as Hugging Face checkpoints."""
 
 import copy
 from pathlib import Path
@@ -28,7 +28,7 @@ from .heads import (
 )
 from .labels import name_tags
 
-# Where a config has the rate of dropout before the classifier.
+# Names in a config for the rate of dropout before the classifier.
 DROPOUT_NAMES = ("classifier_dropout", "classifier_dropout_prob")
 
 
@@ -39,20 +39,21 @@ def to_huggingface(
     component: Optional[str] = None,
     force: bool = False,
 ) -> None:
-    """Write encoder, tokenizer and classifier of a pipeline as a checkpoint, with a model card:
-    `AutoModelForTokenClassification`, `AutoTokenizer` and `pipeline("token-classification",
-    aggregation_strategy="first")` open it, without spaCy. It is written as a whole or not at all.
+    """Export the encoder, tokenizer and classifier of a pipeline as a Hugging Face checkpoint with
+    a model card. `AutoModelForTokenClassification`, `AutoTokenizer` and
+    `pipeline("token-classification", aggregation_strategy="first")` load it without spaCy. If the
+    export fails, nothing is written.
 
-    Hugging Face's pipeline takes the best tag of each word, as `decoder = "greedy"` does, and reads
-    B and I only. A scheme with other prefixes keeps a row for each of its tags, and these bear the
-    names that Hugging Face reads: L is I, U is B. So the tags of every valid sequence are read as
-    the same entities; `config.json` keeps our own names for `from_huggingface`.
+    Hugging Face's pipeline uses the most probable tag of each word, as `decoder = "greedy"` does,
+    and only knows the prefixes B and I. So tags of other schemes are renamed in the checkpoint: L
+    becomes I, and U becomes B. Each tag keeps its own row, so that valid tag sequences give the
+    same entities. `config.json` keeps the original names for `from_huggingface`.
 
     nlp (Language): The pipeline.
-    path (Union[str, Path]): A folder, new or empty.
-    component (Optional[str]): Name of the `bert_ner`, if there are several.
-    force (bool): Replace a folder that isn't empty.
-    RAISES (ValueError): For a pipeline that Hugging Face has no model for.
+    path (Union[str, Path]): The folder to write, new or empty.
+    component (Optional[str]): Name of the `bert_ner` to export; None if there is only one.
+    force (bool): Whether to replace a folder that isn't empty.
+    RAISES (ValueError): For a pipeline that Hugging Face has no model class for.
     """
     path = Path(path)
     check_folder(path, force)
@@ -98,19 +99,19 @@ def find_component(nlp: Language, name: Optional[str] = None) -> Tuple[str, Bert
 def make_model(
     name: str, ner: BertNER, found: Found, *, dropout: Optional[float]
 ) -> Tuple[Any, Any]:
-    """Fill Hugging Face's model.
+    """Make Hugging Face's model and tokenizer with the weights of a component.
 
     name (str): Name of the component.
     ner (BertNER): The component.
-    found (Found): The encoder that it reads with.
-    dropout (Optional[float]): The rate before the classifier; None leaves the config's own.
-    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): Hugging Face's model and tokenizer
-        with the weights of a component.
-    RAISES (ValueError): If Hugging Face has no such model.
+    found (Found): Its encoder.
+    dropout (Optional[float]): The rate of dropout before the classifier; None for that of the
+        config.
+    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): The model and the tokenizer.
+    RAISES (ValueError): If Hugging Face has no class for such a model.
     """
     encoder = found.shim.encoder
     if encoder is None or not is_initialized(ner.model.get_ref("output_layer")):
-        raise UserError(f"'{name}' is not trained, and has no weights: initialize it first.")
+        raise UserError(f"'{name}' has no weights to export: train or initialize it first.")
     our_head = get_head(ner.model)
     if our_head.no_export is not None:
         raise UserError(
@@ -120,20 +121,21 @@ def make_model(
         )
     if any(node.param_names for node in ner.model.get_ref("tok2vec").walk()):
         raise UserError(
-            f"'{name}' reads other vectors next to those of its encoder, and Hugging Face's models "
-            "have none: train it with a listener alone as [components."
-            f"{name}.model.tok2vec]."
+            f"'{name}' uses other vectors besides those of its encoder, which Hugging Face's "
+            "models don't have: train it with only a listener as "
+            f"[components.{name}.model.tok2vec]."
         )
     pooling = get_pooling(ner.model)
     if pooling != "reduce_first":
         raise UserError(
-            f"'{name}' reads a word by {pooling} of its wordpieces, and Hugging Face's models by "
-            'the first alone: train with pooling = {"@layers": "spacy-bert-ner.reduce_first.v1"}.'
+            f"'{name}' uses {pooling} of wordpieces, but Hugging Face's models use only the first "
+            'wordpiece of a word: train with pooling = {"@layers": '
+            '"spacy-bert-ner.reduce_first.v1"}.'
         )
     if found.shim.mixed_layers > 1:
         raise UserError(
-            f"'{name}' reads the mean of the last {found.shim.mixed_layers} layers of its encoder, "
-            "and Hugging Face's models the last alone: train with mixed_layers = 1."
+            f"'{name}' uses the mean of the last {found.shim.mixed_layers} layers of its encoder, "
+            "but Hugging Face's models use only the last one: train with mixed_layers = 1."
         )
     check_family(encoder.model.config, name)
     config = copy.deepcopy(encoder.model.config)
@@ -181,7 +183,7 @@ def _set_weights(name: str, ner: BertNER, model: Any, encoder: Any) -> None:
     head = _find_ours(name, ner, list(weights), model.config.model_type)
     state = {key: value.cpu() for key, value in encoder.state_dict().items()}
     missing, unexpected = theirs.load_state_dict(state, strict=False)
-    # The classes for token classification have no layer over the first piece.
+    # The classes for token classification have no pooling layer.
     unexpected = [key for key in unexpected if not key.startswith("pooler.")]
     if missing or unexpected:
         raise UserError(
@@ -195,7 +197,7 @@ def _set_weights(name: str, ner: BertNER, model: Any, encoder: Any) -> None:
 
 
 def _find_ours(name: str, ner: BertNER, names: list, kind: str) -> Head:
-    """The head of Hugging Face's class, if ours has the same weights."""
+    """The head of Hugging Face's class, if the component has the same weights."""
     head = find_head(names, kind)
     nodes = [ner.model.get_ref(ref) for ref, _ in head.weights.values() if ner.model.has_ref(ref)]
     known = {*nodes, *ner.model.get_ref("tok2vec").walk()}
@@ -203,15 +205,14 @@ def _find_ours(name: str, ner: BertNER, names: list, kind: str) -> Head:
     others = [node for node in ner.model.walk() if node.param_names and node not in known]
     if set(get_params(ner.model, head)) != set(names) or others:
         raise UserError(
-            f"'{name}' has another classifier than Hugging Face's models of type '{kind}', whose "
-            f"architecture is {head.architecture}: train it with that in "
-            f"[components.{name}.model]."
+            f"'{name}' has a different classifier from Hugging Face's models of type '{kind}': "
+            f"train it with {head.architecture} in [components.{name}.model]."
         )
     return head
 
 
 def get_pooling(model: Any) -> Optional[str]:
-    """RETURNS (Optional[str]): The name of the layer that reduces wordpieces, None without one.
+    """RETURNS (Optional[str]): The name of the pooling layer, None if there is none.
 
     model (Model): The model of a component.
     """
@@ -222,8 +223,8 @@ def get_pooling(model: Any) -> Optional[str]:
 
 
 def get_dropout(nlp: Language, name: str) -> Optional[float]:
-    """RETURNS (Optional[float]): The rate of dropout before the classifier, None if it is that of
-    the training loop.
+    """RETURNS (Optional[float]): The rate of dropout before the classifier, None for `[training]
+    dropout`.
 
     nlp (Language): The pipeline.
     name (str): Name of the component.

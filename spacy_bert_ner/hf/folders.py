@@ -1,5 +1,5 @@
-"""Folders that are written: checked before the work begins, and put in place when they are
-complete. For files, see `formats.output`."""
+"""Write folders: check them before the work begins, and replace them when they are complete. For
+files, see `formats.output`."""
 
 import os
 import shutil
@@ -15,40 +15,40 @@ from ..errors import UserError
 
 def check_folder(path: Path, force: bool, source: Optional[Union[str, Path]] = None) -> None:
     """RAISES (ValueError): For a path that can't be written: a file, or, unless `force`, a folder
-    that isn't empty. The working directory, what is read, and those they are in are never replaced.
+    that isn't empty. The working directory, the input, and folders that contain them are never
+    replaced.
 
     path (Path): The folder.
-    force (bool): Whether one that isn't empty is replaced.
-    source (Optional[Union[str, Path]]): What is read, which may be a folder.
+    force (bool): Whether a folder that isn't empty is replaced.
+    source (Optional[Union[str, Path]]): The input, which may be a folder.
     """
     if path.exists() and not path.is_dir():
-        raise UserError(f"Can't write to {path}: it is a file. Name a folder.")
+        raise UserError(f"Can't write to {path}: it is a file. Choose a folder.")
     check_parent(path)
     if not path.is_dir() or not any(path.iterdir()):
         return
     if not force:
         raise UserError(
-            f"Can't write to {path}: the folder isn't empty. Name another one, or replace it with "
-            "force=True (--force)."
+            f"Can't write to {path}: the folder isn't empty. Choose another one, or replace it "
+            "with force=True (--force)."
         )
     if path.resolve() in (Path.cwd(), *Path.cwd().parents):
         raise UserError(
-            f"Can't replace {path}: it is the working directory, or one that it is in. Name "
-            "another folder."
+            f"Can't replace {path}: it is the working directory, or contains it. Choose another "
+            "folder."
         )
     mine = None if source is None else Path(source).resolve()
     if mine is not None and mine.exists() and path.resolve() in (mine, *mine.parents):
         raise UserError(
-            f"Can't replace {path}: it is the input, or a folder that it is in. Name another "
-            "folder."
+            f"Can't replace {path}: it is the input, or contains it. Choose another folder."
         )
 
 
 def check_parent(path: Path) -> None:
-    """Check that a folder could be made, and make nothing.
+    """Check that a folder can be created, without creating it.
 
     path (Path): The folder.
-    RAISES (UserError): If what it would be in is no folder, or can't be written.
+    RAISES (UserError): If its parent isn't a folder, or can't be written.
     """
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not parent.is_dir():
@@ -59,7 +59,7 @@ def check_parent(path: Path) -> None:
 
 @contextmanager
 def report_unwritable(path: Path) -> Iterator[None]:
-    """Tell in one line why a folder can't be written: no right to, or no space left.
+    """Explain in one line why a folder can't be written: no permission, or no space left.
 
     path (Path): The folder.
     RAISES (UserError): If it can't be.
@@ -74,14 +74,14 @@ def report_unwritable(path: Path) -> Iterator[None]:
 
 
 def _explain(path: Path, reason: str) -> str:
-    return f"Can't write {path}: {reason}. Name another place, or make this one writable."
+    return f"Can't write {path}: {reason}. Choose another folder, or make this one writable."
 
 
 @contextmanager
 def write_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """Write a folder as a whole or not at all: to a temporary one next to it, which takes its name
-    when all is there. What is there before is kept until then. An existing folder that is empty
-    stays, and gets what was written; so does a link to one.
+    """Write a folder completely or not at all: to a temporary one next to it, which is renamed when
+    it is complete. An existing folder is kept until then. An existing empty folder, or a link to
+    one, stays, and the files are moved into it.
 
     path (Path): The folder.
     force (bool): Replace a folder that isn't empty.
@@ -117,7 +117,7 @@ def _stage(path: Path) -> Iterator[Path]:
 
 
 def _fill(folder: Path, source: Path) -> None:
-    """Move all that is in a folder to another, which is empty."""
+    """Move the content of a folder to another, which is empty."""
     moved = []
     try:
         for path in sorted(source.iterdir()):

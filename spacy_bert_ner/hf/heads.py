@@ -1,4 +1,5 @@
-"""Classifiers of Hugging Face's models and our architectures: the same weights under two names."""
+"""Classifiers of Hugging Face's models and architectures of this package: the same weights with
+different names."""
 
 from typing import Any, Dict, List, NamedTuple, Tuple, cast
 
@@ -14,10 +15,10 @@ from ..types import Floats2d
 class Head(NamedTuple):
     """A kind of classifier.
 
-    architecture (str): The registered name of ours.
-    weights (Dict[str, Tuple[str, str]]): Hugging Face's name of each weight, and ours: a node of
-        the model by the name of its reference, and a parameter of that node.
-    optional (Tuple[str, ...]): Those that not all of its kind have.
+    architecture (str): The registered name of the architecture in this package.
+    weights (Dict[str, Tuple[str, str]]): Hugging Face's name of each weight, and its name in this
+        package: a node of the model by the name of its reference, and a parameter of that node.
+    optional (Tuple[str, ...]): Weights that not all classifiers of this kind have.
     """
 
     architecture: str
@@ -46,7 +47,7 @@ HEADS = (
             "classifier.bias": ("output_layer", "b"),
         },
     ),
-    # Decoders: Llama, Qwen and their kin.
+    # Decoders: Llama, Qwen and similar models.
     Head(
         "spacy-bert-ner.LinearSoftmax.v1",
         {"score.weight": ("output_layer", "W"), "score.bias": ("output_layer", "b")},
@@ -66,17 +67,17 @@ HEADS = (
     ),
 )
 
-_LAYOUT = "it reads where words stand on a page, which a text doesn't say"
-_DECODED = "its encoder isn't the whole of what AutoModel makes"
-# Kinds of models that have a class for token classification, which our encoder can't run.
+_LAYOUT = "it needs the positions of words on a page, which a text doesn't have"
+_DECODED = "its encoder is only a part of the model that AutoModel creates"
+# Kinds of models with a class for token classification that the encoder can't run.
 REFUSED = {
     "bros": _LAYOUT,
     "layoutlm": _LAYOUT,
     "layoutlmv2": _LAYOUT,
     "layoutlmv3": _LAYOUT,
     "lilt": _LAYOUT,
-    "markuplm": "it reads the nesting of HTML tags, which a text doesn't say",
-    "fnet": "it can't leave out padding, so that what it reads depends on the other texts",
+    "markuplm": "it needs the nesting of HTML tags, which a text doesn't have",
+    "fnet": "it can't ignore padding, so that its predictions depend on the other texts",
     "t5": _DECODED,
     "mt5": _DECODED,
     "umt5": _DECODED,
@@ -85,19 +86,22 @@ REFUSED = {
 
 
 def check_family(config: Any, name: str) -> None:
-    """RAISES (ValueError): For a kind of model that can't become a pipeline.
+    """RAISES (ValueError): For a kind of model that can't be used in a pipeline.
 
     config (PretrainedConfig): The config.json of the model.
     name (str): What to call it.
     """
     kind = config.model_type
     if kind in REFUSED:
-        raise UserError(f"Can't take '{name}', a model of type '{kind}': {REFUSED[kind]}.")
+        raise UserError(
+            f"Can't use '{name}', a model of type '{kind}': {REFUSED[kind]}. Use an "
+            "encoder such as BERT, RoBERTa or DeBERTa."
+        )
     if type(config) not in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING or type(config) not in (
         MODEL_MAPPING
     ):
         raise UserError(
-            f"Can't take '{name}', a model of type '{kind}': the installed transformers has no "
+            f"Can't use '{name}', a model of type '{kind}': the installed transformers has no "
             "class for token classification with it. Use an encoder such as BERT, RoBERTa or "
             "DeBERTa."
         )
@@ -134,21 +138,21 @@ def find_head(names: List[str], kind: str) -> Head:
     names (List[str]): Hugging Face's names.
     kind (str): The type of the model, for errors.
     RETURNS (Head): The kind of classifier.
-    RAISES (ValueError): For a classifier of other layers than ours.
+    RAISES (ValueError): For a classifier with other layers.
     """
     for head in HEADS:
         if head.is_of(names):
             return head
     raise UserError(
-        f"Can't take the classifier of a model of type '{kind}': its weights {sorted(names)} are "
-        "those of none of our architectures: "
-        f"{', '.join(sorted({head.architecture for head in HEADS}))}."
+        f"Can't use the classifier of a model of type '{kind}': its weights {sorted(names)} don't "
+        f"fit any of the architectures {', '.join(sorted({head.architecture for head in HEADS}))}. "
+        "Use a model with one linear layer as its classifier."
     )
 
 
 def get_head_settings(model: Any, head: Head) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): The block `[components.bert_ner.model]` of the head of a token
-    classifier, without its tok2vec: with the dropout that it was trained with.
+    """RETURNS (Dict[str, Any]): The block `[components.bert_ner.model]` for the head of a token
+    classifier, without its tok2vec, with the dropout that it was trained with.
 
     model (PreTrainedModel): The token classifier.
     head (Head): Its kind.
@@ -170,7 +174,7 @@ def get_head_settings(model: Any, head: Head) -> Dict[str, Any]:
 
 
 def get_params(model: Model, head: Head) -> Dict[str, Floats2d]:
-    """RETURNS (Dict[str, Floats2d]): The weights of our model, by Hugging Face's names.
+    """RETURNS (Dict[str, Floats2d]): The weights of a component's model, by Hugging Face's names.
 
     model (Model): The model of a component.
     head (Head): The kind of its classifier.
@@ -184,7 +188,7 @@ def get_params(model: Model, head: Head) -> Dict[str, Floats2d]:
 
 
 def set_params(model: Model, head: Head, params: Dict[str, Floats2d]) -> None:
-    """Write weights, named as Hugging Face does, to our model, which is initialized.
+    """Write weights with Hugging Face's names to the model of a component, which is initialized.
 
     model (Model): The model of a component.
     head (Head): The kind of its classifier.

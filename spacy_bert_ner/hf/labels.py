@@ -1,4 +1,4 @@
-"""The labels of token classifiers, as they are found in the wild, and the tags of a TagSet."""
+"""Convert between the labels of existing token classifiers and the tags of a TagSet."""
 
 import re
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -6,12 +6,12 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Seq
 from ..errors import UserError
 from ..tagging.schemes import SCHEMES, TagSet
 
-# Letters before or after a label, and our prefixes that they stand for.
+# Letters before or after a label, and the prefixes that they are converted to.
 LETTERS = {"B": "B", "I": "I", "M": "I", "L": "L", "E": "L", "U": "U", "S": "U", "W": "U"}
-# Schemes by the prefixes that occur. Of B and I alone, it takes a look at each label.
+# Schemes by the prefixes that occur. For B and I alone, each label has to be checked.
 NOTATIONS = {"I": "IO", "B": "BIO", "BI": "BIO", "BILU": "BILUO", "BLU": "BILUO"}
-# Prefixes in the names that Hugging Face's pipeline understands: it reads B and I. Of valid tags,
-# it then finds the same entities: whatever is inside or last continues, whatever is single begins.
+# Prefixes for names that Hugging Face's pipeline understands, which only knows B and I. It finds
+# the same entities in valid tags: inside and last tags continue an entity, single ones begin one.
 TO_HF = {
     "BIO": {"B": "B", "I": "I"},
     "BILUO": {"B": "B", "I": "I", "L": "I", "U": "B"},
@@ -19,8 +19,8 @@ TO_HF = {
     "IO": {"I": "I"},
 }
 OUTSIDE = {"O", "o"}
-# Names for pieces that are no words. The first are such in any company, the others among names
-# with prefixes: alone, PAD or X may be what is sought.
+# Names for pieces that aren't words. Those in MARKS always are, those in BARE_MARKS only among
+# names with prefixes: without prefixes, PAD or X may be an entity label.
 MARKS = {"[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "<s>", "</s>", "<pad>", "<PAD>", "<unk>"}
 BARE_MARKS = {"X", "PAD", "CLS", "SEP", "UNK", "MASK", "##"}
 PREFIXED = re.compile(r"([A-Za-z])[-_](.+)", re.DOTALL)
@@ -33,10 +33,10 @@ class LabelError(UserError):
 
 
 class Reading(NamedTuple):
-    """What the rows of a classifier stand for.
+    """The tags of the rows of a classifier.
 
     scheme (str): A name in SCHEMES.
-    labels (List[str]): Entity labels, in the order in which they come.
+    labels (List[str]): Entity labels, in the order of their first rows.
     rows (List[Optional[int]]): Row of each tag of `TagSet(scheme, labels)`, None if it has none,
         (n_tags,).
     """
@@ -53,22 +53,22 @@ def read_labels(
     scheme: Optional[str] = None,
 ) -> Reading:
     """Understand the names of a classifier's rows: IOB1, IOB2, BILOU, IOBES, BMES, IO or bare
-    names, with the letter before or after the label, `-` or `_` between. Rows for special tokens
-    count for nothing.
+    names, with the letter before or after the label, and `-` or `_` between them. Rows for special
+    tokens are ignored.
 
     names (Sequence[str]): The names, in the order of the rows, (n_labels,).
-    label_map (Optional[Mapping[Any, Optional[str]]]): New names for some, or for numbers of rows,
-        None for those that should count for nothing.
-    scheme (Optional[str]): "BIO" or "IOB1" for names with B and I, which don't tell which.
-    RETURNS (Reading): What the rows stand for.
+    label_map (Optional[Mapping[Any, Optional[str]]]): New names for some names or numbers of rows;
+        None for rows that should be ignored.
+    scheme (Optional[str]): "BIO" or "IOB1" for names with B and I that fit both.
+    RETURNS (Reading): The tags of the rows.
     RAISES (LabelError): For names that can't be understood.
     """
     names = list(names)
-    # Numbers come from Python as they are, and as strings from JSON.
+    # Numbers are integers in Python, and strings in JSON.
     mapped = _apply_map(names, {str(key): name for key, name in (label_map or {}).items()})
     generic = [name for name in mapped if name is not None and GENERIC.fullmatch(name)]
     if generic:
-        raise _unclear(names, f"{generic[0]} tells nothing")
+        raise _unclear(names, f"{generic[0]} doesn't name an entity")
     pairs = _split(names, mapped)
     found = _find_scheme(names, [pair for pair in pairs if pair], scheme)
     labels = list(dict.fromkeys(pair[1] for pair in pairs if pair and pair[1]))
@@ -79,20 +79,20 @@ def read_labels(
             continue
         tag = tags.index(f"{pair[0]}-{pair[1]}" if pair[1] else "O")
         if rows[tag] is not None:
-            raise _unclear(names, f"rows {rows[tag]} and {i} both stand for {tags[tag]}")
+            raise _unclear(names, f"rows {rows[tag]} and {i} are both {tags[tag]}")
         rows[tag] = i
     if not labels:
-        raise _unclear(names, "no name stands for an entity")
+        raise _unclear(names, "no name is that of an entity")
     return Reading(found, labels, rows)
 
 
 def list_names(id2label: Mapping[int, Any]) -> List[str]:
-    """The names of a classifier's rows, in their order.
+    """List the names of a classifier's rows, in their order.
 
-    id2label (Mapping[int, Any]): The names by number, as a config.json has them. What is no text,
-        such as a number, is written as one.
+    id2label (Mapping[int, Any]): The names by number, as a config.json has them. Other types, such
+        as numbers, are converted to strings.
     RETURNS (List[str]): The names, (n_labels,).
-    RAISES (LabelError): For other numbers than those of the rows.
+    RAISES (LabelError): If the numbers aren't those of the rows.
     """
     numbers = sorted(id2label)
     if numbers != list(range(len(numbers))):
@@ -121,14 +121,14 @@ def _apply_map(names: Sequence[str], label_map: Mapping[str, Optional[str]]) -> 
     unknown = sorted(set(label_map) - set(keys))
     if unknown:
         raise LabelError(
-            f"The label map names {unknown}, which the checkpoint doesn't have. It has "
+            f"The label map has {unknown}, which the checkpoint doesn't have. Its labels are "
             f"{_show(names)}."
         )
     mapped: List[Optional[str]] = list(names)
     for key, value in label_map.items():
         if value is not None and not isinstance(value, str):
             raise LabelError(
-                f"The label map gives {value!r} for {key!r}: give a name such as B-PER, O, or null."
+                f"The label map has {value!r} for {key!r}: use a name such as B-PER, O, or null."
             )
         mapped[keys[key]] = value
     return mapped
@@ -137,7 +137,7 @@ def _apply_map(names: Sequence[str], label_map: Mapping[str, Optional[str]]) -> 
 def _split(
     names: Sequence[str], mapped: Sequence[Optional[str]]
 ) -> List[Optional[Tuple[str, str]]]:
-    """Our prefix and the label of each name, ("", "") for outside, None for what doesn't count."""
+    """The prefix and the label of each name, ("", "") for outside, None for ignored names."""
     inner = [
         name for name in mapped if name is not None and name not in OUTSIDE and name not in MARKS
     ]
@@ -146,17 +146,18 @@ def _split(
         matches = {name: pattern.fullmatch(name) for name in entities}
         parts = {name: match.group(*order) for name, match in matches.items() if match}
         known = {name: part for name, part in parts.items() if part[0].upper() in LETTERS}
-        # Bare names may look like it: E-MAIL, S_BAHN. Their letters make no scheme.
+        # Names without prefixes may look like this: E-MAIL, S_BAHN. Their letters don't form a
+        # scheme.
         if known and _order(LETTERS[letter.upper()] for letter, _ in known.values()) in NOTATIONS:
             break
     else:
         return _split_bare(names, mapped, inner)
     others = [name for name in entities if name not in known]
     if others:
-        raise _unclear(names, f"{others[0]!r} has no prefix, and {next(iter(known))!r} has one")
+        raise _unclear(names, f"{others[0]!r} has no prefix, but {next(iter(known))!r} has one")
     empty = {label.upper() for _, label in known.values()} & OUTSIDE
     if empty:
-        raise _unclear(names, "there is a prefix before O")
+        raise _unclear(names, "O has a prefix")
     pairs: List[Optional[Tuple[str, str]]] = []
     for name in mapped:
         if name in known:
@@ -171,7 +172,7 @@ def _split_bare(
     names: Sequence[str], mapped: Sequence[Optional[str]], inner: Sequence[str]
 ) -> List[Optional[Tuple[str, str]]]:
     if OUTSIDE.isdisjoint(name for name in mapped if name is not None):
-        raise _unclear(names, "none of them is O, for tokens outside entities")
+        raise _unclear(names, "none of them is O, for tokens outside of entities")
     for name in inner:
         if name in BARE_MARKS:
             raise _unclear(names, f"{name!r} may be an entity or a special token")
@@ -180,7 +181,8 @@ def _split_bare(
         match = PREFIXED.fullmatch(name)
         if match and match[1].upper() in LETTERS:
             raise _unclear(
-                names, f"{name!r} begins with a prefix, and together they make no scheme"
+                names,
+                f"{name!r} begins with a prefix, but all prefixes together don't form a scheme",
             )
     return [
         None if name is None or name in MARKS else ("", "") if name in OUTSIDE else ("I", name)
@@ -197,7 +199,8 @@ def _find_scheme(
             prefixes[label] = prefixes.get(label, "") + prefix
     found = NOTATIONS.get(_order("".join(prefixes.values())), "BIO")
     if found == "BIO" and any("B" not in used for used in prefixes.values()):
-        # B that occurs for some labels only was needed between neighbours of one label.
+        # If B occurs only for some labels, it was needed between adjacent entities with the same
+        # label.
         if any("I" not in used for used in prefixes.values()):
             raise _unclear(names, "some labels have no B and some no I")
         found = "IOB1"
@@ -205,7 +208,7 @@ def _find_scheme(
         if {scheme, found} != {"BIO", "IOB1"}:
             raise LabelError(
                 f"The labels {_show(names)} are tags of the scheme {found}, not of {scheme}. Leave "
-                "the scheme out, or name the labels otherwise (--labels map.json of from-hf)."
+                "the scheme out, or rename the labels (--labels map.json of from-hf)."
             )
         if scheme not in SCHEMES or any(len(set(used)) < 2 for used in prefixes.values()):
             raise _unclear(names, f"some labels lack a tag that {scheme} needs")
@@ -223,7 +226,7 @@ def _show(names: Sequence[str]) -> str:
 
 def _unclear(names: Sequence[str], reason: str) -> LabelError:
     return LabelError(
-        f"Can't tell what the labels {_show(names)} stand for: {reason}. Give a map of their names "
-        'or numbers, as labels={"0": "O", "1": "B-PER", …} in Python or --labels map.json of '
-        "from-hf; null for one that should count for nothing."
+        f"Can't understand the labels {_show(names)}: {reason}. Give new names for them by name or "
+        'number, as labels={"0": "O", "1": "B-PER", …} in Python or --labels map.json of from-hf; '
+        "null for a label that should be ignored."
     )

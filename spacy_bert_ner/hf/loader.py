@@ -19,13 +19,13 @@ from .checkpoint import Checkpoint, read_checkpoint
 from .heads import get_params, set_params
 from .rows import LabelsT
 
-# Wordpieces that are read at once: as many as most encoders can, all of an ordinary text.
+# The longest default window in wordpieces: the limit of most encoders.
 WINDOW = 512
 DEFAULTS = {"align": "token", "decoder": "greedy"}
 
 
 class HuggingFaceCheckpoint:
-    """Initializes a `bert_ner` and the encoder that it reads with from a token classifier.
+    """Initializes a `bert_ner` and its encoder from a Hugging Face token classifier.
 
     name (str): A folder, an installed Python package, or a name on the Hugging Face hub.
     labels, scheme: See `read_checkpoint`.
@@ -43,7 +43,7 @@ class HuggingFaceCheckpoint:
         return read_checkpoint(self.name, labels=self.labels, scheme=self.scheme)
 
     def prepare(self, component: BertNER, nlp: Optional[Language]) -> Callable[[], None]:
-        """Give a component the labels of the checkpoint, and its encoder the weights.
+        """Set the labels of a component and the weights of its encoder to those of the checkpoint.
 
         component (BertNER): The component.
         nlp (Optional[Language]): Its pipeline, with the encoder that it listens to.
@@ -60,12 +60,15 @@ def make_checkpoint_loader(
     scheme: Optional[str] = None,
 ) -> Optional[HuggingFaceCheckpoint]:
     """Construct `spacy-bert-ner.HuggingFaceCheckpoint.v1`, for `checkpoint` in
-    `[initialize.components.bert_ner]`.
+    `[initialize.components.bert_ner]`: training starts from the encoder, classifier and labels of a
+    Hugging Face token classifier.
 
     name (Optional[str]): A folder, an installed Python package, or a name on the Hugging Face hub;
-        null for none, so that configs have a place to name one.
-    labels (Optional[Dict[str, Optional[str]]]): Other names for its labels.
-    scheme (Optional[str]): "BIO" or "IOB1", where the labels don't tell.
+        null for no checkpoint, so that a config can leave it open.
+    labels (Optional[Dict[str, Optional[str]]]): New names for its labels, by their names or
+        numbers, such as {"LABEL_1": "B-PER"}; null for a label that should be ignored. null as a
+        whole keeps all names.
+    scheme (Optional[str]): "BIO" or "IOB1", for labels that fit both; null if they fit only one.
     RETURNS (Optional[HuggingFaceCheckpoint]): The loader, None without a name.
     """
     return None if name is None else HuggingFaceCheckpoint(name, labels, scheme)
@@ -79,8 +82,9 @@ def prepare(
     block = f"[components.{name}.model]"
     if component.cfg["scheme"] != checkpoint.scheme:
         raise UserError(
-            f"'{name}' has the scheme {component.cfg['scheme']}, and '{checkpoint.name}' has tags "
-            f'of {checkpoint.scheme}: set scheme = "{checkpoint.scheme}" in [components.{name}].'
+            f"'{name}' has the scheme {component.cfg['scheme']}, but the tags of "
+            f"'{checkpoint.name}' are {checkpoint.scheme}: set scheme = \"{checkpoint.scheme}\" in "
+            f"[components.{name}]."
         )
     is_dense = any(ref == "dense_norm" for ref, _ in checkpoint.head.weights.values())
     if (
@@ -89,22 +93,22 @@ def prepare(
         or not _has_params(model, checkpoint)
     ):
         raise UserError(
-            f"'{name}' has another classifier than '{checkpoint.name}': in {block}, set "
+            f"'{name}' has a different classifier from '{checkpoint.name}': in {block}, set "
             f'@architectures = "{checkpoint.head.architecture}".'
         )
     found = find_encoder(nlp, name, model)
     frozen = [] if nlp is None else nlp.config["training"]["frozen_components"]
     if found.component in frozen:
         raise UserError(
-            f"'{checkpoint.name}' brings an encoder of its own, and '{found.component}' is frozen: "
-            "take it out of frozen_components in [training]."
+            f"'{checkpoint.name}' has its own encoder, but '{found.component}' is frozen: remove "
+            "it from frozen_components in [training]."
         )
     width = checkpoint.encoder.model.config.hidden_size
     if found.node.has_dim("nO") and found.node.get_dim("nO") != width:
         raise UserError(
-            f"'{checkpoint.name}' has vectors of {width} numbers, and '{found.component}' gives "
-            f"{found.node.get_dim('nO')}: set name in [components.{found.component}.model] to "
-            f"'{checkpoint.name}' as well."
+            f"'{checkpoint.name}' needs vectors of width {width}, but those of '{found.component}' "
+            f"have width {found.node.get_dim('nO')}: set name in "
+            f"[components.{found.component}.model] to '{checkpoint.name}' as well."
         )
     found.shim.set_encoder(checkpoint.encoder)
     for label in checkpoint.labels:
@@ -113,7 +117,7 @@ def prepare(
 
 
 def _has_params(model: Any, checkpoint: Checkpoint) -> bool:
-    """Whether a model has a parameter for each weight of a classifier."""
+    """Whether a model has a parameter for each weight of the checkpoint's classifier."""
     ours = [checkpoint.head.weights[theirs] for theirs in checkpoint.params]
     return all(param in model.get_ref(ref).param_names for ref, param in ours)
 
@@ -143,29 +147,40 @@ def from_huggingface(
     decoder: Optional[str] = None,
     window: Optional[int] = None,
 ) -> Language:
-    """Make a pipeline of a token classifier: encoder, tokenizer, classifier and labels. It predicts
-    as Hugging Face's own pipeline does with `aggregation_strategy="first"`, on spaCy's tokens.
+    """Make a pipeline from a Hugging Face token classifier, with its encoder, tokenizer, classifier
+    and labels. It predicts as Hugging Face's own pipeline does with `aggregation_strategy="first"`,
+    but on spaCy's tokens.
 
-    name_or_path (Union[str, Path]): A folder, an installed Python package, or a name on the
-        Hugging Face hub.
-    lang (str): Code of the language, whose tokenizer reads texts.
-    labels (LabelsT): Other names for the labels, by their names or numbers; for a model without a
-        token classifier, the labels of a new one, which has to be trained.
-    scheme (Optional[str]): "BIO" or "IOB1", where the labels don't tell; that of a new classifier.
-    align, decoder, window: Settings of `bert_ner` and `TransformerModel.v1`. None for those of an
-        exported pipeline, or else "token", "greedy" as Hugging Face's pipeline decodes, and as many
-        wordpieces as the encoder can read, up to 512. Where sentences are read (`window=0`) or
-        decoded (as the exported pipeline does) one by one, a sentencizer marks them. An exported
-        pipeline that had none, and read whole documents with `window=0`, gets none.
+    name_or_path (Union[str, Path]): A folder, an installed Python package, or a name on the Hugging
+        Face hub.
+    lang (str): Code of the language, such as "en"; its tokenizer splits texts into tokens.
+    labels (LabelsT): A map with new names for labels, by their names or numbers, such as
+        {"LABEL_1": "B-PER"}, and None for labels that should be ignored. None keeps all names. For
+        a model without a token classifier, a list with the labels of a new one, which has to be
+        trained.
+    scheme (Optional[str]): "BIO" or "IOB1", for labels that fit both; for a new classifier, its tag
+        scheme (default "BIO").
+    align (Optional[str]): What gets a tag, see `BertNER`. None for the value of an exported
+        pipeline, else "token".
+    decoder (Optional[str]): How tags are decoded, see `BertNER`. None for the value of an exported
+        pipeline, else "greedy", as in Hugging Face's pipeline.
+    window (Optional[int]): Length of a window in wordpieces, 0 for one sentence in each window, see
+        `TransformerModel.v1`. None for the value of an exported pipeline, else the limit of the
+        encoder, up to 512.
     RETURNS (Language): The pipeline, which predicts and can be trained further.
     RAISES (ValueError): For a checkpoint that can't be read or understood, and for an unknown
         language.
+
+    An exported pipeline is a checkpoint that `to_huggingface` wrote. The pipeline gets a
+    sentencizer if sentences are read one by one (`window=0`), or if the exported pipeline decoded
+    them one by one. An exported pipeline with `window=0` that marked no sentences gets none.
     """
     lang = check_lang(lang)
     checkpoint = HuggingFaceCheckpoint(str(name_or_path), labels, scheme).read()
     given = {"align": align, "decoder": decoder}
     settings = {**DEFAULTS, **checkpoint.settings, **{k: v for k, v in given.items() if v}}
-    # An exported pipeline may have had no sentences, and read whole documents with a window of 0.
+    # An exported pipeline may have had no sentence starts, and read whole documents with window =
+    # 0.
     whole_docs = window is None and not settings.get("marks_sentences", True)
     if window is None:
         window = settings.get("window", min(WINDOW, get_limit(checkpoint.encoder)))
@@ -184,8 +199,8 @@ def from_huggingface(
     _set_meta(nlp, checkpoint)
     if not checkpoint.params:
         warn(
-            f"'{name_or_path}' has no token classifier: that of the pipeline, for the labels "
-            f"{checkpoint.labels}, is new and has to be trained."
+            f"'{name_or_path}' has no token classifier. The pipeline has a new one for the labels "
+            f"{checkpoint.labels}, which has to be trained."
         )
     return nlp
 
@@ -262,7 +277,7 @@ def _set_meta(nlp: Language, checkpoint: Checkpoint) -> None:
 
 
 def read_front_matter(card: str) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): What a model card says for machines, empty if nothing.
+    """RETURNS (Dict[str, Any]): The front matter of a model card, empty if it has none.
 
     card (str): The README.md of a checkpoint.
     """

@@ -1,4 +1,4 @@
-"""The rows of a classifier, and the tags that they stand for."""
+"""The rows of a classifier, and their tags."""
 
 from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
@@ -9,8 +9,9 @@ from ..types import Floats2d
 from .labels import LabelError, Reading, list_names, name_tags, read_labels
 
 LabelsT = Union[Mapping[Any, Optional[str]], Sequence[str], None]
-# A tag that the checkpoint has no row for gets that of another tag of its label, this much lower:
-# never the best, and no part of the sum of probabilities, but soon learned where gold has it.
+# A tag without a row in the checkpoint gets the row of another tag of its label, with a score that
+# is lower by this: it is never the best tag and has almost no probability, but it is soon learned
+# if gold annotation has it.
 UNSEEN = 20.0
 
 
@@ -23,12 +24,12 @@ def read_rows(
 ) -> Reading:
     """Understand the labels of a classifier.
 
-    name (str): What the checkpoint is called.
+    name (str): Name of the checkpoint.
     config (PretrainedConfig): Its config.json.
-    labels (LabelsT): A map from its label names to others, None for none.
-    scheme (Optional[str]): "BIO" or "IOB1", where the labels don't tell.
-    settings (Dict[str, Any]): Of an exported pipeline.
-    RETURNS (Reading): What its rows stand for.
+    labels (LabelsT): New names for its labels by name or number; None to keep all.
+    scheme (Optional[str]): "BIO" or "IOB1", for labels that fit both.
+    settings (Dict[str, Any]): Settings of an exported pipeline.
+    RETURNS (Reading): The tags of its rows.
     RAISES (LabelError): For labels that can't be understood.
     """
     try:
@@ -37,20 +38,20 @@ def read_rows(
         raise LabelError(f"'{name}': {error}") from error
     if labels is not None and not isinstance(labels, Mapping):
         raise LabelError(
-            f"'{name}' has a classifier with the labels {names}: give a map from them to others, "
-            f"not the list {list(labels)}."
+            f"'{name}' has a classifier with the labels {names}: give a map from them to new "
+            f"names, not the list {list(labels)}."
         )
     tags = settings.get("tags", [])
     if labels is None and len(tags) == len(names) and settings.get("scheme") in SCHEMES:
-        # Ours: names that Hugging Face's pipeline reads may be the same for two tags. Somebody may
-        # have changed them since.
+        # An exported pipeline: two tags may have the same name for Hugging Face's pipeline. The
+        # names may have been changed since then.
         entity_labels = list(dict.fromkeys(tag.partition("-")[2] for tag in tags[1:]))
         tag_set = TagSet(settings["scheme"], entity_labels)
         if tag_set.tags == tags and names == name_tags(tag_set, settings["scheme"]):
             if scheme not in (None, settings["scheme"]):
                 raise LabelError(
-                    f"'{name}' was exported with the scheme {settings['scheme']}, and has no tags "
-                    f"of {scheme}: leave the scheme out (--scheme), or give it as it is."
+                    f"'{name}' was exported with the scheme {settings['scheme']}, not {scheme}: "
+                    f"leave the scheme out (--scheme), or set it to {settings['scheme']}."
                 )
             return Reading(settings["scheme"], entity_labels, list(range(len(tags))))
     try:
@@ -60,21 +61,21 @@ def read_rows(
 
 
 def new_labels(name: str, config: Any, labels: LabelsT, scheme: Optional[str]) -> Reading:
-    """Take labels for a classifier that has to be trained.
+    """Make labels for a new classifier, which has to be trained.
 
-    name (str): What the checkpoint is called.
+    name (str): Name of the checkpoint.
     config (PretrainedConfig): Its config.json.
     labels (LabelsT): A list of labels.
-    scheme (Optional[str]): The scheme of their tags, else BIO.
+    scheme (Optional[str]): The scheme of their tags, None for BIO.
     RETURNS (Reading): The labels, without rows.
     RAISES (LabelError): For anything but a list of distinct labels.
     """
     classes = getattr(config, "architectures", None) or ["no class"]
     if labels is None or isinstance(labels, Mapping) or not list(labels):
         raise LabelError(
-            f"'{name}' ({', '.join(classes)}) has no token classifier: its encoder can be taken, "
-            'with a new one to train. Give the labels for it, as labels=["PER", "LOC"] in Python '
-            "or --labels labels.json of from-hf."
+            f"'{name}' ({', '.join(classes)}) has no token classifier, but its encoder can be used "
+            'with a new one. Give the labels to train, as labels=["PER", "LOC"] in Python or '
+            "--labels labels.json of from-hf."
         )
     if isinstance(labels, str) or len(set(labels)) < len(labels):
         raise LabelError(f"Can't make a classifier for the labels {labels!r}: give each one once.")
@@ -82,11 +83,11 @@ def new_labels(name: str, config: Any, labels: LabelsT, scheme: Optional[str]) -
 
 
 def place_rows(values: Floats2d, reading: Reading) -> Floats2d:
-    """Put rows into the order of the tags. A tag without one gets that of another tag of its label,
-    or zeros if there is none, with a bias that is lower by `UNSEEN`.
+    """Put rows into the order of the tags. A tag without a row gets the row of another tag of its
+    label, or zeros if there is none, with a bias that is lower by `UNSEEN`.
 
     values (Floats2d): Weights with a row for each label, (n_labels, n_in), or biases, (n_labels,).
-    reading (Reading): What the rows stand for.
+    reading (Reading): The tags of the rows.
     RETURNS (Floats2d): The same for the tags, float32, (n_tags, n_in) or (n_tags,).
     """
     tag_set = TagSet(reading.scheme, reading.labels)

@@ -364,7 +364,7 @@ def test_full_disk(spec_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refuse)
     result = run_cli("compare", spec_path, spec_path.parent / "out")
     assert result.exit_code == 1
-    assert "out: No space left on device. Name another place" in result.output
+    assert "out: No space left on device. Choose another folder" in result.output
     assert result.output.count("\n") == 1
 
 

@@ -128,7 +128,7 @@ def test_checkpoint(checkpoint):
 
 def test_checkpoint_with_labels_that_tell_nothing(tmp_path):
     info = describe(make_checkpoint(tmp_path, names=["LABEL_0", "LABEL_1", "LABEL_2"]))
-    assert "LABEL_0 tells nothing" in check_plain(info)
+    assert "LABEL_0 doesn't name an entity" in check_plain(info)
     assert info["components"][0]["layers"][0]["layer"] == "Linear(16 -> 3)"
     assert "labels" not in info["components"][0]
 

@@ -171,7 +171,7 @@ def test_code_of_three_letters():
 
 @pytest.mark.parametrize("lang", ["qq", "EN", "", "lex_attrs", "en\n"])
 def test_no_such_language(lang):
-    with pytest.raises(ValueError, match="(?s)can't make a pipeline of the language.*'xx'"):
+    with pytest.raises(ValueError, match="(?s)can't create a pipeline for the language.*'xx'"):
         init_config(lang=lang)
     assert run("-", "--lang", lang).exit_code == 1
 

@@ -93,13 +93,13 @@ def test_crf(tmp_path):
     path = train(tmp_path, component=CRF)
     shrink(path, tmp_path / "small", 1)
     assert json.loads((tmp_path / "small" / "config.json").read_text())["num_hidden_layers"] == 1
-    with pytest.raises(UserError, match="no place for its transitions"):
+    with pytest.raises(UserError, match="models have no transitions"):
         shrink(path, tmp_path / "other", 1, head=True)
     assert not (tmp_path / "other").exists()
 
 
 def test_refused(teacher, tmp_path):
-    with pytest.raises(UserError, match="which has 3 layers, to 3: name a number from 1 to 2"):
+    with pytest.raises(UserError, match="which has 3 layers, to 3: choose 1 to 2 layers"):
         shrink(teacher, tmp_path / "small", 3)
     with pytest.raises(UserError, match="it is the input"):
         shrink(teacher, Path(teacher), 2, force=True)

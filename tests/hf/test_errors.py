@@ -134,13 +134,13 @@ SPOILED = {
     "slow tokenizer": (save_slow, "CanineTokenizer is a slow tokenizer"),
     "tokenizer of another": (
         lambda folder: toy.byte_level(True, False).save_pretrained(folder),
-        "it is that of another model",
+        "it belongs to another model",
     ),
     "labels that tell nothing": (
         lambda folder: change_config(
             folder, id2label={str(i): f"LABEL_{i}" for i in range(len(NAMES))}
         ),
-        "LABEL_0 tells nothing",
+        "LABEL_0 doesn't name an entity",
     ),
     "labels numbered from 1": (
         lambda folder: change_config(
@@ -156,11 +156,11 @@ SPOILED = {
     ),
     "labels that are numbers": (
         lambda folder: change_config(folder, id2label={str(i): i for i in range(len(NAMES))}),
-        "none of them is O, for tokens outside entities",
+        "none of them is O, for tokens outside of entities",
     ),
     "labels that are null": (
         lambda folder: change_config(folder, id2label={str(i): None for i in range(len(NAMES))}),
-        "none of them is O, for tokens outside entities",
+        "none of them is O, for tokens outside of entities",
     ),
     "labels numbered by letters": (
         lambda folder: change_config(folder, id2label=dict(zip("abcde", NAMES))),
@@ -221,9 +221,9 @@ def test_weights_in_a_bin(folder):
 @pytest.mark.parametrize(
     "config,message",
     [
-        (FNetConfig(), "model of type 'fnet': it can't leave out padding"),
-        (LayoutLMConfig(), "model of type 'layoutlm': it reads where words stand on a page"),
-        (T5Config(), "model of type 't5': its encoder isn't the whole"),
+        (FNetConfig(), "model of type 'fnet': it can't ignore padding"),
+        (LayoutLMConfig(), "model of type 'layoutlm': it needs the positions of words on a page"),
+        (T5Config(), "model of type 't5': its encoder is only a part"),
     ],
 )
 def test_families_that_are_refused(config, message, tmp_path):
@@ -240,7 +240,7 @@ def test_no_class_for_it(folder):
 
 def test_name_of_nothing(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ValueError, match="nor a model that the Hugging Face hub gives us"):
+    with pytest.raises(ValueError, match="nor a model on the Hugging Face hub"):
         from_huggingface("/nothing/here")
 
 
@@ -266,7 +266,7 @@ def test_without_a_token_classifier(model_class, tmp_path, caplog):
     path = make_checkpoint(tmp_path, model_class=model_class)
     with pytest.raises(ValueError, match=rf"BertFor{model_class}\) has no token classifier"):
         from_huggingface(path)
-    with pytest.raises(ValueError, match="Give the labels for it"):
+    with pytest.raises(ValueError, match="Give the labels to train"):
         from_huggingface(path, labels={"LABEL_0": "O"})
     with pytest.raises(ValueError, match="give each one once"):
         from_huggingface(path, labels=["PER", "PER"])
@@ -304,7 +304,7 @@ def test_commands(good, tmp_path):
 @pytest.mark.parametrize("lang", ["zz", "tokenizer_exceptions"])
 def test_no_such_language(good, tmp_path, lang):
     code, text = run("from-hf", good, tmp_path / "out", "--lang", lang)
-    assert (code, f"can't make a pipeline of the language '{lang}'" in text) == (1, True)
+    assert (code, f"can't create a pipeline for the language '{lang}'" in text) == (1, True)
 
 
 def test_labels_from_a_file(folder, tmp_path):
@@ -412,7 +412,7 @@ def test_output_that_is_the_input(tmp_path, place):
     source = tmp_path / "pipeline" / place
     source.mkdir(parents=True)
     (source / "config.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(ValueError, match="it is the input, or a folder that it is in"):
+    with pytest.raises(ValueError, match="it is the input, or contains it"):
         check_folder(tmp_path / "pipeline", True, str(source))
     check_folder(tmp_path / "pipeline", True, "en_core_web_sm")
     for command in ("to-hf", "from-hf"):

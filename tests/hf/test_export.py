@@ -260,7 +260,7 @@ def test_stock_transformer(tiny_encoder, tmp_path):
     nlp.add_pipe("transformer", config={"model": stock})
     nlp.add_pipe("bert_ner")
     nlp.initialize(lambda: [make_example(nlp)])
-    check_refused(nlp, tmp_path, "reads with 'transformer', a transformer of another kind than")
+    check_refused(nlp, tmp_path, "uses the encoder 'transformer', which isn't a")
 
 
 def test_cnn(tmp_path):
@@ -277,21 +277,21 @@ def test_cnn(tmp_path):
     }
     nlp.add_pipe("bert_ner", config={"model": {"tok2vec": tok2vec}})
     nlp.initialize(lambda: [make_example(nlp)])
-    check_refused(nlp, tmp_path, "'bert_ner' reads with no transformer")
+    check_refused(nlp, tmp_path, "'bert_ner' uses no transformer")
 
 
 def test_other_pooling(tiny_encoder, tmp_path):
     head = {"tok2vec": {"pooling": {"@layers": "reduce_mean.v1"}}}
     nlp = make_nlp({"name": tiny_encoder, "window": 0}, head)
     nlp.initialize(lambda: [make_example(nlp)])
-    check_refused(nlp, tmp_path, "reads a word by reduce_mean of its wordpieces")
+    check_refused(nlp, tmp_path, "uses reduce_mean of wordpieces")
 
 
 def test_other_classifier(tiny_encoder, tmp_path):
     head = {"@architectures": "spacy-bert-ner.DenseSoftmax.v1", "tok2vec": LISTENER}
     nlp = make_nlp({"name": tiny_encoder, "window": 0}, head)
     nlp.initialize(lambda: [make_example(nlp)])
-    check_refused(nlp, tmp_path, "has another classifier than Hugging Face's models of type 'bert'")
+    check_refused(nlp, tmp_path, "a different classifier from Hugging Face's models of type 'bert'")
 
 
 def test_family_without_a_class(tmp_path, monkeypatch):
@@ -342,7 +342,7 @@ def test_the_working_directory_is_filled(tmp_path, monkeypatch):
     assert path.stat().st_ino == inode
     assert sorted(found.name for found in path.iterdir()) == ["first", "more"]
     for name in (".", "..", tmp_path):
-        with pytest.raises(ValueError, match="it is the working directory, or one that it is in"):
+        with pytest.raises(ValueError, match="it is the working directory, or contains it"):
             check_folder(Path(name), force=True)
     assert [found.name for found in tmp_path.iterdir()] == ["here"]
 
@@ -385,7 +385,7 @@ def test_crf_is_refused(tiny_encoder, tmp_path):
 def test_mixed_layers(tiny_encoder, tmp_path):
     nlp = make_nlp({"name": tiny_encoder, "window": 0, "mixed_layers": 2})
     nlp.initialize(lambda: [make_example(nlp)])
-    check_refused(nlp, tmp_path, "reads the mean of the last 2 layers of its encoder")
+    check_refused(nlp, tmp_path, "uses the mean of the last 2 layers of its encoder")
 
 
 @pytest.mark.parametrize("window", [None, 0])

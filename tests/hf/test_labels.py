@@ -58,20 +58,20 @@ def test_in_the_wild(names, scheme, labels, rows):
 @pytest.mark.parametrize(
     "names,reason",
     [
-        ("LABEL_0 LABEL_1 LABEL_2", "LABEL_0 tells nothing"),
+        ("LABEL_0 LABEL_1 LABEL_2", "LABEL_0 doesn't name an entity"),
         ("NOUN VERB ADJ", "none of them is O"),
         ("O B I", "'B' has no label"),
-        ("O B-PER I-PER LOC", "'LOC' has no prefix, and 'B-PER' has one"),
-        ("O B-PER I-PER E-PER", "together they make no scheme"),
-        ("O S-PER", "together they make no scheme"),
+        ("O B-PER I-PER LOC", "'LOC' has no prefix, but 'B-PER' has one"),
+        ("O B-PER I-PER E-PER", "all prefixes together don't form a scheme"),
+        ("O S-PER", "all prefixes together don't form a scheme"),
         ("O E-MAIL PHONE", "'E-MAIL' begins with a prefix"),
-        ("O B-PER I-PER b-PER", "rows 1 and 3 both stand for B-PER"),
-        ("O o B-PER I-PER", "rows 0 and 1 both stand for O"),
+        ("O B-PER I-PER b-PER", "rows 1 and 3 are both B-PER"),
+        ("O o B-PER I-PER", "rows 0 and 1 are both O"),
         ("O B-PER I-LOC", "some labels have no B and some no I"),
-        ("O B-O I-O", "there is a prefix before O"),
+        ("O B-O I-O", "O has a prefix"),
         ("O PER X", "'X' may be an entity or a special token"),
-        ("O", "no name stands for an entity"),
-        ("O [PAD]", "no name stands for an entity"),
+        ("O", "no name is that of an entity"),
+        ("O [PAD]", "no name is that of an entity"),
     ],
 )
 def test_unclear(names, reason):
@@ -109,7 +109,7 @@ def test_map(names, label_map, scheme, labels, rows):
         ({"LABEL_7": "O"}, r"names \['LABEL_7'\], which the checkpoint doesn't have"),
         ({7: "O", "LABEL_0": "O"}, r"names \['7'\], which the checkpoint doesn't have"),
         ({"LABEL_0": 1}, "gives 1 for 'LABEL_0': give a name such as B-PER"),
-        ({"LABEL_0": "O"}, "LABEL_1 tells nothing"),
+        ({"LABEL_0": "O"}, "LABEL_1 doesn't name an entity"),
     ],
 )
 def test_map_error(label_map, message):
@@ -150,9 +150,9 @@ def test_tags_without_a_row(tmp_path):
 
 def test_map_reaches_the_pipeline(tmp_path):
     path = make_checkpoint(tmp_path, names=["LABEL_0", "LABEL_1", "LABEL_2"])
-    with pytest.raises(ValueError, match=r"Can't tell what the labels .*LABEL_0.* stand for"):
+    with pytest.raises(ValueError, match=r"Can't understand the labels .*LABEL_0"):
         from_huggingface(path)
     nlp = from_huggingface(path, labels={"LABEL_0": "B-X", "LABEL_1": "I-X", "LABEL_2": "O"})
     assert nlp.get_pipe("bert_ner").labels == ("X",)
-    with pytest.raises(ValueError, match="give a map from them to others, not the list"):
+    with pytest.raises(ValueError, match="give a map from them to new names, not the list"):
         from_huggingface(path, labels=["X"])

@@ -135,11 +135,13 @@ def test_loader_error_of_another_encoder(checkpoint, tmp_path):
     loader = registry.misc.get("spacy-bert-ner.HuggingFaceCheckpoint.v1")(name=checkpoint)
     get_examples = lambda: [make_example(nlp)]  # noqa: E731
     nlp.get_pipe("transformer").initialize(get_examples, nlp=nlp)
-    with pytest.raises(ValueError, match=r"vectors of 16 numbers, and 'transformer' gives 32: set"):
+    with pytest.raises(
+        ValueError, match=r"vectors of width 16, but those of 'transformer' have width 32: set"
+    ):
         nlp.get_pipe("bert_ner").initialize(get_examples, nlp=nlp, checkpoint=loader)
     nlp.config["training"]["frozen_components"] = ["transformer"]
     nlp.config["training"]["annotating_components"] = ["transformer"]
-    with pytest.raises(ValueError, match="'transformer' is frozen: take it out"):
+    with pytest.raises(ValueError, match="'transformer' is frozen: remove it"):
         nlp.get_pipe("bert_ner").initialize(get_examples, nlp=nlp, checkpoint=loader)
 
 
