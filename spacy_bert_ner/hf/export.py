@@ -46,7 +46,7 @@ def to_huggingface(
 
     Hugging Face's pipeline uses the most probable tag of each word, as `decoder = "greedy"` does,
     and only knows the prefixes B and I. So tags of other schemes are renamed in the checkpoint: L
-    becomes I, and U becomes B. Each tag keeps its own row, so that valid tag sequences give the
+    becomes I, and U becomes B. Each tag keeps its own weights, and valid tag sequences give the
     same entities. `config.json` keeps the original names for `from_huggingface`.
 
     nlp (Language): The pipeline.

@@ -64,11 +64,11 @@ def make_checkpoint_loader(
     Hugging Face token classifier.
 
     name (Optional[str]): A folder, an installed Python package, or a name on the Hugging Face hub;
-        null for no checkpoint, so that a config can leave it open.
-    labels (Optional[Dict[str, Optional[str]]]): New names for its labels, by their names or
-        numbers, such as {"LABEL_1": "B-PER"}; null for a label that should be ignored. null as a
-        whole keeps all names.
-    scheme (Optional[str]): "BIO" or "IOB1", for labels that fit both; null if they fit only one.
+        null for no checkpoint.
+    labels (Optional[Dict[str, Optional[str]]]): A map from labels, or their numbers, to new names,
+        such as {"LABEL_1": "B-PER"}; labels that map to null are ignored. By default, all labels
+        keep their names.
+    scheme (Optional[str]): "BIO" or "IOB1", if the labels don't show which of the two they use.
     RETURNS (Optional[HuggingFaceCheckpoint]): The loader, None without a name.
     """
     return None if name is None else HuggingFaceCheckpoint(name, labels, scheme)
@@ -154,12 +154,12 @@ def from_huggingface(
     name_or_path (Union[str, Path]): A folder, an installed Python package, or a name on the Hugging
         Face hub.
     lang (str): Code of the language, such as "en"; its tokenizer splits texts into tokens.
-    labels (LabelsT): A map with new names for labels, by their names or numbers, such as
-        {"LABEL_1": "B-PER"}, and None for labels that should be ignored. None keeps all names. For
-        a model without a token classifier, a list with the labels of a new one, which has to be
+    labels (LabelsT): A map from labels, or their numbers, to new names, such as {"LABEL_1":
+        "B-PER"}; labels that map to None are ignored. By default, all labels keep their names. For
+        a model without a token classifier, a list of the labels of a new one, which has to be
         trained.
-    scheme (Optional[str]): "BIO" or "IOB1", for labels that fit both; for a new classifier, its tag
-        scheme (default "BIO").
+    scheme (Optional[str]): "BIO" or "IOB1", if the labels don't show which of the two they use; for
+        a new classifier, its tag scheme (default "BIO").
     align (Optional[str]): What gets a tag, see `BertNER`. None for the value of an exported
         pipeline, else "token".
     decoder (Optional[str]): How tags are decoded, see `BertNER`. None for the value of an exported
@@ -171,9 +171,10 @@ def from_huggingface(
     RAISES (ValueError): For a checkpoint that can't be read or understood, and for an unknown
         language.
 
-    An exported pipeline is a checkpoint that `to_huggingface` wrote. The pipeline gets a
-    sentencizer if sentences are read one by one (`window=0`), or if the exported pipeline decoded
-    them one by one. An exported pipeline with `window=0` that marked no sentences gets none.
+    An exported pipeline is a checkpoint that `to_huggingface` wrote. If the pipeline reads
+    sentences one by one (`window=0`), or decodes them one by one as the exported pipeline did, it
+    gets a sentencizer; not if the exported pipeline had `window=0` and no component that sets
+    sentence starts.
     """
     lang = check_lang(lang)
     checkpoint = HuggingFaceCheckpoint(str(name_or_path), labels, scheme).read()

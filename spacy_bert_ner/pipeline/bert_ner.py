@@ -37,9 +37,9 @@ LossT = Callable[[List[Floats2d]], Tuple[float, List[Floats2d]]]
 
 
 class BertNER(LabeledPipe):
-    """Recognize named entities by predicting a tag for each token, as the token classifier that is
-    fine-tuned on BERT (Devlin et al. 2019, section 5.3), on any token vectors. Create it with
-    `nlp.add_pipe("bert_ner")`."""
+    """Recognize named entities by a tag for each token, predicted from the vector of the token as
+    in BERT (Devlin et al. 2019, section 5.3). The vectors can come from any encoder or other layer.
+    Create it with `nlp.add_pipe("bert_ner")`."""
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class BertNER(LabeledPipe):
         name (str): Name of the component instance, under which losses are recorded.
         scheme (str): Tag scheme: "BIO", "BILUO" (the same as IOBES), "IOB1" or "IO".
         align (str): What gets a tag: "token" for each token, or "word" for all tokens between two
-            spaces, by their first wordpiece. "word" is for checkpoints that were trained on data
-            split at spaces; punctuation at the edges of such a word is in no entity.
+            spaces as one, by its first wordpiece. "word" is for checkpoints that were trained on
+            data split at spaces; punctuation at the edges of such a word is in no entity.
         decoder (str): "constrained" for the most probable valid tag sequence, or "greedy" for the
             most probable tag of each token, with invalid sequences repaired as conlleval does.
         decode_scope (str): "doc" to let entities cross sentence starts, which sentence splitters
@@ -187,8 +187,7 @@ class BertNER(LabeledPipe):
         examples (Iterable[Example]): A batch, on which the model was called with `begin_update`.
         scores (List[Floats2d]): The outputs of the model, (n_tokens, n_tags).
         RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to the
-            scores, or to the inputs of the softmax if the scores are probabilities: zero for tokens
-            without annotation.
+            scores, or, if these are probabilities, to the inputs of the softmax.
         RAISES (ValueError): If the loss is not a finite number.
         """
         examples = list(examples)

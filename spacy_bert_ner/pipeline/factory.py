@@ -72,8 +72,8 @@ def make_bert_ner(
         token vectors as its `tok2vec`. The default listens to the `transformer` of the pipeline.
     scheme (Literal["BIO", "BILUO", "IOB1", "IO"]): Tag scheme. "BILUO" is the same as IOBES.
         Default "BIO".
-    align (Literal["token", "word"]): What gets a tag: each token, or all tokens between two spaces
-        together, by their first wordpiece. Default "token".
+    align (Literal["token", "word"]): What gets a tag: each token ("token"), or all tokens between
+        two spaces as one word, by its first wordpiece ("word"). Default "token".
     decoder (Literal["constrained", "greedy"]): "constrained" for the most probable valid tag
         sequence, or "greedy" for the most probable tag of each token, with invalid sequences
         repaired as conlleval does. Default "constrained".

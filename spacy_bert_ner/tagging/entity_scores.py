@@ -216,8 +216,8 @@ def get_score(span: Span) -> Optional[float]:
 
 
 def install_extensions() -> None:
-    """Register the extension attribute `Span._.score`, unless the name is taken: the score of an
-    entity, 0 to 1, or None for a span that no `bert_ner` predicted. Creating a `bert_ner` does
-    this; call it to read scores from a DocBin without a pipeline."""
+    """Register the extension attribute `Span._.score`: the score of an entity, 0 to 1, or None for
+    a span that no `bert_ner` predicted. An existing extension of this name is kept. Creating a
+    `bert_ner` does this; call it to read scores from a DocBin without a pipeline."""
     if not Span.has_extension("score"):
         Span.set_extension("score", getter=get_score)

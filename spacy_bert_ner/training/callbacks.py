@@ -92,8 +92,8 @@ def make_before_to_disk() -> Callable[[Language], Language]:
     """Construct `spacy-bert-ner.before_to_disk.v1`: a callback for `[training] before_to_disk`.
     Whenever training saves the pipeline, it replaces variables in `[training.optimizer]` by their
     values, as `interpolate_optimizer.v1` does, and writes to `meta.json` how the pipeline was
-    trained: the paths of the corpora, whether the model was selected by its score ("best") or is
-    that after the last step ("last"), and the patience.
+    trained: the paths of the corpora, whether it has the best score so far ("best") or is the model
+    after the last step ("last"), and the patience.
 
     RETURNS (Callable[[Language], Language]): The callback, for one training.
     """

@@ -20,9 +20,10 @@ from .losses import FLOOR
 class CRFLikelihood:
     """The loss `spacy-bert-ner.CRFLikelihood.v1`, for models with a linear-chain CRF, such as
     `spacy-bert-ner.LinearCRF.v1`: the negative log-likelihood of the gold tags among all valid tag
-    sequences (Lafferty et al. 2001). Missing tags are summed over (Tsuboi et al. 2008). A span that
-    is known to be no entity (`incorrect_spans_key`), predicted with probability p, adds -log(1 -
-    p). The sum is divided by the number of known tags and of such spans."""
+    sequences (Lafferty et al. 2001). Where gold tags are missing, it sums over all possible tags
+    (Tsuboi et al. 2008). A span that is known to be no entity (`incorrect_spans_key`), predicted
+    with probability p, adds -log(1 - p). The sum is divided by the number of known tags and of such
+    spans."""
 
     def check(self, labels: Sequence[str], model: AnyModel) -> None:
         """Check that this loss fits a component.

@@ -224,7 +224,7 @@ def make_distillation(
     labels that `spacy bert-ner label` writes, and from gold annotation.
 
     loss (Optional[Loss]): The loss on gold tags, and on the tags that the teachers agree on; null
-        for `CrossEntropy.v1`, or for `CRFLikelihood.v1` if the model has a CRF.
+        for `CrossEntropy.v1`, or, if the model has a CRF, `CRFLikelihood.v1`.
     distance (str): Distance of the student's tag probabilities from those of the teachers: "mse",
         the mean squared error over tags (Wu et al. 2020), or "kl", the Kullback-Leibler divergence
         (Hinton et al. 2015).

@@ -20,7 +20,7 @@ def make_console_logger(
     """Construct `spacy-bert-ner.ConsoleLogger.v1`: a logger that prints the table of
     `spacy.ConsoleLogger.v3` and, in a terminal, a progress line below it with the steps, words per
     second and remaining time. The head of the table is printed together with its first row, so that
-    warnings of the first evaluation come before it.
+    warnings of the first evaluation are above it.
 
     progress_bar (bool): Whether to print the progress line.
     output_file (Optional[Union[str, Path]]): A JSONL file to which the numbers of the table are

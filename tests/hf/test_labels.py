@@ -106,9 +106,9 @@ def test_map(names, label_map, scheme, labels, rows):
 @pytest.mark.parametrize(
     "label_map,message",
     [
-        ({"LABEL_7": "O"}, r"names \['LABEL_7'\], which the checkpoint doesn't have"),
-        ({7: "O", "LABEL_0": "O"}, r"names \['7'\], which the checkpoint doesn't have"),
-        ({"LABEL_0": 1}, "gives 1 for 'LABEL_0': give a name such as B-PER"),
+        ({"LABEL_7": "O"}, r"has \['LABEL_7'\], which the checkpoint doesn't have"),
+        ({7: "O", "LABEL_0": "O"}, r"has \['7'\], which the checkpoint doesn't have"),
+        ({"LABEL_0": 1}, "has 1 for 'LABEL_0': use a name such as B-PER"),
         ({"LABEL_0": "O"}, "LABEL_1 doesn't name an entity"),
     ],
 )
