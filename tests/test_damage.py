@@ -218,7 +218,7 @@ def test_encoder_of_another_width(old, folder, tmp_path):
         change_cfg(folder, lambda cfg: None)
     shutil.copy(tmp_path / "other" / "transformer" / "model", folder / "transformer" / "model")
     with pytest.raises(
-        DamagedPipelineError, match="has 16 inputs, and 'transformer' gives 24: one"
+        DamagedPipelineError, match="has 16 inputs, but 'transformer' gives 24: one"
     ):
         spacy.load(folder)
 

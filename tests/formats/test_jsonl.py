@@ -222,7 +222,7 @@ def test_scores_that_do_not_pair(tmp_path):
     doc = make_doc(["a"], ["B-X"])
     doc.spans["mine"] = [doc.ents[0]]
     doc.spans["mine"].attrs.update(scores=numpy.zeros(2), source=SOURCE)
-    with pytest.raises(FormatError, match=r"doc.spans\['mine'\]: it has 1 spans and 2 scores"):
+    with pytest.raises(FormatError, match=r"doc.spans\['mine'\] has 1 span but 2 scores"):
         write_records(tmp_path, [doc], "jsonl")
     assert list(tmp_path.iterdir()) == []
 

@@ -132,7 +132,7 @@ def test_tags_of_biluo(tmp_path):
 def test_scheme_of_an_export(exported):
     """It is known, so that another one is a mistake."""
     assert from_huggingface(exported, scheme="BIO").get_pipe("bert_ner").cfg["scheme"] == "BIO"
-    with pytest.raises(ValueError, match=r"exported with the scheme BIO, and has no tags of IOB1"):
+    with pytest.raises(ValueError, match=r"exported with the scheme BIO, not IOB1"):
         from_huggingface(exported, scheme="IOB1")
 
 

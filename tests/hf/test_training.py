@@ -117,7 +117,10 @@ def test_loader_of_an_inlined_encoder(checkpoint):
 @pytest.mark.parametrize(
     "component,message",
     [
-        ({"scheme": "BILUO"}, r'has tags of BIO: set scheme = "BIO" in \[components.bert_ner\]'),
+        (
+            {"scheme": "BILUO"},
+            r'the tags of .* are BIO: set scheme = "BIO" in \[components.bert_ner\]',
+        ),
         (
             {"model": {"@architectures": "spacy-bert-ner.DenseSoftmax.v1", "tok2vec": LISTENER}},
             r'set @architectures = "spacy-bert-ner.LinearSoftmax.v1"',

@@ -194,7 +194,7 @@ class TestThirdHead:
     def test_damage_is_noticed(self, nlp, tmp_path):
         nlp.get_pipe("bert_ner").cfg["labels"].append("ORG")
         nlp.to_disk(tmp_path)
-        with pytest.raises(ValueError, match="has 5 outputs, and the 3 labels .* make 7"):
+        with pytest.raises(ValueError, match="has 5 outputs, but the 3 labels .* make 7"):
             spacy.load(tmp_path)
 
     def test_rehearsal_is_refused(self, nlp):
@@ -224,17 +224,17 @@ class TestThirdHead:
     [
         (
             {"@losses": "spacy-bert-ner.CrossEntropy.v1"},
-            "spacy-bert-ner.CrossEntropy.v1 trains probabilities of tags, and a cosine head gives "
+            "spacy-bert-ner.CrossEntropy.v1 needs probabilities of tags, but a cosine head outputs "
             "scores of tags without a softmax. Use the loss test.Margin.v1, or the model "
             "spacy-bert-ner.LinearSoftmax.v1.",
         ),
         (
             {"@losses": "spacy-bert-ner.RDrop.v1"},
-            "spacy-bert-ner.RDrop.v1 trains probabilities of tags, and a cosine head gives",
+            "spacy-bert-ner.RDrop.v1 needs probabilities of tags, but a cosine head outputs",
         ),
         (
             {"@losses": "spacy-bert-ner.CRFLikelihood.v1"},
-            "trains log-scores of tags, and transitions between them, and a cosine head gives",
+            "needs log-scores of tags, and transitions between them, but a cosine head outputs",
         ),
     ],
 )
@@ -248,7 +248,7 @@ def test_other_losses_are_refused(tiny_encoder, loss, message):
 def test_its_loss_is_refused_by_others(make, name):
     layer = make(3, 2)
     layer.set_ref("output_layer", layer)
-    message = f"test.Margin.v1 trains scores of tags without a softmax, and {name} gives"
+    message = f"test.Margin.v1 needs scores of tags without a softmax, but {name} outputs"
     with pytest.raises(ValueError, match=message):
         Margin(1.0).check(["PER"], layer)
 

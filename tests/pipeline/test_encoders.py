@@ -206,5 +206,5 @@ def test_listener_that_hears_nothing():
     (listener,) = get_listeners(model)
     assert find_upstream(nlp, listener) is None
     assert list(iter_encoders(model, "bert_ner", nlp)) == []
-    with pytest.raises(ValueError, match="listens to a transformer that isn't in the pipeline"):
+    with pytest.raises(ValueError, match="listens to a transformer, but the pipeline has none"):
         find_encoder(nlp, "bert_ner", model)

@@ -163,7 +163,7 @@ def test_threshold(tiny):
         assert [span.text for span in doc.spans["bert_ner"]] == texts
         assert len(doc.spans["bert_ner"].attrs["scores"]) == len(texts)
         assert doc.has_annotation("ENT_IOB")
-    with pytest.raises(ValueError, match="threshold 1.5: set it to a score from 0"):
+    with pytest.raises(ValueError, match="threshold = 1.5: set it to a score from 0"):
         make_nlp(component={"threshold": 1.5})
 
 

@@ -119,7 +119,7 @@ def test_all_scores_of_a_document():
     assert get_scores(make_doc([])) == {}
     assert get_scores(Doc(Vocab(), words=["a"])) is None
     doc.spans["bert_ner"].append(Span(doc, 3, 4, label="PER"))
-    with pytest.raises(ValueError, match=r"doc.spans\['bert_ner'\]: it has 3 spans and 2 scores"):
+    with pytest.raises(ValueError, match=r"doc.spans\['bert_ner'\] has 3 spans but 2 scores"):
         get_scores(doc)
 
 
@@ -142,7 +142,7 @@ def test_doc_to_bytes_and_copy():
 def test_group_with_an_added_span():
     doc = make_doc()
     doc.spans["bert_ner"].append(Span(doc, 3, 4, label="PER"))
-    with pytest.raises(ValueError, match=r"doc.spans\['bert_ner'\]: it has 3 spans and 2 scores"):
+    with pytest.raises(ValueError, match=r"doc.spans\['bert_ner'\] has 3 spans but 2 scores"):
         doc.ents[0]._.score  # noqa: B018
 
 

@@ -164,7 +164,7 @@ class TestMismatch:
     def test_loss_of_the_other(self):
         nlp = make_nlp(head=CRF["model"])
         with pytest.raises(
-            ValueError, match="trains probabilities.* a CRF gives.*CRFLikelihood.v1"
+            ValueError, match="needs probabilities.* a CRF outputs.*CRFLikelihood.v1"
         ):
             nlp.initialize(lambda: [make_example(nlp)])
         nlp = make_nlp(component={"loss": CRF["loss"]})

@@ -268,7 +268,7 @@ def test_check():
     make_distillation().check(LABELS, layer)
     with pytest.raises(UserError, match="spacy-bert-ner.CrossEntropy.v1 trains prob"):
         make_distillation(CrossEntropy()).check(LABELS, layer)
-    with pytest.raises(UserError, match="spacy-bert-ner.CRFLikelihood.v1 trains log-scores"):
+    with pytest.raises(UserError, match="spacy-bert-ner.CRFLikelihood.v1 needs log-scores"):
         make_distillation(CRFLikelihood()).check(LABELS, HEAD)
     with pytest.raises(UserError, match="Can't weight the labels"):
         make_distillation(make_cross_entropy({"XYZ": 2.0})).check(LABELS, Model("m", None))

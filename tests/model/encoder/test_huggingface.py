@@ -285,7 +285,7 @@ def test_added_tokens_are_trained(folders):
 
 def test_lists_of_tokens_have_one_name(folders):
     added = {"extra_special_tokens": ["[URL]"]}
-    with pytest.raises(UserError, match="under additional_special_tokens"):
+    with pytest.raises(UserError, match="Use additional_special_tokens"):
         load_pretrained(folders["bert"], added, {})
 
 

@@ -370,7 +370,9 @@ class TestErrors:
 
     @pytest.mark.parametrize("window", [1, 2, POSITIONS + 1, 512])
     def test_window(self, tiny, window):
-        with pytest.raises(ValueError, match=f"windows of {window} word.* takes 3 to {POSITIONS},"):
+        with pytest.raises(
+            ValueError, match=f"windows of {window} word.* accepts 3 to {POSITIONS},"
+        ):
             make_tiny(tiny, window=window)
 
     @pytest.mark.parametrize("window", [0, 3, POSITIONS])

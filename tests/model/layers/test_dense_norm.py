@@ -57,7 +57,9 @@ def test_params():
 
 
 def test_unknown_activation():
-    with pytest.raises(ValueError, match="Can't use the activation 'sine'.*take one of gelu, relu"):
+    with pytest.raises(
+        ValueError, match="Can't use the activation 'sine'.*set it to one of gelu, relu"
+    ):
         dense_norm(init_W=init_normal, activation="sine")
 
 
