@@ -160,10 +160,10 @@ def from_huggingface(
         trained.
     scheme (Optional[str]): "BIO" or "IOB1", if the labels don't show which of the two they use; for
         a new classifier, its tag scheme (default "BIO").
-    align (Optional[str]): What gets a tag, see `BertNER`. None for the value of an exported
-        pipeline, else "token".
-    decoder (Optional[str]): How tags are decoded, see `BertNER`. None for the value of an exported
-        pipeline, else "greedy", as in Hugging Face's pipeline.
+    align (Optional[str]): What gets a tag, as the setting of `bert_ner`. None for the value of an
+        exported pipeline, else "token".
+    decoder (Optional[str]): How tags are decoded, as the setting of `bert_ner`. None for the value
+        of an exported pipeline, else "greedy", as in Hugging Face's pipeline.
     window (Optional[int]): Length of a window in wordpieces, 0 for one sentence in each window, see
         `TransformerModel.v1`. None for the value of an exported pipeline, else the limit of the
         encoder, up to 512.
@@ -171,10 +171,9 @@ def from_huggingface(
     RAISES (ValueError): For a checkpoint that can't be read or understood, and for an unknown
         language.
 
-    An exported pipeline is a checkpoint that `to_huggingface` wrote. If the pipeline reads
-    sentences one by one (`window=0`), or decodes them one by one as the exported pipeline did, it
-    gets a sentencizer; not if the exported pipeline had `window=0` and no component that sets
-    sentence starts.
+    An exported pipeline is a checkpoint that `to_huggingface` wrote. A sentencizer is added if
+    sentences are read one by one (`window=0`) or decoded one by one, unless `window=0` comes from
+    an exported pipeline without sentence starts.
     """
     lang = check_lang(lang)
     checkpoint = HuggingFaceCheckpoint(str(name_or_path), labels, scheme).read()

@@ -39,7 +39,7 @@ LossT = Callable[[List[Floats2d]], Tuple[float, List[Floats2d]]]
 class BertNER(LabeledPipe):
     """Recognize named entities by a tag for each token, predicted from the vector of the token as
     in BERT (Devlin et al. 2019, section 5.3). The vectors can come from any encoder or other layer.
-    Create it with `nlp.add_pipe("bert_ner")`."""
+    Create it with `nlp.add_pipe("bert_ner")`; its settings are those of the factory `bert_ner`."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class BertNER(LabeledPipe):
         examples (Iterable[Example]): The batch.
         drop (float): Rate of dropout before the output layer, used if `dropout` of the model is
             null.
-        sgd (Optional[Optimizer]): Updates the model's weights; None only accumulates gradients.
+        sgd (Optional[Optimizer]): Updates the model's weights; None to only accumulate gradients.
         losses (Optional[Dict[str, float]]): Losses by component name, to which the loss is added.
         RETURNS (Dict[str, float]): The losses.
         RAISES (ValueError): If the model received no output of the encoder that it listens to.
@@ -219,7 +219,7 @@ class BertNER(LabeledPipe):
         examples (Iterable[Example]): A batch, whose annotation isn't used.
         drop (float): Rate of dropout before the output layer, used if `dropout` of the model is
             null.
-        sgd (Optional[Optimizer]): Updates the model's weights; None only accumulates gradients.
+        sgd (Optional[Optimizer]): Updates the model's weights; None to only accumulate gradients.
         losses (Optional[Dict[str, float]]): Losses by component name, to which the loss is added.
         RETURNS (Dict[str, float]): The losses.
         RAISES (ValueError): For a model that listens to a transformer, or has a head such as a CRF.

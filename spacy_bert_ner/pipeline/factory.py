@@ -63,8 +63,8 @@ def make_bert_ner(
     incorrect_spans_key: Optional[str],
     scorer: Optional[ScorerT],
 ) -> BertNER:
-    """Construct a `BertNER` component. Also balances the gradients of all components that train its
-    encoder.
+    """Construct a `BertNER` component. Also balances the gradients of the components that train its
+    encoder, so that none of them dominates.
 
     nlp (Language): The pipeline that it will be part of.
     name (str): The name of the component instance, under which losses are recorded.
