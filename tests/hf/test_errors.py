@@ -120,7 +120,7 @@ SPOILED = {
         lambda folder: change_weights(
             folder, lambda weights: weights.pop("bert.encoder.layer.1.output.dense.weight")
         ),
-        r"lack 1 of the encoder's, bert.encoder.layer.1.output.dense.weight",
+        r"lack 1 of the encoder's, such as bert.encoder.layer.1.output.dense.weight",
     ),
     "half a classifier": (
         lambda folder: change_weights(folder, lambda weights: weights.pop("classifier.bias")),
