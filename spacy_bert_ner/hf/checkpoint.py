@@ -213,9 +213,9 @@ def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[
     missing = [key for key in info["missing_keys"] if key.startswith(prefix)]
     if missing:
         raise UserError(
-            f"The weights of '{name}' lack {len(missing)} of the encoder's, the first one is "
-            f"{missing[0]}: they don't belong to a {model_class.__name__} with this config.json. "
-            "Download both again."
+            f"The weights of '{name}' lack {len(missing)} of the encoder's, such as {missing[0]}: "
+            f"they don't belong to a {model_class.__name__} with this config.json. Download both "
+            "again."
         )
     names = list(split_state(model)[1])
     lost = [key for key in info["missing_keys"] if key in names]
