@@ -168,7 +168,7 @@ class TestMismatch:
         ):
             nlp.initialize(lambda: [make_example(nlp)])
         nlp = make_nlp(component={"loss": CRF["loss"]})
-        with pytest.raises(ValueError, match="CRFLikelihood.v1 trains .* transitions.*LinearCRF"):
+        with pytest.raises(ValueError, match="CRFLikelihood.v1 needs .* transitions.*LinearCRF"):
             nlp.initialize(lambda: [make_example(nlp)])
 
     @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan")])

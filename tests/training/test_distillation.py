@@ -266,7 +266,7 @@ def test_check():
     assert isinstance(make_distillation(), Loss)
     make_distillation().check(LABELS, HEAD)
     make_distillation().check(LABELS, layer)
-    with pytest.raises(UserError, match="spacy-bert-ner.CrossEntropy.v1 trains prob"):
+    with pytest.raises(UserError, match="spacy-bert-ner.CrossEntropy.v1 needs prob"):
         make_distillation(CrossEntropy()).check(LABELS, layer)
     with pytest.raises(UserError, match="spacy-bert-ner.CRFLikelihood.v1 needs log-scores"):
         make_distillation(CRFLikelihood()).check(LABELS, HEAD)

@@ -107,7 +107,7 @@ def test_weight(weight):
 def test_crf():
     model = linear_crf()
     model.set_ref("output_layer", model)
-    with pytest.raises(ValueError, match="CRF gives log-scores"):
+    with pytest.raises(ValueError, match="CRF outputs log-scores"):
         RDrop(CrossEntropy(), 1.0).check(["PER"], model)
 
 
