@@ -9,7 +9,7 @@ from spacy.language import Language
 
 from ..errors import UserError
 from ..model.encoder.huggingface import get_limit
-from ..model.encoder.pretrained import tokenizer_from_files, tokenizer_to_files
+from ..model.encoder.pretrained import DTYPE, tokenizer_from_files, tokenizer_to_files
 from ..model.heads import get_head, is_initialized
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, find_encoder
@@ -159,7 +159,7 @@ def _set_labels(config: Any, ner: BertNER, found: Found) -> None:
     for i, label in enumerate(names):
         config.label2id.setdefault(label, i)
     settings = found.node.attrs["settings"]
-    config.torch_dtype = torch.float32
+    setattr(config, DTYPE, torch.float32)
     setattr(
         config,
         SETTINGS_KEY,

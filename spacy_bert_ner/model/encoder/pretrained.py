@@ -5,10 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, Mapping, Optional
 
-from huggingface_hub import hf_hub_download
+import transformers
+from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils import TRANSFORMERS_CACHE
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
 
 from ...damage import DamagedPipelineError
 from ...errors import UserError
@@ -17,6 +17,11 @@ from ...errors import UserError
 CODE_SETTINGS = ("trust_remote_code", "code_revision", "auto_map")
 # The name of a repository in it does too, where the package `kernels` is installed.
 ATTENTION = "attn_implementation"
+# The setting of a config, and the argument, that state the type of the weights. In transformers
+# 5, the old name is deprecated.
+DTYPE = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"
+# The cache of transformers 4. transformers 5 has none of its own: None is huggingface_hub's.
+CACHE = getattr(transformers.utils, "TRANSFORMERS_CACHE", None)
 TOKENIZER_FILE = "tokenizer.json"
 # What transformers saves of a fast tokenizer, and the vocabularies of slow ones.
 TOKENIZER_FILES = (
@@ -98,7 +103,7 @@ def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> An
     RETURNS (PreTrainedModel): The model, and with `output_loading_info=True` what wasn't loaded.
     RAISES (ValueError): For a model that needs code of its own. OSError: If there is none.
     """
-    with _refusing_code(source):
+    with _refusing_code(source), _without_bars(source):
         return model_class.from_pretrained(
             source, weights_only=True, trust_remote_code=False, **settings
         )
@@ -115,9 +120,7 @@ def find_file(source: str, name: str, *, local_files_only: bool = False) -> Opti
     RAISES (OSError): If there is nothing of that name, and for other answers of the hub.
     """
     try:
-        found = hf_hub_download(
-            source, name, cache_dir=TRANSFORMERS_CACHE, local_files_only=local_files_only
-        )
+        found = hf_hub_download(source, name, cache_dir=CACHE, local_files_only=local_files_only)
     except EntryNotFoundError:
         return None
     return Path(found)
@@ -209,3 +212,19 @@ def _refusing_code(source: str) -> Iterator[None]:
             f"Can't load '{source}': it needs Python code that comes with it (auto_map in its "
             "files), which is never run. Use an encoder that transformers has the code of."
         ) from error
+
+
+@contextmanager
+def _without_bars(source: str) -> Iterator[None]:
+    """Of what is read from a folder, transformers 5 shows the progress on stderr. Downloads do so,
+    and the user can ask for it, with HF_HUB_DISABLE_PROGRESS_BARS=0."""
+    logging = transformers.utils.logging
+    asked = constants.HF_HUB_DISABLE_PROGRESS_BARS is False
+    if asked or not Path(source).is_dir() or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()

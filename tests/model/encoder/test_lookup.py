@@ -124,7 +124,7 @@ def test_a_cache_with_the_file(tmp_path, monkeypatch):
     (folder / "refs" / "main").write_text("a" * 40)
     (folder / "snapshots" / ("a" * 40)).mkdir(parents=True)
     (folder / "snapshots" / ("a" * 40) / "config.json").write_text("{}")
-    monkeypatch.setattr("spacy_bert_ner.model.encoder.pretrained.TRANSFORMERS_CACHE", tmp_path)
+    monkeypatch.setattr("spacy_bert_ner.model.encoder.pretrained.CACHE", tmp_path)
     find = partial(find_file, "someone/something", local_files_only=True)
     assert find("config.json").read_text() == "{}"
     assert find("README.md") is None
