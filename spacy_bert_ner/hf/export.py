@@ -9,7 +9,12 @@ from spacy.language import Language
 
 from ..errors import UserError
 from ..model.encoder.huggingface import get_limit
-from ..model.encoder.pretrained import DTYPE, tokenizer_from_files, tokenizer_to_files
+from ..model.encoder.pretrained import (
+    DTYPE,
+    tokenizer_from_files,
+    tokenizer_to_files,
+    without_bars,
+)
 from ..model.heads import get_head, is_initialized
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, find_encoder
@@ -64,7 +69,7 @@ def to_huggingface(
     )
     card = make_card(nlp, ner, found)
     with write_folder(path, force=force) as folder:
-        with quiet():
+        with quiet(), without_bars():
             model.save_pretrained(folder, safe_serialization=True)
             tokenizer.save_pretrained(folder, legacy_format=False)
         (folder / "README.md").write_text(card, encoding="utf-8")

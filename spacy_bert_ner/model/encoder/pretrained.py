@@ -1,6 +1,6 @@
 """The one place where transformers is asked to load something: no code of a checkpoint is run."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, Mapping, Optional
@@ -103,10 +103,29 @@ def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> An
     RETURNS (PreTrainedModel): The model, and with `output_loading_info=True` what wasn't loaded.
     RAISES (ValueError): For a model that needs code of its own. OSError: If there is none.
     """
-    with _refusing_code(source), _without_bars(source):
+    bars = without_bars() if Path(source).is_dir() else nullcontext()
+    with _refusing_code(source), bars:
         return model_class.from_pretrained(
             source, weights_only=True, trust_remote_code=False, **settings
         )
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep transformers 5 from showing the progress of reading and writing weights on stderr,
+    unless the user asks for it with HF_HUB_DISABLE_PROGRESS_BARS=0.
+
+    YIELDS (None): Until the end of the block.
+    """
+    logging = transformers.utils.logging
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is False or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def find_file(source: str, name: str, *, local_files_only: bool = False) -> Optional[Path]:
@@ -212,19 +231,3 @@ def _refusing_code(source: str) -> Iterator[None]:
             f"Can't load '{source}': it needs Python code that comes with it (auto_map in its "
             "files), which is never run. Use an encoder that transformers has the code of."
         ) from error
-
-
-@contextmanager
-def _without_bars(source: str) -> Iterator[None]:
-    """Of what is read from a folder, transformers 5 shows the progress on stderr. Downloads do so,
-    and the user can ask for it, with HF_HUB_DISABLE_PROGRESS_BARS=0."""
-    logging = transformers.utils.logging
-    asked = constants.HF_HUB_DISABLE_PROGRESS_BARS is False
-    if asked or not Path(source).is_dir() or not logging.is_progress_bar_enabled():
-        yield
-        return
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.enable_progress_bar()
