@@ -142,6 +142,7 @@ def make_model(
         )
     check_family(encoder.model.config, name)
     config = copy.deepcopy(encoder.model.config)
+    config.name_or_path = ""  # a folder of this machine, which old versions of transformers save
     _set_labels(config, ner, found)
     model_class = get_model_class(config)
     with quiet():
