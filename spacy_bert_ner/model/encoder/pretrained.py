@@ -90,6 +90,10 @@ def read_tokenizer(source: str, **settings: Any) -> Any:
     if isinstance(getattr(tokenizer, "chat_template", None), dict):
         # Several, each of which would be saved to a file of its own name, wherever that is.
         tokenizer.chat_template = None
+    prefix = settings.get("add_prefix_space")
+    pieces = tokenizer.backend_tokenizer.pre_tokenizer if tokenizer.is_fast else None
+    if prefix is not None and getattr(pieces, "add_prefix_space", prefix) != prefix:
+        pieces.add_prefix_space = prefix  # transformers 5 ignores it where it knows no class
     return tokenizer
 
 
