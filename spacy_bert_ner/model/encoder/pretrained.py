@@ -87,6 +87,8 @@ def read_tokenizer(source: str, **settings: Any) -> Any:
         )
     with _refusing_code(source):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers 5 accepts this
+        raise OSError(f"no vocabulary of a tokenizer in {source}")
     if isinstance(getattr(tokenizer, "chat_template", None), dict):
         # Several, each of which would be saved to a file of its own name, wherever that is.
         tokenizer.chat_template = None
