@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 import srsly
+from packaging.requirements import Requirement
 
 from spacy_bert_ner import __version__
 from spacy_bert_ner.cli import COMMANDS
@@ -55,6 +56,13 @@ def read_requirements(text):
 def check_make(targets):
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert targets and all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
+def read_pythons():
+    """RETURNS (List[str]): The versions of Python that setup.cfg names."""
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return re.findall(r"Python :: (3\.\d+)", parser["metadata"]["classifiers"])
 
 
 def check_spacy(arguments):
@@ -196,9 +204,7 @@ def test_site_is_built_on_each_push_and_published_from_main():
 
 def test_lanes():
     """All versions of Python that setup.cfg names, on three systems, and the two ends."""
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
-    named = re.findall(r"Python :: (3\.\d+)", parser["metadata"]["classifiers"])
+    named = read_pythons()
     matrix = read_yaml(ROOT / ".github" / "workflows" / "tests.yml")["jobs"]["test"]["strategy"][
         "matrix"
     ]
@@ -211,6 +217,57 @@ def test_lanes():
     }
     for versions in {*matrix["versions"], *(versions for _, versions in lanes)}:
         assert (ROOT / versions).exists()
+
+
+def read_pins(path, python):
+    """RETURNS (Dict[str, str]): The versions of a file of constraints for a version of Python.
+    RAISES (AssertionError): If it has two for a package."""
+    pins = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        text = line.partition("#")[0].strip()
+        requirement = Requirement(text) if text else None
+        if requirement is None or (
+            requirement.marker
+            and not requirement.marker.evaluate({"python_version": python, "extra": ""})
+        ):
+            continue
+        assert requirement.name not in pins, line
+        pins[requirement.name] = str(requirement.specifier)
+    return pins
+
+
+@pytest.mark.parametrize("python", read_pythons())
+def test_all_that_setup_cfg_names_is_pinned(python):
+    """In the lane of each Python, with a version that setup.cfg allows."""
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    pins = read_pins(ROOT / "constraints.txt", python)
+    texts = [parser["options"]["install_requires"], *parser["options.extras_require"].values()]
+    for line in "\n".join(texts).split():
+        requirement = Requirement(line)
+        assert requirement.name in pins, (requirement.name, python)
+        version = pins[requirement.name].removeprefix("==")
+        assert requirement.specifier.contains(version), line
+
+
+def test_all_constraints_have_a_lane():
+    text = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    files = {path.name for path in ROOT.glob("constraints*.txt")}
+    assert files == set(re.findall(r"constraints[\w-]*\.txt", text))
+
+
+def test_transformers_5_is_what_setup_cfg_does_not_allow():
+    """So the lane installs it over the other versions, and has spacy-transformers changed."""
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    jobs = read_yaml(ROOT / ".github" / "workflows" / "tests.yml")["jobs"]
+    lines = [step.get("run", "") for step in jobs["transformers-5"]["steps"]]
+    assert any("tests.lanes.patch_spacy_transformers" in line for line in lines)
+    pins = read_requirements((ROOT / "constraints-transformers-5.txt").read_text("utf-8"))
+    version = pins["transformers"].removeprefix("==")
+    assert version.startswith("5.")
+    allowed = read_requirements(parser["options"]["install_requires"])
+    assert not Requirement("transformers" + allowed["transformers"]).specifier.contains(version)
 
 
 def test_minimal_versions_are_those_of_setup_cfg():

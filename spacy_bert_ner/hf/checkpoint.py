@@ -14,6 +14,7 @@ from ..errors import UserError, warn
 from ..model.encoder.huggingface import Encoder, check_vocabulary, find_pretrained
 from ..model.encoder.lookup import check_pretrained
 from ..model.encoder.pretrained import (
+    DTYPE,
     find_file,
     read_config,
     read_model,
@@ -181,7 +182,7 @@ def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[
             source,
             model_class,
             config=config,
-            torch_dtype="float32",
+            **{DTYPE: "float32"},
             ignore_mismatched_sizes=True,  # they are reported below
             output_loading_info=True,
         )

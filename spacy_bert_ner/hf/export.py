@@ -9,7 +9,12 @@ from spacy.language import Language
 
 from ..errors import UserError
 from ..model.encoder.huggingface import get_limit
-from ..model.encoder.pretrained import tokenizer_from_files, tokenizer_to_files
+from ..model.encoder.pretrained import (
+    DTYPE,
+    tokenizer_from_files,
+    tokenizer_to_files,
+    without_bars,
+)
 from ..model.heads import get_head, is_initialized
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, find_encoder
@@ -65,7 +70,7 @@ def to_huggingface(
     )
     card = make_card(nlp, ner, found)
     with write_folder(path, force=force) as folder:
-        with quiet():
+        with quiet(), without_bars():
             model.save_pretrained(folder, safe_serialization=True)
             tokenizer.save_pretrained(folder, legacy_format=False)
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -139,6 +144,7 @@ def make_model(
         )
     check_family(encoder.model.config, name)
     config = copy.deepcopy(encoder.model.config)
+    config.name_or_path = ""  # a folder of this machine, which old versions of transformers save
     _set_labels(config, ner, found)
     model_class = get_model_class(config)
     with quiet():
@@ -161,7 +167,7 @@ def _set_labels(config: Any, ner: BertNER, found: Found) -> None:
     for i, label in enumerate(names):
         config.label2id.setdefault(label, i)
     settings = found.node.attrs["settings"]
-    config.torch_dtype = torch.float32
+    setattr(config, DTYPE, torch.float32)
     setattr(
         config,
         SETTINGS_KEY,

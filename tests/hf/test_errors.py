@@ -25,7 +25,7 @@ from spacy_bert_ner.hf import checkpoint as checkpoint_module
 from spacy_bert_ner.hf.folders import check_folder
 
 from .. import toy
-from ..util import plain, run_cli
+from ..util import TRANSFORMERS_5, plain, run_cli
 from .util import NAMES, make_checkpoint
 
 
@@ -86,7 +86,8 @@ def save_slow(folder):
 
 def remove_tokenizer(folder):
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
-        (folder / name).unlink()
+        # transformers 5 saves no special_tokens_map.json.
+        (folder / name).unlink(missing_ok=TRANSFORMERS_5)
 
 
 SPOILED = {

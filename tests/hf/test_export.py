@@ -59,6 +59,11 @@ def exported(checkpoint, tmp_path_factory):
     return folder
 
 
+def test_config_names_no_folder(exported):
+    config = json.loads((exported / "config.json").read_text(encoding="utf-8"))
+    assert config["model_type"] == "bert" and "_name_or_path" not in config
+
+
 def get_entities(path, text):
     pipe = transformers.pipeline(
         "token-classification", model=str(path), aggregation_strategy="first", device="cpu"

@@ -18,6 +18,7 @@ from ...damage import CHECKSUMS, DamagedPipelineError, check_checksums, get_chec
 from ...errors import UserError
 from .lookup import check_pretrained
 from .pretrained import (
+    DTYPE,
     make_config,
     make_model,
     read_config,
@@ -81,7 +82,7 @@ def load_pretrained(
     try:
         config, unknown = read_config(source, return_unused_kwargs=True, **transformer_config)
         tokenizer = read_tokenizer(source, **tokenizer_config)
-        config.torch_dtype = torch.float32
+        setattr(config, DTYPE, torch.float32)
         model = read_model(source, config=config)
     except (OSError, HFValidationError) as error:
         raise UserError(

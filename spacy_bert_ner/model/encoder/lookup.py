@@ -41,7 +41,6 @@ def _ask_hub(name: str) -> None:
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
     from huggingface_hub.utils import validate_repo_id
-    from requests import RequestException
 
     from .pretrained import find_file
 
@@ -53,13 +52,15 @@ def _ask_hub(name: str) -> None:
         return
     if constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
+    # Errors of the library that huggingface_hub uses: requests, and httpx from version 1.0 on.
+    unreachable = tuple(set(HfHubHTTPError.__mro__) - {HfHubHTTPError, *OSError.__mro__})
     try:
         HfApi().model_info(name, timeout=PATIENCE)
     except RepositoryNotFoundError as error:
         raise OSError("it has no such model, or it is private") from error
     except HfHubHTTPError as error:  # another problem of the hub, which transformers reports
         logger.debug("The hub was asked for '%s': %s", name, error)
-    except RequestException as error:
+    except unreachable as error:
         raise OSError("the hub can't be reached") from error
 
 

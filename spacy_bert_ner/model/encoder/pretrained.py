@@ -1,14 +1,14 @@
 """The only module that loads with transformers. No code of a checkpoint is run."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, Mapping, Optional
 
-from huggingface_hub import hf_hub_download
+import transformers
+from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils import TRANSFORMERS_CACHE
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
 
 from ...damage import DamagedPipelineError
 from ...errors import UserError
@@ -17,6 +17,11 @@ from ...errors import UserError
 CODE_SETTINGS = ("trust_remote_code", "code_revision", "auto_map")
 # The name of a repository in it does too, where the package `kernels` is installed.
 ATTENTION = "attn_implementation"
+# The setting of a config, and the argument, that state the type of the weights. In transformers
+# 5, the old name is deprecated.
+DTYPE = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"
+# The cache of transformers 4. transformers 5 has none of its own: None is huggingface_hub's.
+CACHE = getattr(transformers.utils, "TRANSFORMERS_CACHE", None)
 TOKENIZER_FILE = "tokenizer.json"
 # The files that transformers saves for a fast tokenizer, and the vocabularies of slow ones.
 TOKENIZER_FILES = (
@@ -83,9 +88,15 @@ def read_tokenizer(source: str, **settings: Any) -> Any:
         )
     with _refusing_code(source):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **settings)
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers 5 accepts this
+        raise OSError(f"no vocabulary of a tokenizer in {source}")
     if isinstance(getattr(tokenizer, "chat_template", None), dict):
         # Several ones, each of which would be saved to a file with its name, at any path.
         tokenizer.chat_template = None
+    prefix = settings.get("add_prefix_space")
+    pieces = tokenizer.backend_tokenizer.pre_tokenizer if tokenizer.is_fast else None
+    if prefix is not None and getattr(pieces, "add_prefix_space", prefix) != prefix:
+        pieces.add_prefix_space = prefix  # transformers 5 ignores it where it knows no class
     return tokenizer
 
 
@@ -99,10 +110,29 @@ def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> An
     RETURNS (PreTrainedModel): The model, and with `output_loading_info=True` what wasn't loaded.
     RAISES (ValueError): For a model that needs code of its own. OSError: If there is none.
     """
-    with _refusing_code(source):
+    bars = without_bars() if Path(source).is_dir() else nullcontext()
+    with _refusing_code(source), bars:
         return model_class.from_pretrained(
             source, weights_only=True, trust_remote_code=False, **settings
         )
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep transformers 5 from showing the progress of reading and writing weights on stderr,
+    unless the user asks for it with HF_HUB_DISABLE_PROGRESS_BARS=0.
+
+    YIELDS (None): Until the end of the block.
+    """
+    logging = transformers.utils.logging
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is False or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def find_file(source: str, name: str, *, local_files_only: bool = False) -> Optional[Path]:
@@ -116,9 +146,7 @@ def find_file(source: str, name: str, *, local_files_only: bool = False) -> Opti
     RAISES (OSError): If there is no such model, and for other errors of the hub.
     """
     try:
-        found = hf_hub_download(
-            source, name, cache_dir=TRANSFORMERS_CACHE, local_files_only=local_files_only
-        )
+        found = hf_hub_download(source, name, cache_dir=CACHE, local_files_only=local_files_only)
     except EntryNotFoundError:
         return None
     return Path(found)

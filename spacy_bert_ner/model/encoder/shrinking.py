@@ -38,6 +38,9 @@ def keep_blocks(encoder: Encoder, n_layers: int) -> Encoder:
     config[encoder.model.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")] = (
         n_layers
     )
+    kinds = config.get("layer_types")  # of attention, of each block
+    if kinds is not None and len(kinds) == len(blocks):
+        config["layer_types"] = [kinds[block] for block in kept]
     names = {f"{path}.{old}.": f"{path}.{new}." for new, old in enumerate(kept)}
     weights = {}
     for name, tensor in safetensors.torch.load(data["weights"]).items():

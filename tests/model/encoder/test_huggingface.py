@@ -24,7 +24,7 @@ from spacy_bert_ner.model.encoder.huggingface import (
 from spacy_bert_ner.model.encoder.tokenizer import PieceTokenizer
 
 from ... import toy
-from ...util import ENCODER, encoder_of, make_nlp
+from ...util import ENCODER, TRANSFORMERS_5, encoder_of, make_nlp
 
 # What is longer than the table of their positions can't be read at all.
 LEARNED_POSITIONS = ["bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "mpnet"]
@@ -108,7 +108,8 @@ def test_limit_can_be_read(family):
 @pytest.mark.parametrize("family", LEARNED_POSITIONS)
 def test_no_more_can_be_read(family):
     encoder = toy.make_encoder(family)
-    with pytest.raises((IndexError, RuntimeError), match="out of range|must match|expanded size"):
+    message = "out of range|out of bounds|must match|expanded size"
+    with pytest.raises((IndexError, RuntimeError), match=message):
         read(encoder, [6] * (get_limit(encoder) + 1))
 
 
@@ -487,7 +488,8 @@ def test_round_trip_of_sentencepiece_file(slow_tokenizer_class, folders, tmp_pat
 def test_round_trip_of_fewer_files(missing, folders, tmp_path):
     """As older repositories have them."""
     folder = shutil.copytree(folders["roberta"], tmp_path / "roberta")
-    (folder / missing).unlink()
+    # transformers 5 saves no special_tokens_map.json.
+    (folder / missing).unlink(missing_ok=TRANSFORMERS_5)
     check_round_trip(load_pretrained(str(folder), {}, {}), {})
 
 
@@ -525,13 +527,14 @@ def test_other_weights(change, message):
 
 
 def test_damage_that_shows_in_use_alone():
-    """In a pipeline without checksums: torch takes the value, and stops at a text."""
+    """In a pipeline without checksums: torch takes the value, and stops at a text. transformers 5
+    checks the config before."""
     data = encoder_to_bytes(toy.make_encoder("bert"))
     data["config"] = json.dumps({**json.loads(data["config"]), "layer_norm_eps": "other"})
     with pytest.raises(DamagedPipelineError, match="it was changed"):
         encoder_from_bytes(data, {})
     del data[CHECKSUMS]
-    with pytest.raises(DamagedPipelineError, match=r"Can't read the parts .*TypeError: layer_norm"):
+    with pytest.raises(DamagedPipelineError, match=r"Can't read the .*Error.*layer_norm"):
         encoder_from_bytes(data, {})
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import spacy
 import srsly
+import transformers
 from transformers import AutoTokenizer
 
 import spacy_bert_ner
-from spacy_bert_ner import from_huggingface
+from spacy_bert_ner import from_huggingface, to_huggingface
 from spacy_bert_ner.commands.describe import describe
 from spacy_bert_ner.commands.init_config import get_learn_rate
 from spacy_bert_ner.damage import CHECKSUMS, DamagedPipelineError
@@ -21,10 +22,15 @@ from spacy_bert_ner.model.encoder.huggingface import (
     encoder_to_bytes,
     load_pretrained,
 )
-from spacy_bert_ner.model.encoder.pretrained import tokenizer_from_files, tokenizer_to_files
+from spacy_bert_ner.model.encoder.pretrained import (
+    tokenizer_from_files,
+    tokenizer_to_files,
+    without_bars,
+)
 
 from ... import toy
 from ...hf.util import make_checkpoint
+from ...util import TRANSFORMERS_5
 
 # What would run if anything did.
 CODE = "from pathlib import Path\nPath(r'{marker}').touch()\nclass Own: pass\n"
@@ -174,6 +180,8 @@ def test_setting_not_to_run_code(tiny_encoder):
 def kernels(monkeypatch):
     """Names of the repositories that code for attention is downloaded from."""
     names = []
+    if not hasattr(transformers.modeling_utils, "is_kernels_available"):
+        pytest.skip("this transformers knows no kernels")
     monkeypatch.setattr("transformers.modeling_utils.is_kernels_available", lambda: True)
     monkeypatch.setattr(
         "transformers.modeling_utils.get_kernel", lambda name: names.append(name), raising=False
@@ -222,6 +230,12 @@ def test_attention_of_the_hub_refused(tmp_path):
 def test_code_of_checkpoint_isnt_run(file, settings, tmp_path, no_prompt):
     folder = make_checkpoint(tmp_path / "checkpoint")
     add_code(folder, tmp_path / "ran", file, **settings)
+    if file == "tokenizer_config.json" and TRANSFORMERS_5:
+        # It reads tokenizer.json, which is all that is needed.
+        assert load_pretrained(folder, {}, {}).tokenizer.is_fast
+        assert from_huggingface(folder).has_pipe("bert_ner")
+        assert not (tmp_path / "ran").exists()
+        return
     with pytest.raises(ValueError, match="needs Python code that comes with it .*is never run"):
         load_pretrained(folder, {}, {})
     readers = [from_huggingface, describe]
@@ -233,6 +247,26 @@ def test_code_of_checkpoint_isnt_run(file, settings, tmp_path, no_prompt):
         with pytest.raises(ValueError, match="^Can't load .*: it needs Python code that"):
             read(folder)
     assert not (tmp_path / "ran").exists()
+
+
+def test_reading_and_writing_show_no_progress(tmp_path, capfd):
+    folder = make_checkpoint(tmp_path / "checkpoint")
+    capfd.readouterr()
+    nlp = from_huggingface(folder)
+    to_huggingface(nlp, tmp_path / "exported")
+    assert capfd.readouterr() == ("", "")
+    assert transformers.utils.logging.is_progress_bar_enabled()
+
+
+def test_bars_that_are_asked_for(monkeypatch):
+    shown = transformers.utils.logging.is_progress_bar_enabled
+    assert shown()
+    with without_bars():
+        assert not shown()
+    assert shown()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS", False)
+    with without_bars():
+        assert shown()
 
 
 def test_code_that_isnt_needed(tmp_path, no_prompt):
