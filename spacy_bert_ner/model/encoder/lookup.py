@@ -4,7 +4,7 @@ import difflib
 import pkgutil
 import re
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 from spacy.util import logger
 
@@ -53,7 +53,7 @@ def _ask_hub(name: str) -> None:
     if constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
     # Errors of the library that huggingface_hub uses: requests, and httpx from version 1.0 on.
-    unreachable = tuple(set(HfHubHTTPError.__mro__) - {HfHubHTTPError, *OSError.__mro__})
+    unreachable: Any = tuple(set(HfHubHTTPError.__mro__) - {HfHubHTTPError, *OSError.__mro__})
     try:
         HfApi().model_info(name, timeout=PATIENCE)
     except RepositoryNotFoundError as error:

@@ -94,7 +94,7 @@ def read_tokenizer(source: str, **settings: Any) -> Any:
         # Several ones, each of which would be saved to a file with its name, at any path.
         tokenizer.chat_template = None
     prefix = settings.get("add_prefix_space")
-    pieces = tokenizer.backend_tokenizer.pre_tokenizer if tokenizer.is_fast else None
+    pieces: Any = tokenizer.backend_tokenizer.pre_tokenizer if tokenizer.is_fast else None
     if prefix is not None and getattr(pieces, "add_prefix_space", prefix) != prefix:
         pieces.add_prefix_space = prefix  # transformers 5 ignores it where it knows no class
     return tokenizer
