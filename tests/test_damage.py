@@ -145,7 +145,7 @@ def test_part_of_a_component(tiny):
         ({"labels": "PER"}, "labels = 'PER' must be a list of strings"),
         ({"labels": ["PER", 3]}, "labels = .* must be a list of strings"),
         ({"labels": ["PER", "PER"]}, "labels = .* must differ from each other"),
-        ({"scheme": "BIOES"}, "doesn't know scheme = 'BIOES'"),
+        ({"scheme": "BIOES"}, "has an unknown scheme = 'BIOES'"),
         ({"scheme": ["BIO"]}, r"scheme = \['BIO'\] must be a string"),
         ({"align": None}, "align = None must be a string"),
         ({"threshold": "0.5"}, "threshold = '0.5' must be a number"),

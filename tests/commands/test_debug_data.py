@@ -452,7 +452,7 @@ def test_incorrect_spans(paths, tmp_path):
         "components.bert_ner.incorrect_spans_key": "wrong",
     }
     text = plain(run(paths, **settings, config=with_labels(paths, tmp_path / "c.cfg", ["PER"])))
-    assert "train: 1 span of doc.spans['wrong'] teaches nothing" in text
+    assert "train: 1 span of doc.spans['wrong'] isn't used in training" in text
 
 
 def test_incorrect_spans_that_nothing_reads(paths, tmp_path):

@@ -243,7 +243,9 @@ def test_no_component(tmp_path):
 
 def test_not_trained(tiny_encoder, tmp_path):
     check_refused(
-        make_nlp({"name": tiny_encoder, "window": 0}), tmp_path, "'bert_ner' is not trained"
+        make_nlp({"name": tiny_encoder, "window": 0}),
+        tmp_path,
+        "'bert_ner' has no weights to export",
     )
 
 
