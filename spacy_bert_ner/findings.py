@@ -21,7 +21,6 @@ VERBS = {
     "have": "has",
     "overlap": "overlaps",
     "show": "shows",
-    "teach": "teaches",
 }
 FOLLOWING = {
     **{f"and {verb}": f"and {one}" for verb, one in VERBS.items()},

@@ -16,7 +16,6 @@ import re
 import sys
 import types
 import typing
-from configparser import ConfigParser
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
@@ -28,7 +27,8 @@ import spacy_bert_ner
 from spacy_bert_ner.cli import COMMANDS, WITH_OVERRIDES
 from spacy_bert_ner.formats import FORMATS
 
-ROOT = Path(__file__).parents[1]
+from .util import ROOT, read_setup
+
 FOLDER = ROOT / "tests" / "fixtures" / "public"
 CURRENT, RELEASED = FOLDER / "current.txt", FOLDER / "released.txt"
 CHANGELOG = ROOT / "CHANGELOG.md"
@@ -67,13 +67,6 @@ def collect() -> Surface:
     for add in (add_registered, add_commands, add_formats, add_recipes, add_python):
         add(surface)
     return surface
-
-
-def read_setup() -> ConfigParser:
-    parser = ConfigParser()
-    parser.optionxform = str  # type: ignore[assignment]
-    parser.read(ROOT / "setup.cfg", encoding="utf-8")
-    return parser
 
 
 def add_registered(surface: Surface) -> None:

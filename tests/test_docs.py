@@ -8,7 +8,6 @@ that set up an environment are run, with training cut short. The pipeline of `ma
 import json
 import re
 import shlex
-from configparser import ConfigParser
 from importlib.metadata import EntryPoint
 from inspect import Parameter, signature
 from typing import NamedTuple
@@ -22,7 +21,7 @@ from weasel.util.config import load_project_config
 from spacy_bert_ner.pipeline.bert_ner import BertNER
 
 from .toy import save_encoder
-from .util import ROOT, run_spacy
+from .util import ROOT, read_setup, run_spacy
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
@@ -260,12 +259,9 @@ def get_parameters(function):
 
 def list_functions():
     """RETURNS (List[EntryPoint]): All that setup.cfg registers, but for commands."""
-    table = ConfigParser()
-    table.optionxform = str
-    table.read(ROOT / "setup.cfg", encoding="utf-8")
     return [
         EntryPoint(*line.split(" = "), group)
-        for group, lines in table["options.entry_points"].items()
+        for group, lines in read_setup()["options.entry_points"].items()
         if group != "spacy_cli"
         for line in lines.strip().splitlines()
     ]

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from configparser import ConfigParser
 from importlib.metadata import distribution
 
 import pytest
@@ -14,7 +13,7 @@ from spacy.util import load_config, registry
 
 from spacy_bert_ner import __version__
 
-from .util import CONFIGS, ROOT, run_spacy
+from .util import CONFIGS, ROOT, read_setup, run_spacy
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -47,8 +46,7 @@ def test_configs_have_what_they_promise(path, tmp_path):
 
 
 def test_every_name_of_the_table_resolves():
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
+    parser = read_setup()
     table = parser["options.entry_points"]
     registries = {
         "spacy_factories": registry.factories,
@@ -83,8 +81,7 @@ def test_one_version():
 
 def test_the_wheel_has_all_packages():
     """setup.cfg names them, as configs/ isn't where its package is."""
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
+    parser = read_setup()
     named = parser["options"]["packages"].split()
     folders = (path.parent for path in (ROOT / "spacy_bert_ner").rglob("__init__.py"))
     found = {".".join(folder.relative_to(ROOT).parts) for folder in folders}

@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from configparser import ConfigParser
 from importlib.util import find_spec
 
 import pytest
@@ -16,7 +15,7 @@ from packaging.requirements import Requirement
 from spacy_bert_ner import __version__
 from spacy_bert_ner.cli import COMMANDS
 
-from .util import ROOT, run_spacy
+from .util import ROOT, read_setup, run_spacy
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 HOOKS = ROOT / ".pre-commit-config.yaml"
@@ -60,8 +59,7 @@ def check_make(targets):
 
 def read_pythons():
     """RETURNS (List[str]): The versions of Python that setup.cfg names."""
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
+    parser = read_setup()
     return re.findall(r"Python :: (3\.\d+)", parser["metadata"]["classifiers"])
 
 
@@ -239,8 +237,7 @@ def read_pins(path, python):
 @pytest.mark.parametrize("python", read_pythons())
 def test_all_that_setup_cfg_names_is_pinned(python):
     """In the lane of each Python, with a version that setup.cfg allows."""
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
+    parser = read_setup()
     pins = read_pins(ROOT / "constraints.txt", python)
     texts = [parser["options"]["install_requires"], *parser["options.extras_require"].values()]
     for line in "\n".join(texts).split():
@@ -258,8 +255,7 @@ def test_all_constraints_have_a_lane():
 
 def test_transformers_5_is_what_setup_cfg_does_not_allow():
     """So the lane installs it over the other versions, and has spacy-transformers changed."""
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
+    parser = read_setup()
     jobs = read_yaml(ROOT / ".github" / "workflows" / "tests.yml")["jobs"]
     lines = [step.get("run", "") for step in jobs["transformers-5"]["steps"]]
     assert any("tests.lanes.patch_spacy_transformers" in line for line in lines)
@@ -271,8 +267,7 @@ def test_transformers_5_is_what_setup_cfg_does_not_allow():
 
 
 def test_minimal_versions_are_those_of_setup_cfg():
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
+    parser = read_setup()
     allowed = read_requirements(parser["options"]["install_requires"])
     least = {name: re.match(r">=([\d.]+)", spec)[1] for name, spec in allowed.items()}
     minimal = read_requirements((ROOT / "constraints-minimal.txt").read_text("utf-8"))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from configparser import ConfigParser
 from functools import cache
 from inspect import signature
 from pathlib import Path
@@ -51,6 +52,14 @@ CRF = {
 
 def get_ents(doc):
     return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+def read_setup():
+    """RETURNS (ConfigParser): setup.cfg, with names as they are written."""
+    parser = ConfigParser()
+    parser.optionxform = str
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
 
 
 def make_example(nlp, words=WORDS, tags=TAGS):

@@ -20,6 +20,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
 }
+SOURCES = {page: source for source, page in PAGES.items()}
 # Groups of registered names, as the reference has them.
 TITLES = {
     "spacy_factories": "Components",
@@ -58,10 +59,10 @@ def on_page_markdown(markdown, page, config, files):
     def replace(match):
         image, text, target, anchor = match.groups(default="")
         path = find_target(uri, target)
-        if image:
-            inside = path.removeprefix("docs/") if path.startswith("docs/") else get_image_uri(path)
+        if path.startswith("docs/"):
+            inside = path.removeprefix("docs/")
         else:
-            inside = PAGES.get(path, path.removeprefix("docs/") if path.startswith("docs/") else "")
+            inside = get_image_uri(path) if image else PAGES.get(path, "")
         if files.get_file_from_path(inside) is not None:
             relative = posixpath.relpath(inside, posixpath.dirname(uri) or ".")
             return f"{image}[{text}]({relative}{anchor})"
@@ -75,8 +76,7 @@ def on_page_markdown(markdown, page, config, files):
 
 def find_target(uri, target):
     """RETURNS (str): The path from the root of the repository that a link of a page leads to."""
-    sources = {page: source for source, page in PAGES.items()}
-    source = sources.get(uri, f"docs/{uri}")
+    source = SOURCES.get(uri, f"docs/{uri}")
     return posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
 
 

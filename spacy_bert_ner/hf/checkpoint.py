@@ -14,7 +14,6 @@ from ..errors import UserError, warn
 from ..model.encoder.huggingface import Encoder, check_vocabulary, find_pretrained
 from ..model.encoder.lookup import check_pretrained
 from ..model.encoder.pretrained import (
-    DTYPE,
     find_file,
     read_config,
     read_model,
@@ -180,9 +179,8 @@ def _read_model(name: str, source: str, config: Any, model_class: Any) -> Tuple[
     try:
         model, info = read_model(
             source,
+            config,
             model_class,
-            config=config,
-            **{DTYPE: "float32"},
             ignore_mismatched_sizes=True,  # they are reported below
             output_loading_info=True,
         )

@@ -2,14 +2,13 @@
 modules, so that modules can move."""
 
 import re
-from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 import spacy
 from thinc.api import fix_random_seed
 
-from ..util import make_example, make_nlp
+from ..util import make_example, make_nlp, read_setup
 
 ROOT = Path(__file__).parents[2]
 CRF = {
@@ -42,8 +41,7 @@ def crf_pipeline(tiny_encoder, tmp_path):
 @pytest.mark.parametrize("fixture", ["tiny_pipeline", "crf_pipeline"])
 def test_saved_pipelines_name_no_module(fixture, request):
     folder = request.getfixturevalue(fixture)
-    parser = ConfigParser()
-    parser.read(ROOT / "setup.cfg")
+    parser = read_setup()
     table = " ".join(parser["options.entry_points"].values())
     names = set()
     for path in folder.rglob("*"):

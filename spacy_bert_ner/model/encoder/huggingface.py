@@ -18,7 +18,6 @@ from ...damage import CHECKSUMS, DamagedPipelineError, check_checksums, get_chec
 from ...errors import UserError
 from .lookup import check_pretrained
 from .pretrained import (
-    DTYPE,
     make_config,
     make_model,
     read_config,
@@ -82,8 +81,7 @@ def load_pretrained(
     try:
         config, unknown = read_config(source, return_unused_kwargs=True, **transformer_config)
         tokenizer = read_tokenizer(source, **tokenizer_config)
-        setattr(config, DTYPE, torch.float32)
-        model = read_model(source, config=config)
+        model = read_model(source, config)
     except (OSError, HFValidationError) as error:
         raise UserError(
             f"Can't load the encoder '{name}': {str(error).strip().splitlines()[0]} {WAY_OUT}"

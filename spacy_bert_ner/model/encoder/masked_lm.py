@@ -11,7 +11,7 @@ from transformers import AutoModelForMaskedLM
 from ...errors import UserError
 from .huggingface import Encoder, check_vocabulary, find_pretrained, get_limit
 from .lookup import check_pretrained
-from .pretrained import DTYPE, read_config, read_model, read_tokenizer
+from .pretrained import read_config, read_model, read_tokenizer
 
 # Endings of the names of classes that predict masked words.
 CLASSES = ("ForMaskedLM", "ForPreTraining")
@@ -143,10 +143,7 @@ def load_masked_lm(name: str) -> MaskedLM:
                 f"no head for that. {WAY_OUT}"
             )
         tokenizer = read_tokenizer(source)
-        setattr(config, DTYPE, torch.float32)
-        model, loaded = read_model(
-            source, AutoModelForMaskedLM, config=config, output_loading_info=True
-        )
+        model, loaded = read_model(source, config, AutoModelForMaskedLM, output_loading_info=True)
     except (OSError, HFValidationError) as error:
         raise UserError(
             f"Can't load the encoder '{name}': {str(error).strip().splitlines()[0]} {WAY_OUT}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, Mapping, Optional
 
+import torch
 import transformers
 from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
@@ -100,20 +101,22 @@ def read_tokenizer(source: str, **settings: Any) -> Any:
     return tokenizer
 
 
-def read_model(source: str, model_class: Any = AutoModel, **settings: Any) -> Any:
+def read_model(source: str, config: Any, model_class: Any = AutoModel, **settings: Any) -> Any:
     """Read the model of a folder, or of a name on the hub, see `read_config`: from safetensors, or
-    from a file from which only tensors are unpickled.
+    from a file from which only tensors are unpickled. Weights of any type become float32.
 
     source (str): The folder or the name.
+    config (PretrainedConfig): Its config, which states float32 from then on.
     model_class (type): An Auto class, or one of a kind of model.
     settings (Any): Arguments for `from_pretrained`.
     RETURNS (PreTrainedModel): The model, and with `output_loading_info=True` what wasn't loaded.
     RAISES (ValueError): For a model that needs code of its own. OSError: If there is none.
     """
+    setattr(config, DTYPE, torch.float32)
     bars = without_bars() if Path(source).is_dir() else nullcontext()
     with _refusing_code(source), bars:
         return model_class.from_pretrained(
-            source, weights_only=True, trust_remote_code=False, **settings
+            source, config=config, weights_only=True, trust_remote_code=False, **settings
         )
 
 
