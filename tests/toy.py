@@ -113,7 +113,7 @@ TOKENIZERS = {
 
 
 def piece_tokenizer(kind):
-    return PieceTokenizer(TOKENIZERS[kind]())
+    return PieceTokenizer.from_huggingface(TOKENIZERS[kind]())
 
 
 _BERT = {

@@ -169,7 +169,7 @@ def build_transformer_model_v1(
     RAISES (ValueError): For settings out of their range, and for `get_spans`.
     """
     from .encoder.layer import encoder
-    from .encoder.settings import EncoderSettings, check_ranges
+    from .encoder.settings import BLOCK, EncoderSettings, check_context_dropout, check_ranges
     from .encoder.shim import EncoderShim
 
     if get_spans is not None:
@@ -177,8 +177,9 @@ def build_transformer_model_v1(
             "spacy-bert-ner.TransformerModel.v1 makes its own spans: set get_spans = null, and "
             "window to the number of wordpieces to read at once."
         )
+    check_context_dropout(context_dropout)
     check_ranges(
-        context_dropout=context_dropout,
+        BLOCK,
         window=window,
         stride=stride,
         context=context,

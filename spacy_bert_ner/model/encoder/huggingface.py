@@ -222,7 +222,7 @@ def get_place(part: str) -> str:
 
 def _try(encoder: Encoder) -> None:
     """Read a text once, with all kinds of special tokens."""
-    pieces = PieceTokenizer(encoder.tokenizer, get_rows(encoder.model))
+    pieces = PieceTokenizer.from_huggingface(encoder.tokenizer, get_rows(encoder.model))
     (ids, _, _) = pieces(["A text"])
     pad_id = int(encoder.tokenizer.pad_token_id or 0)
     row = [*pieces.prefix, *ids.tolist(), pieces.filler, *pieces.suffix, pad_id]

@@ -21,12 +21,11 @@ from ...types import Bools1d
 from .batches import Batch, get_batches
 from .huggingface import load_pretrained
 from .inlining import replace_listener_cfg, split_by_doc
-from .pieces import get_pieces
 from .precision import casting
-from .settings import EncoderSettings
+from .settings import BLOCK, EncoderSettings
 from .shim import BackpropT as ShimBackpropT
 from .shim import EncoderShim
-from .windows import Windows, get_windows
+from .windows import Windows, check_window, cut_docs
 
 # In training, the activations of this many wordpieces are kept for the backward pass; those beyond
 # are recomputed. With 6 layers of 384, one takes 0.2 MB in windows of 32 wordpieces and 0.6 MB in
@@ -177,19 +176,9 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
     settings: EncoderSettings = model.attrs["settings"]
     if shim.encoder is None:
         raise UserError(Errors.E109.format(name=model.name))
-    validate_window(settings, shim)  # the config of a loaded pipeline may set another
-    return [
-        get_windows(
-            shim.pieces,
-            pieces,
-            window=settings.window,
-            stride=settings.stride,
-            limit=shim.limit,
-            context=settings.context,
-            context_dropout=settings.context_dropout if is_train else 0.0,
-        )
-        for pieces in get_pieces(shim.pieces, docs)
-    ]
+    _check_window(settings, shim)  # the config of a loaded pipeline may set another
+    dropout = settings.context_dropout if is_train else 0.0
+    return cut_docs(shim.pieces, docs, settings, limit=shim.limit, context_dropout=dropout)
 
 
 def _encode_for_update(
@@ -237,23 +226,11 @@ def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = N
     shim_encoder = shim.encoder
     assert shim_encoder is not None
     model.set_dim("nO", shim_encoder.model.config.hidden_size, force=True)
-    validate_window(settings, shim)
+    _check_window(settings, shim)
 
 
-def validate_window(settings: EncoderSettings, shim: EncoderShim) -> None:
-    """Check the length of windows.
-
-    settings (EncoderSettings): With the length.
-    shim (EncoderShim): With the encoder.
-    RAISES (ValueError): If the encoder can't read such windows, or if they have no room for text.
-    """
-    least = len(shim.pieces.prefix) + len(shim.pieces.suffix) + 1
-    if settings.window and not least <= settings.window <= shim.limit:
-        raise UserError(
-            f"Can't read windows of {settings.window} wordpieces with '{settings.name}': it "
-            f"accepts {least} to {shim.limit}, special tokens included. Set window in "
-            "[components.transformer.model] to a number between, or to 0 for one sentence each."
-        )
+def _check_window(settings: EncoderSettings, shim: EncoderShim) -> None:
+    check_window(settings.window, shim.pieces, shim.limit, settings.name, BLOCK)
 
 
 def _log(cut: List[Windows], n_padded: int, seconds: float) -> None:

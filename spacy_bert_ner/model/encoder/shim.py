@@ -86,7 +86,9 @@ class EncoderShim(PyTorchShim):
             tokenizer that can't be used.
         """
         with reading(get_place("tokenizer")) if is_saved else nullcontext():
-            self.pieces = PieceTokenizer(encoder.tokenizer, get_rows(encoder.model))
+            self.pieces = PieceTokenizer.from_huggingface(
+                encoder.tokenizer, get_rows(encoder.model)
+            )
             self.limit = get_limit(encoder)
             self.pad_id = int(encoder.tokenizer.pad_token_id or 0)
         self.encoder = encoder

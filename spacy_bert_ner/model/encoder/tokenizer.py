@@ -30,19 +30,38 @@ class PieceTokenizer:
     additional special tokens are words: they are its pieces, as they were in training. Using it
     doesn't change it, so that threads can share it.
 
-    tokenizer (PreTrainedTokenizerFast): Its truncation and padding are switched off in place,
-        since they are state that would be saved with it.
-    n_rows (Optional[int]): Number of wordpieces that the encoder has vectors for. Additional
-        special tokens without a vector are text.
-    RAISES (ValueError): For a tokenizer without character offsets.
+    backend (Tokenizer): Without truncation and padding. Its special tokens are those that control
+        the encoder.
+    controls (List[int]): Ids that text never gets.
+    filler (int): Id for a window that would be empty, and for pieces of text that would get one of
+        `controls`.
 
     Attributes
     ----------
     prefix, suffix (List[int]): Ids of the special tokens before and after a single sequence.
-    filler (int): Id for a window that would be empty.
     """
 
-    def __init__(self, tokenizer: Any, n_rows: Optional[int] = None):
+    def __init__(self, backend: Tokenizer, *, controls: List[int], filler: int):
+        self.backend = backend
+        self.backend.encode_special_tokens = True
+        self.controls = controls
+        self.filler = filler
+        self.prefix, self.suffix = _special_ids(backend)
+        vocab = backend.get_vocab(with_added_tokens=True)
+        self._strings = numpy.full(max(vocab.values()) + 1, "", dtype=object)
+        self._strings[list(vocab.values())] = list(vocab)
+
+    @classmethod
+    def from_huggingface(cls, tokenizer: Any, n_rows: Optional[int] = None) -> "PieceTokenizer":
+        """Make it from a tokenizer of transformers.
+
+        tokenizer (PreTrainedTokenizerFast): Its truncation and padding are switched off in place,
+            since they are state that would be saved with it.
+        n_rows (Optional[int]): Number of wordpieces that the encoder has vectors for. Additional
+            special tokens without a vector are text.
+        RETURNS (PieceTokenizer): The tokenizer.
+        RAISES (ValueError): For a tokenizer without character offsets.
+        """
         if not tokenizer.is_fast:
             raise UserError(
                 f"Can't align the pieces of {type(tokenizer).__name__} with spaCy's tokens: it "
@@ -53,15 +72,10 @@ class PieceTokenizer:
         tokenizer.backend_tokenizer.no_padding()
         names = tokenizer.special_tokens_map
         controls = {str(names[name]) for name in CONTROLS if names.get(name)}
-        self.backend = _with_words(tokenizer.backend_tokenizer, controls, n_rows)
-        self.backend.encode_special_tokens = True
-        self.prefix, self.suffix = _special_ids(self.backend)
-        self.filler = tokenizer.unk_token_id or 0
-        vocab = self.backend.get_vocab(with_added_tokens=True)
-        self._special = sorted(vocab[token] for token in controls & set(vocab))
-        self._special = [id_ for id_ in self._special if id_ != tokenizer.unk_token_id]
-        self._strings = numpy.full(max(vocab.values()) + 1, "", dtype=object)
-        self._strings[list(vocab.values())] = list(vocab)
+        backend = _with_words(tokenizer.backend_tokenizer, controls, n_rows)
+        vocab = backend.get_vocab(with_added_tokens=True)
+        ids = {vocab[token] for token in controls & set(vocab)} - {tokenizer.unk_token_id}
+        return cls(backend, controls=sorted(ids), filler=tokenizer.unk_token_id or 0)
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -86,7 +100,7 @@ class PieceTokenizer:
                     offsets.append(numpy.asarray(encoding.offsets, dtype="int64"))
         all_ids = numpy.concatenate(ids)
         # A vocabulary of whole strings (Unigram) may contain `<s>` as an ordinary piece.
-        all_ids[numpy.isin(all_ids, self._special)] = self.filler
+        all_ids[numpy.isin(all_ids, self.controls)] = self.filler
         return (
             all_ids,
             numpy.concatenate(offsets),

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import Any, List, Tuple, cast
 
 import numpy
+from spacy.tokens import Doc
 from thinc.types import Ragged
 
+from ...errors import UserError
 from ...types import Bools1d, Ints1d, Ints2d
-from .pieces import Pieces, get_ranks, get_starts
+from .pieces import Pieces, get_pieces, get_ranks, get_starts
+from .settings import WindowSettings
 from .tokenizer import PieceTokenizer
 
 
@@ -42,6 +45,56 @@ class Windows:
     def lengths(self) -> Ints1d:
         """RETURNS (Ints1d): Rows of every window, int64, (n_windows,)."""
         return numpy.diff(self.starts)
+
+
+def cut_docs(
+    tokenizer: PieceTokenizer,
+    docs: List[Doc],
+    settings: WindowSettings,
+    *,
+    limit: int,
+    context_dropout: float = 0.0,
+) -> List[Windows]:
+    """Divide documents into windows, see `get_windows`.
+
+    tokenizer (PieceTokenizer): The tokenizer of the encoder.
+    docs (List[Doc]): Documents that have tokens.
+    settings (WindowSettings): Length and context of the windows.
+    limit (int): The most wordpieces that the encoder can read at once.
+    context_dropout (float): Share of windows that are left without context, 0 to 1.
+    RETURNS (List[Windows]): The documents, in windows.
+    """
+    return [
+        get_windows(
+            tokenizer,
+            pieces,
+            window=settings.window,
+            stride=settings.stride,
+            limit=limit,
+            context=settings.context,
+            context_dropout=context_dropout,
+        )
+        for pieces in get_pieces(tokenizer, docs)
+    ]
+
+
+def check_window(window: int, tokenizer: PieceTokenizer, limit: int, name: str, block: str) -> None:
+    """Check the length of windows.
+
+    window (int): See `get_windows`.
+    tokenizer (PieceTokenizer): The tokenizer of the encoder.
+    limit (int): The most wordpieces that the encoder can read at once.
+    name (str): Name of the encoder, for the message.
+    block (str): The block that it is set in, for the message.
+    RAISES (ValueError): If the encoder can't read such windows, or if they have no room for text.
+    """
+    least = len(tokenizer.prefix) + len(tokenizer.suffix) + 1
+    if window and not least <= window <= limit:
+        raise UserError(
+            f"Can't read windows of {window} wordpieces with '{name}': it accepts {least} to "
+            f"{limit}, special tokens included. Set window in {block} to a number between, or to 0 "
+            "for one sentence each."
+        )
 
 
 def get_windows(

