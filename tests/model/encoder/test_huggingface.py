@@ -359,7 +359,10 @@ def check_round_trip(encoder, transformer_config):
     loaded = encoder_from_bytes(data, transformer_config)
     assert encoder_to_bytes(loaded) == data
     text = "Anna lives in Oslo [SEP] <s> é 好."
-    first, second = PieceTokenizer.from_huggingface(encoder.tokenizer), PieceTokenizer.from_huggingface(loaded.tokenizer)
+    first, second = (
+        PieceTokenizer.from_huggingface(encoder.tokenizer),
+        PieceTokenizer.from_huggingface(loaded.tokenizer),
+    )
     ids, offsets, _ = first([text])
     assert ids.tolist() == second([text])[0].tolist()
     assert offsets.tolist() == second([text])[1].tolist()

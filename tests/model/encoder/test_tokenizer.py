@@ -127,7 +127,10 @@ def test_special_tokens_without_a_vector_are_text():
     plain = PieceTokenizer.from_huggingface(toy.wordpiece())(["a [URL]"])[0].tolist()
     tokenizer.add_special_tokens({"additional_special_tokens": ["[URL]"]})
     assert PieceTokenizer.from_huggingface(tokenizer, n_rows)(["a [URL]"])[0].tolist() == plain
-    assert PieceTokenizer.from_huggingface(tokenizer, n_rows + 1)(["a [URL]"])[0].tolist() == [plain[0], n_rows]
+    assert PieceTokenizer.from_huggingface(tokenizer, n_rows + 1)(["a [URL]"])[0].tolist() == [
+        plain[0],
+        n_rows,
+    ]
 
 
 @pytest.mark.parametrize("own", [[], ["[URL]"]])

@@ -68,7 +68,9 @@ def export(nlp):
     RETURNS (Language): A pipeline with an encoder of ONNX in its bert_ner. Other components and
         weights are the same.
     """
-    (found,) = (found for found in iter_encoders(nlp.get_pipe("transformer").model) if found.is_ours)
+    (found,) = (
+        found for found in iter_encoders(nlp.get_pipe("transformer").model) if found.is_ours
+    )
     config = nlp.config.copy()
     settings = found.node.attrs["settings"]
     model = config["components"]["bert_ner"]["model"]
@@ -85,21 +87,21 @@ def export(nlp):
         vocab=nlp.vocab,
         auto_fill=True,
     )
-    for name, pipe in exported.components:
-        if name != "bert_ner" and hasattr(pipe, "from_bytes"):
-            pipe.from_bytes(nlp.get_pipe(name).to_bytes())
-    ner, old = exported.get_pipe("bert_ner"), nlp.get_pipe("bert_ner")
-    ner.cfg.update(old.cfg)
-    encoder = find_layer(ner)
+    encoder = find_layer(exported.get_pipe("bert_ner"))
     set_export(
         encoder,
         make_graph(found.module),
         found.shim.pieces.backend.to_str(),
         get_facts(found.shim),
     )
-    ner.model = old.model.copy()
-    (listener,) = get_listeners(old.model)
-    ner.model.replace_node(list(ner.model.walk())[list(old.model.walk()).index(listener)], encoder)
+    ner = nlp.get_pipe("bert_ner").model
+    (inner,) = get_listeners(ner)
+    # With its pooling layer.
+    listener = next(node for node in ner.walk() if inner in node.layers)
+    ner.replace_node(listener, encoder)
+    for name in exported.component_names:
+        exported.get_pipe(name).from_bytes(nlp.get_pipe(name).to_bytes())
+    ner.replace_node(encoder, listener)
     return exported
 
 
