@@ -184,12 +184,13 @@ def _check_block(config: Dict[str, Any], split: str, reader: str) -> None:
 
 
 def _get_encoders(nlp: Language) -> Dict[str, Found]:
-    """Our encoders, by component: its own encoder, not one that it listens to."""
+    """Our encoders, by component: its own encoder, not one that it listens to. An exported one
+    can't be initialized, and says how to go back."""
     return {
         name: found
         for name, pipe in nlp.components
         for found in iter_encoders(getattr(pipe, "model", None), name)
-        if found.is_ours
+        if found.is_ours or found.is_exported
     }
 
 

@@ -6,16 +6,13 @@ from typing import Any, Dict, List, Optional, Union
 
 from spacy.language import Language
 
-from ..hf.checkpoint import read_checkpoint
-from ..hf.export import get_dropout, get_pooling
-from ..hf.labels import LabelError
-from ..model.encoder.huggingface import Encoder, find_pretrained, get_limit
-from ..model.encoder.pretrained import read_config
+from ..model.encoder.lookup import find_pretrained
+from ..model.encoder.tokenizer import get_kind
 from ..pipeline.bert_ner import BertNER
-from ..pipeline.encoders import Found, iter_encoders
+from ..pipeline.encoders import Found, get_pooling, iter_encoders
 from ..pipeline.listener_kinds import KINDS
 from ..pipeline.listeners import find_upstream, get_listeners
-from ..pipeline.settings import CONFIGURED
+from ..pipeline.settings import CONFIGURED, get_dropout
 from ..training.callbacks import META_KEY
 from .pipelines import load_pipeline
 
@@ -33,7 +30,9 @@ def describe(source: Union[Language, str, Path]) -> Dict[str, Any]:
         return _describe_pipeline(source, "pipeline")
     path = Path(find_pretrained(str(source)))
     if (path / "config.json").exists() and not (path / "config.cfg").exists():
-        return _describe_checkpoint(str(source))
+        from .describe_checkpoint import describe_checkpoint  # which needs torch
+
+        return describe_checkpoint(str(source))
     return _describe_pipeline(load_pipeline(str(source)), str(source))
 
 
@@ -47,6 +46,8 @@ def _describe_pipeline(nlp: Language, source: str) -> Dict[str, Any]:
         for found in iter_encoders(model, name):
             if found.module is not None:
                 encoders.append(_describe_encoder(nlp, found))
+            elif found.pieces is not None:
+                encoders.append(_describe_exported(found))
         if nlp.get_pipe_meta(name).factory not in {kind.factory for kind in KINDS.values()}:
             components.append(_describe_component(nlp, name, pipe))
     info = {
@@ -84,7 +85,8 @@ def _describe_component(nlp: Language, name: str, pipe: Any) -> Dict[str, Any]:
 
 def _find_reads(nlp: Language, name: str, model: Any) -> Optional[str]:
     """The component with the encoder that a model uses; our encoders come before others."""
-    found = [encoder.component for encoder in iter_encoders(model, name, nlp) if encoder.is_ours]
+    encoders = iter_encoders(model, name, nlp)
+    found = [item.component for item in encoders if item.is_ours or item.is_exported]
     heard = (find_upstream(nlp, listener) for listener in get_listeners(model))
     return next((upstream for upstream in (*found, *heard) if upstream is not None), None)
 
@@ -105,11 +107,20 @@ def _describe_head(model: Any) -> List[Dict[str, Any]]:
         }
         n_in = node.maybe_get_dim("nI")
         n_out = n_in if ref == "dense_norm" else node.maybe_get_dim("nO")
-        layers.append(_layer("Linear", n_in, n_out, shapes))
+        layers.append(describe_layer("Linear", n_in, n_out, shapes))
     return layers
 
 
-def _layer(kind: str, n_in: Any, n_out: Any, shapes: Dict[str, List[int]]) -> Dict[str, Any]:
+def describe_layer(
+    kind: str, n_in: Any, n_out: Any, shapes: Dict[str, List[int]]
+) -> Dict[str, Any]:
+    """Describe a layer of a head.
+
+    kind (str): Name of its kind.
+    n_in, n_out (Optional[int]): Widths of its inputs and outputs, None if they are unknown.
+    shapes (Dict[str, List[int]]): Shapes of its parameters, by name.
+    RETURNS (Dict[str, Any]): Plain values.
+    """
     sizes = [prod(shape) for shape in shapes.values()]
     n_in, n_out = ("?" if width is None else width for width in (n_in, n_out))
     return {"layer": f"{kind}({n_in} -> {n_out})", "shapes": shapes, "parameters": sum(sizes)}
@@ -125,19 +136,41 @@ def _describe_encoder(nlp: Language, found: Found) -> Dict[str, Any]:
             "parameters": _count(found.module),
             "precision": _get_precision(nlp, found.component),
         }
-    info.update(_describe_transformer(found.module, found.tokenizer))
+    info.update(describe_transformer(found.module, found.tokenizer))
     if not found.is_ours:
+        from ..model.encoder.huggingface import Encoder, get_limit  # which needs torch
+
         limit = get_limit(Encoder(found.module, found.tokenizer))
         return {**info, "limit": limit, "precision": _get_precision(nlp, found.component)}
+    return {**info, **_describe_windows(found), "precision": found.shim.precision}
+
+
+def _describe_exported(found: Found) -> Dict[str, Any]:
+    """Describe an encoder that was exported to ONNX."""
+    export = found.shim.export
+    return {
+        "component": found.component,
+        "class": f"OnnxEncoder ({export.facts.name})",
+        "family": export.facts.family,
+        "parameters": export.facts.n_parameters,
+        "layers": export.facts.n_layers,
+        "width": export.facts.width,
+        "tokenizer": get_kind(found.shim.pieces.backend),
+        "vocabulary": found.shim.pieces.backend.get_vocab_size(with_added_tokens=True),
+        "size": f"{len(export.graph.data) / 1e6:.1f} MB",
+        **_describe_windows(found),
+        "precision": export.facts.precision,
+    }
+
+
+def _describe_windows(found: Found) -> Dict[str, Any]:
     settings = found.node.attrs["settings"]
     return {
-        **info,
         "limit": found.shim.limit,
         "window": settings.window,
         "stride": settings.stride,
         "context": settings.context,
         "batch_pieces": settings.batch_pieces,
-        "precision": found.shim.precision,
     }
 
 
@@ -152,7 +185,13 @@ def _get_precision(nlp: Language, component: str) -> str:
     return "fp32"
 
 
-def _describe_transformer(model: Any, tokenizer: Any) -> Dict[str, Any]:
+def describe_transformer(model: Any, tokenizer: Any) -> Dict[str, Any]:
+    """Describe an encoder of Hugging Face.
+
+    model (PreTrainedModel): The encoder.
+    tokenizer (PreTrainedTokenizerBase): Its tokenizer.
+    RETURNS (Dict[str, Any]): Plain values.
+    """
     config = model.config
     return {
         "family": config.model_type,
@@ -160,18 +199,12 @@ def _describe_transformer(model: Any, tokenizer: Any) -> Dict[str, Any]:
         "parameters": _count(model),
         "layers": getattr(config, "num_hidden_layers", None),
         "width": config.hidden_size,
-        "tokenizer": _get_kind(tokenizer),
+        "tokenizer": get_kind(tokenizer.backend_tokenizer)
+        if tokenizer.is_fast
+        else f"slow ({type(tokenizer).__name__})",
         "vocabulary": len(tokenizer),
         "dropout": _get_rates(config),
     }
-
-
-def _get_kind(tokenizer: Any) -> str:
-    if not tokenizer.is_fast:
-        return f"slow ({type(tokenizer).__name__})"
-    kind = type(tokenizer.backend_tokenizer.model).__name__
-    pre_tokenizer = str(tokenizer.backend_tokenizer.pre_tokenizer)
-    return f"byte-level {kind}" if "ByteLevel" in pre_tokenizer else kind
 
 
 def _get_rates(config: Any) -> Dict[str, float]:
@@ -194,47 +227,6 @@ def _count_thinc(model: Any) -> int:
         for name in node.param_names
         if node.has_param(name)
     )
-
-
-def _describe_checkpoint(source: str) -> Dict[str, Any]:
-    info: Dict[str, Any] = {"source": source, "kind": "Hugging Face checkpoint"}
-    try:
-        checkpoint = read_checkpoint(source)
-    except LabelError as error:
-        # No classifier, or one with unclear labels: everything else can be described.
-        checkpoint = read_checkpoint(source, labels=_stand_ins(source))
-        info["note"] = str(error)
-    encoder = checkpoint.encoder
-    info["encoders"] = [
-        {
-            **_describe_transformer(encoder.model, encoder.tokenizer),
-            "limit": get_limit(encoder),
-            "precision": "fp32",
-        }
-    ]
-    if "note" in info and not checkpoint.params:
-        return {**info, "components": []}
-    shapes = {name: list(value.shape) for name, value in checkpoint.params.items()}
-    rows = checkpoint.params[checkpoint.head.rows[0]]
-    head: Dict[str, Any] = {
-        "name": "classifier",
-        "factory": checkpoint.head.architecture,
-        "dropout": checkpoint.head_settings["dropout"],
-        "layers": [_layer("Linear", rows.shape[1], rows.shape[0], shapes)],
-    }
-    if "note" not in info:
-        head.update(labels=checkpoint.labels, scheme=checkpoint.scheme, tags=rows.shape[0])
-    return {**info, "components": [head]}
-
-
-def _stand_ins(source: str) -> Any:
-    """Placeholder labels, to read a checkpoint with unclear labels."""
-    config = read_config(find_pretrained(source))
-    classes = config.architectures or []
-    if any(name.endswith("ForTokenClassification") for name in classes):
-        n_labels = config.num_labels
-        return {str(i): f"I-{i}" if i else "O" for i in range(n_labels)}
-    return ["ENTITY"]
 
 
 def format_description(info: Dict[str, Any]) -> str:

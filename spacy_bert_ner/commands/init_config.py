@@ -236,8 +236,7 @@ def _find_width(encoder: str) -> Optional[int]:
 
     RAISES (ValueError): If there is no such encoder, or transformers doesn't support it.
     """
-    from ..model.encoder.huggingface import find_pretrained
-    from ..model.encoder.lookup import check_pretrained
+    from ..model.encoder.lookup import check_pretrained, find_pretrained
     from ..model.encoder.pretrained import read_config
 
     source = find_pretrained(encoder)

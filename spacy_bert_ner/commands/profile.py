@@ -16,7 +16,7 @@ from spacy.util import logger, minibatch
 from ..errors import UserError
 from ..findings import number
 from ..formats import read_docs
-from ..pipeline.encoders import iter_encoders
+from ..pipeline.encoders import Found, iter_encoders
 from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 
@@ -166,8 +166,8 @@ def get_hints(nlp: Language, result: Profile, *, batch_size: int) -> List[str]:
 
 
 def _get_thread_hints(nlp: Language) -> List[str]:
-    shims = [shim for _, pipe in nlp.pipeline for shim in _shims(pipe)]
-    if not any(shim.device.type == "cpu" for shim in shims):
+    found = [encoder for _, pipe in nlp.pipeline for encoder in _find_encoders(pipe)]
+    if not any(encoder.is_ours and encoder.shim.device.type == "cpu" for encoder in found):
         return []
     import torch
 
@@ -206,30 +206,29 @@ def _watched(name: str, pipe: Any, result: Profile) -> Iterator[None]:
 def _get_stages(pipe: Any) -> List[Tuple[Any, str, str]]:
     """RETURNS (List[Tuple[Any, str, str]]): Functions that a component calls: the objects that have
     them, their names there, and the names of the steps."""
+    from ..model.encoder import windows
     from ..pipeline.bert_ner import BertNER
     from ..tagging import entities
 
     stages: List[Tuple[Any, str, str]] = []
-    shims = _shims(pipe)
-    if shims:
-        from ..model.encoder import layer as encoder
-
+    found = _find_encoders(pipe)
+    if found:
         stages += [
-            (encoder, "get_pieces", "wordpieces"),
-            (encoder, "get_windows", "windows"),
-            *((shim, "encode", "forward") for shim in shims),
+            (windows, "get_pieces", "wordpieces"),
+            (windows, "get_windows", "windows"),
+            *((encoder.shim, "encode", "forward") for encoder in found),
         ]
     if isinstance(pipe, BertNER):
-        if not shims:
+        if not found:
             stages.append((pipe, "predict", "head"))
         stages.append((entities, "decode", "decode"))
     return stages
 
 
-def _shims(pipe: Any) -> List[Any]:
+def _find_encoders(pipe: Any) -> List[Found]:
     """Our encoders in a component."""
     found = iter_encoders(getattr(pipe, "model", None))
-    return [encoder.shim for encoder in found if encoder.is_ours]
+    return [encoder for encoder in found if encoder.pieces is not None]
 
 
 @contextmanager

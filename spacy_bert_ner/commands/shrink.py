@@ -5,11 +5,12 @@ from typing import Optional
 
 from ..errors import UserError
 from ..hf.checkpoint import quiet
-from ..hf.export import find_component, get_dropout, make_model
+from ..hf.export import find_component, make_model
 from ..hf.folders import check_folder, write_folder
 from ..model.encoder.pretrained import without_bars
 from ..model.encoder.shrinking import keep_blocks
 from ..pipeline.encoders import find_encoder
+from ..pipeline.settings import get_dropout
 from .pipelines import load_pipeline
 
 

@@ -11,8 +11,8 @@ import transformers
 from safetensors import SafetensorError
 
 from ..errors import UserError, warn
-from ..model.encoder.huggingface import Encoder, check_vocabulary, find_pretrained
-from ..model.encoder.lookup import check_pretrained
+from ..model.encoder.huggingface import Encoder, check_vocabulary
+from ..model.encoder.lookup import check_pretrained, find_pretrained
 from ..model.encoder.pretrained import (
     find_file,
     read_config,

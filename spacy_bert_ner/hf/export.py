@@ -17,7 +17,8 @@ from ..model.encoder.pretrained import (
 )
 from ..model.heads import get_head, is_initialized
 from ..pipeline.bert_ner import BertNER
-from ..pipeline.encoders import Found, find_encoder
+from ..pipeline.encoders import Found, find_encoder, get_pooling
+from ..pipeline.settings import get_dropout
 from ..training.sentences import marks_sentences
 from .card import make_card
 from .checkpoint import SETTINGS_KEY, quiet
@@ -215,25 +216,3 @@ def _find_ours(name: str, ner: BertNER, names: list, kind: str) -> Head:
             f"train it with {head.architecture} in [components.{name}.model]."
         )
     return head
-
-
-def get_pooling(model: Any) -> Optional[str]:
-    """RETURNS (Optional[str]): The name of the pooling layer, None if there is none.
-
-    model (Model): The model of a component.
-    """
-    for node in model.walk():
-        if node.name == "trfs2arrays":
-            return str(node.layers[0].name)
-    return None
-
-
-def get_dropout(nlp: Language, name: str) -> Optional[float]:
-    """RETURNS (Optional[float]): The rate of dropout before the classifier, None for `[training]
-    dropout`.
-
-    nlp (Language): The pipeline.
-    name (str): Name of the component.
-    """
-    rate = nlp.get_pipe_config(name).get("model", {}).get("dropout")
-    return None if rate is None else float(rate)

@@ -8,7 +8,8 @@ from thinc.api import Model
 from thinc.shims import PyTorchShim
 
 from ..errors import UserError
-from ..model.encoder.settings import EncoderSettings
+from ..model.encoder.settings import EncoderSettings, WindowSettings
+from ..model.encoder.tokenizer import PieceTokenizer
 from .listener_kinds import KINDS
 from .listeners import find_upstream, get_listeners
 
@@ -19,8 +20,8 @@ class Found(NamedTuple):
     """An encoder.
 
     component (str): The component that it is a part of.
-    node (Model): Its layer. A `TransformerModel.v1` has the settings, the width, and the encoder
-        itself as its shim.
+    node (Model): Its layer. A `TransformerModel.v1` and an `OnnxEncoder.v1` have the settings, the
+        width, and the encoder itself as their shim.
     """
 
     component: str
@@ -32,18 +33,25 @@ class Found(NamedTuple):
         return isinstance(self.node.attrs.get("settings"), EncoderSettings)
 
     @property
+    def is_exported(self) -> bool:
+        """RETURNS (bool): Whether it is an `OnnxEncoder.v1` of this package."""
+        return type(self.node.attrs.get("settings")) is WindowSettings
+
+    @property
     def is_stock(self) -> bool:
         """RETURNS (bool): Whether it is a TransformerModel of spacy-transformers."""
         return _is_stock(self.node)
 
     @property
     def shim(self) -> Any:
-        """RETURNS (Shim): The shim with the module: an EncoderShim, if it is of this package."""
+        """RETURNS (Shim): The shim with the module: an EncoderShim or OnnxShim, if it is of this
+        package."""
         return (self.node.layers[0] if self.is_stock else self.node).shims[0]
 
     @property
     def module(self) -> Optional[Any]:
-        """RETURNS (Optional[torch.nn.Module]): The module, None before it is initialized."""
+        """RETURNS (Optional[torch.nn.Module]): The module; None before it is initialized, and for
+        exported encoders."""
         if self.is_ours:
             return None if self.shim.encoder is None else self.shim.encoder.model
         if self.is_stock:
@@ -58,12 +66,27 @@ class Found(NamedTuple):
             return None if self.shim.encoder is None else self.shim.encoder.tokenizer
         return self.node.tokenizer if self.is_stock else None
 
+    @property
+    def pieces(self) -> Optional[PieceTokenizer]:
+        """RETURNS (Optional[PieceTokenizer]): What splits text into its wordpieces; None before it
+        is initialized, and for encoders that aren't of this package."""
+        return getattr(self.shim, "pieces", None)
+
+    @property
+    def width(self) -> Optional[int]:
+        """RETURNS (Optional[int]): Width of its vectors; None before it is initialized, and for
+        encoders that aren't of this package."""
+        if self.is_exported:
+            return None if self.shim.export is None else int(self.shim.export.facts.width)
+        is_known = self.is_ours and self.module is not None
+        return int(self.module.config.hidden_size) if is_known else None  # type: ignore[union-attr]
+
 
 def iter_encoders(
     model: Optional[Any], name: str = "", nlp: Optional[Language] = None
 ) -> Iterator[Found]:
-    """Find the encoders that a component uses: those of this package and of spacy-transformers, and
-    other PyTorch modules, such as those of curated transformers.
+    """Find the encoders that a component uses: those of this package, exported ones among them, and
+    of spacy-transformers, and other PyTorch modules, such as those of curated transformers.
 
     model (Optional[Model]): The model of the component, None if it has none.
     name (str): Name of the component.
@@ -84,7 +107,7 @@ def _iter_own(model: Model[Any, Any], name: str) -> Iterator[Found]:
     inner: List[Any] = []  # layers of stock encoders, which have their shims
     for node in model.walk():
         found = Found(name, node)
-        if found.is_ours:
+        if found.is_ours or found.is_exported:
             yield found
         elif found.is_stock:
             inner += node.layers
@@ -103,9 +126,14 @@ def find_encoder(nlp: Optional[Language], name: str, model: Any) -> Found:
     RETURNS (Found): The encoder.
     RAISES (ValueError): If it has no encoder, or another kind of encoder.
     """
-    found = next((found for found in iter_encoders(model, name) if found.is_ours), None)
-    if found is not None:
-        return found
+    for found in iter_encoders(model, name):
+        if found.is_ours:
+            return found
+        if found.is_exported:
+            raise UserError(
+                f"'{name}' uses an encoder that was exported to ONNX, which can only predict. Use "
+                "the pipeline that it was exported from."
+            )
     for listener in get_listeners(model):
         kind = KINDS[listener.name].factory
         upstream = None if nlp is None else find_upstream(nlp, listener)
@@ -114,9 +142,9 @@ def find_encoder(nlp: Optional[Language], name: str, model: Any) -> Found:
                 f"'{name}' listens to a {kind}, but the pipeline has none: add it before '{name}'."
             )
         heard = iter_encoders(nlp.get_pipe(upstream).model, upstream)  # type: ignore[attr-defined]
-        found = next((found for found in heard if found.is_ours), None)
-        if found is not None:
-            return found
+        ours = next((found for found in heard if found.is_ours), None)
+        if ours is not None:
+            return ours
         if kind == "tok2vec":
             break
         raise UserError(
@@ -127,6 +155,17 @@ def find_encoder(nlp: Optional[Language], name: str, model: Any) -> Found:
         f"'{name}' uses no transformer: its vectors come from other layers "
         f"({', '.join(_get_names(model))}), which Hugging Face doesn't have. Train it with {OURS}."
     )
+
+
+def get_pooling(model: Any) -> Optional[str]:
+    """RETURNS (Optional[str]): The name of the pooling layer, None if there is none.
+
+    model (Model): The model of a component.
+    """
+    for node in model.walk():
+        if node.name in ("trfs2arrays", "onnx-encoder"):
+            return str(node.layers[0].name)
+    return None
 
 
 def _is_stock(node: Any) -> bool:

@@ -107,9 +107,7 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
             if layer.has_param(param):
                 yield "outputs", len(layer.get_param(param)), source, n_tags
     for encoder in iter_encoders(model):
-        if encoder.is_ours and encoder.module is not None:
-            width = encoder.module.config.hidden_size
-            yield "inputs", encoder.node.maybe_get_dim("nO"), "its encoder gives", width
+        yield "inputs", encoder.node.maybe_get_dim("nO"), "its encoder gives", encoder.width
     nlp = _PIPELINES.get(component, lambda: None)()
     if nlp is not None:
         for listener in get_listeners(model):

@@ -12,6 +12,7 @@ from thinc.api import Model
 
 from ..characters import visible_tokens
 from ..model.encoder.pieces import get_pieces
+from ..model.encoder.tokenizer import PieceTokenizer
 from ..types import Bools1d
 from .encoders import iter_encoders
 from .listeners import get_listeners, get_pieced
@@ -28,7 +29,9 @@ def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) 
     """
     read = [visible_tokens(doc) for doc in docs]
     answers: List[Sequence[Optional[Bools1d]]] = [
-        _ask_tokenizer(docs, found.shim.pieces) for found in iter_encoders(model) if found.is_ours
+        _ask_tokenizer(docs, found.pieces)
+        for found in iter_encoders(model)
+        if found.pieces is not None
     ]
     answers += [get_pieced(docs, node, is_train=is_train) for node in get_listeners(model)]
     for answer in answers:
@@ -48,8 +51,8 @@ def make_reader(
     name (str): Name of the component.
     RETURNS (Callable[[Doc], Bools1d]): bool, (n_tokens,).
     """
-    shims = [found.shim for found in iter_encoders(model, name, nlp) if found.is_ours]
-    tokenizers = [shim.pieces for shim in shims if shim.encoder is not None]
+    found = [encoder.pieces for encoder in iter_encoders(model, name, nlp)]
+    tokenizers = [pieces for pieces in found if pieces is not None]
 
     def find_read(doc: Doc) -> Bools1d:
         read = visible_tokens(doc)
@@ -60,7 +63,7 @@ def make_reader(
     return find_read
 
 
-def _ask_tokenizer(docs: List[Doc], tokenizer: Any) -> List[Bools1d]:
+def _ask_tokenizer(docs: List[Doc], tokenizer: PieceTokenizer) -> List[Bools1d]:
     """Whether tokens have wordpieces, bool, (n_tokens,)."""
     pieces = iter(get_pieces(tokenizer, [doc for doc in docs if len(doc)]))
     return [next(pieces).has_pieces if len(doc) else numpy.zeros(0, dtype=bool) for doc in docs]

@@ -2,6 +2,8 @@
 
 from typing import Any, Dict, Optional, Tuple
 
+from spacy.language import Language
+
 from ..errors import UserError
 from ..tagging.schemes import SCHEMES
 from ..tagging.settings import Settings
@@ -103,3 +105,14 @@ def settle_settings(name: str, cfg: Dict[str, Any], configured: Dict[str, Any]) 
         )
     cfg.update(changed)
     cfg[CONFIGURED] = configured
+
+
+def get_dropout(nlp: Language, name: str) -> Optional[float]:
+    """RETURNS (Optional[float]): The rate of dropout before the classifier, None for `[training]
+    dropout`.
+
+    nlp (Language): The pipeline.
+    name (str): Name of the component.
+    """
+    rate = nlp.get_pipe_config(name).get("model", {}).get("dropout")
+    return None if rate is None else float(rate)

@@ -1,10 +1,8 @@
 """Hugging Face models and tokenizers: find them by name, convert them to and from bytes, and get
 their limits."""
 
-import importlib.util
 from dataclasses import dataclass
 from inspect import signature
-from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Set
 
 import numpy
@@ -16,7 +14,7 @@ from transformers import MODEL_MAPPING
 
 from ...damage import CHECKSUMS, DamagedPipelineError, check_checksums, get_checksums, reading
 from ...errors import UserError
-from .lookup import check_pretrained
+from .lookup import check_pretrained, find_pretrained
 from .pretrained import (
     make_config,
     make_model,
@@ -45,22 +43,6 @@ class Encoder:
 
     model: Any
     tokenizer: Any
-
-
-def find_pretrained(name: str) -> str:
-    """Resolve the name of an encoder: a folder, an installed Python package that contains one (in
-    itself or in its folder `model`), or else a name on the Hugging Face hub.
-
-    name (str): The name.
-    RETURNS (str): A path, or the name itself.
-    """
-    if not Path(name).exists() and name.isidentifier():
-        spec = importlib.util.find_spec(name)
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            for path in (Path(folder), Path(folder) / "model"):
-                if (path / "config.json").exists():
-                    return str(path)
-    return name
 
 
 def load_pretrained(

@@ -1,6 +1,7 @@
-"""Check whether there is an encoder with a name, and suggest similar names."""
+"""Find an encoder by its name, check that there is one, and suggest similar names."""
 
 import difflib
+import importlib.util
 import pkgutil
 import re
 from pathlib import Path
@@ -12,6 +13,22 @@ from ...errors import UserError
 
 # How long the hub may take to answer, in seconds.
 PATIENCE = 10.0
+
+
+def find_pretrained(name: str) -> str:
+    """Resolve the name of an encoder: a folder, an installed Python package that contains one (in
+    itself or in its folder `model`), or else a name on the Hugging Face hub.
+
+    name (str): The name.
+    RETURNS (str): A path, or the name itself.
+    """
+    if not Path(name).exists() and name.isidentifier():
+        spec = importlib.util.find_spec(name)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            for path in (Path(folder), Path(folder) / "model"):
+                if (path / "config.json").exists():
+                    return str(path)
+    return name
 
 
 def check_pretrained(name: str, source: str, way_out: str = "") -> None:

@@ -9,8 +9,8 @@ from thinc.api import get_torch_default_device
 from transformers import AutoModelForMaskedLM
 
 from ...errors import UserError
-from .huggingface import Encoder, check_vocabulary, find_pretrained, get_limit
-from .lookup import check_pretrained
+from .huggingface import Encoder, check_vocabulary, get_limit
+from .lookup import check_pretrained, find_pretrained
 from .pretrained import read_config, read_model, read_tokenizer
 
 # Endings of the names of classes that predict masked words.

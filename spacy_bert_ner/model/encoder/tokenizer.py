@@ -116,6 +116,15 @@ class PieceTokenizer:
         return cast(List[str], self._strings[ids].tolist())
 
 
+def get_kind(backend: Tokenizer) -> str:
+    """RETURNS (str): The kind of a tokenizer, such as "WordPiece" or "byte-level BPE".
+
+    backend (Tokenizer): The tokenizer.
+    """
+    kind = type(backend.model).__name__
+    return f"byte-level {kind}" if "ByteLevel" in str(backend.pre_tokenizer) else kind
+
+
 def _with_words(backend: Any, controls: Set[str], n_rows: Optional[int]) -> Any:
     """RETURNS (Tokenizer): A tokenizer for which special tokens are words, except those that
     control the encoder; the same one, if it has no others."""

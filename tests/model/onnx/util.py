@@ -36,7 +36,7 @@ def make_graph(module):
             file,
             input_names=["input_ids", "attention_mask"],
             output_names=["vectors"],
-            dynamic_axes={name: axes for name in ("input_ids", "attention_mask", "vectors")},
+            dynamic_axes=dict.fromkeys(("input_ids", "attention_mask", "vectors"), axes),
             dynamo=False,
         )
     return file.getvalue()
