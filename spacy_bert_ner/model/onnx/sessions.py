@@ -1,10 +1,11 @@
 """ONNX graphs and the onnxruntime sessions that run them: one for each graph in a process."""
 
+import ctypes
 import hashlib
 import multiprocessing
 import os
 from threading import Lock
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 from weakref import WeakValueDictionary
 
 import numpy
@@ -20,9 +21,6 @@ REQUIRED, OPTIONAL = {"input_ids", "attention_mask"}, {"token_type_ids"}
 
 _LOCK = Lock()
 _GRAPHS: "WeakValueDictionary[str, OnnxGraph]" = WeakValueDictionary()
-# Sessions of the parent process. To free one, its threads would be waited for, which a fork doesn't
-# copy.
-_LEFT: List[Any] = []
 _IS_FORKED = False
 
 
@@ -134,12 +132,13 @@ def _make_session(data: bytes, n_threads: int) -> Any:
 
 
 def _leave_sessions() -> None:
-    """Make new sessions after a fork, which copies no threads: onnxruntime would wait for them."""
+    """Make new sessions after a fork, which copies no threads. The old ones are never freed, not
+    even when the process exits: onnxruntime would wait for their threads."""
     global _LOCK, _IS_FORKED
     _LOCK = Lock()
     _IS_FORKED = True
     for graph in list(_GRAPHS.values()):
-        _LEFT.append(graph._sessions)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(graph._sessions))
         graph._sessions = {}
 
 
