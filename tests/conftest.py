@@ -7,6 +7,7 @@ import sys
 # that fight over the cores with several threads each take many times as long.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import pytest  # noqa: E402
 import spacy  # noqa: E402

@@ -31,6 +31,21 @@ HEAVY_ROOMS = ("model.encoder", "hf")
 # Within functions: the first makes a node of spacy-transformers' own around the encoder, the second
 # asks for the number of threads.
 HEAVY_IN_FUNCTIONS = ("model.architectures", "commands.profile")
+# What a pipeline with an exported encoder needs: these modules, and all that they import, run
+# without torch.
+LIGHT = (
+    "model.onnx",
+    "model.architectures",
+    "model.layers",
+    "pipeline",
+    "tagging",
+    "training",
+    "formats",
+    "commands.annotate",
+    "commands.describe",
+    "commands.profile",
+    "cli",
+)
 
 
 class Import(NamedTuple):
@@ -131,6 +146,26 @@ def test_heavy_libraries_have_few_rooms(imports):
     needed = {item.module for item in imports if item.name.split(".")[0] in HEAVY}
     for place in HEAVY_ROOMS + HEAVY_IN_FUNCTIONS:
         assert any(is_within(module, [place]) for module in needed), f"{place} needs none any more"
+
+
+def test_exported_encoders_need_no_heavy_library(imports):
+    """However far round, as long as an import doesn't wait within a function."""
+    modules = {item.module.removesuffix(".__init__") for item in imports}
+    arrows = {}
+    for item in imports:
+        if not item.in_function:
+            _, name = split(item)
+            targets = {name, name.rpartition(".")[0]} & modules if name else {item.name}
+            arrows.setdefault(item.module.removesuffix(".__init__"), set()).update(targets)
+    seen, ahead = set(), [module for module in modules if is_within(module, LIGHT)]
+    assert len(ahead) > 60
+    while ahead:
+        module = ahead.pop()
+        if module not in seen:
+            seen.add(module)
+            ahead.extend(arrows.get(module, ()))
+    assert "model.encoder.windows" in seen
+    assert {name for name in seen if name.split(".")[0] in {*HEAVY, "safetensors", "onnx"}} == set()
 
 
 def test_commands_are_imported_when_they_run(imports):

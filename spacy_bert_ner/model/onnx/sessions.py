@@ -1,6 +1,5 @@
 """ONNX graphs and the onnxruntime sessions that run them: one for each graph in a process."""
 
-import ctypes
 import hashlib
 import multiprocessing
 import os
@@ -103,7 +102,15 @@ def get_n_threads(n_threads: Optional[int]) -> int:
     return int(stated) if stated.isdecimal() else 0
 
 
-def _make_session(data: bytes, n_threads: int) -> Any:
+def import_onnxruntime() -> Any:
+    """Import onnxruntime, without its telemetry: since version 1.29, it sends events about models
+    and their use to Microsoft, from a thread that a forked process waits for when it exits. The
+    environment variable ORT_DISABLE_TELEMETRY overrides this.
+
+    RETURNS (module): The module.
+    RAISES (ValueError): If it isn't installed.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:
@@ -111,6 +118,11 @@ def _make_session(data: bytes, n_threads: int) -> Any:
             "Can't run an exported encoder without onnxruntime: python -m pip install "
             '"spacy-bert-ner[onnx]".'
         ) from error
+    return onnxruntime
+
+
+def _make_session(data: bytes, n_threads: int) -> Any:
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
@@ -132,13 +144,11 @@ def _make_session(data: bytes, n_threads: int) -> Any:
 
 
 def _leave_sessions() -> None:
-    """Make new sessions after a fork, which copies no threads. The old ones are never freed, not
-    even when the process exits: onnxruntime would wait for their threads."""
+    """Make new sessions after a fork, which doesn't copy the threads of the old ones."""
     global _LOCK, _IS_FORKED
     _LOCK = Lock()
     _IS_FORKED = True
     for graph in list(_GRAPHS.values()):
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(graph._sessions))
         graph._sessions = {}
 
 

@@ -8,12 +8,10 @@ import spacy
 from spacy.tokens import Doc
 from thinc.api import use_ops
 
-from spacy_bert_ner import from_huggingface
 from spacy_bert_ner.commands.annotate import TRF_DATA
 from spacy_bert_ner.model.layers.pooling import reduce_first
 from spacy_bert_ner.model.onnx.layer import build_onnx_encoder_v1, set_export
 
-from ...hf.util import make_checkpoint
 from ...soak import hostile_texts
 from ...toy import POSITIONS, WIDTH, piece_tokenizer
 from ...util import TEXT, WORDS, make_example
@@ -50,7 +48,7 @@ def test_same_as_torch(kind, pipelines):
         scores = hostile_texts.get_scores(doc)
         assert hostile_texts.get_scores(other) == pytest.approx(scores, abs=1e-4, rel=0)
         n_ents += len(doc.ents)
-    assert n_ents > 300
+    assert n_ents > 200
 
 
 def test_batch_sizes(pipelines):
@@ -96,22 +94,15 @@ def test_output_isnt_kept(exported):
 def test_settings(pipelines):
     """As with torch, the config of a loaded pipeline sets them."""
     nlp, exported = pipelines["WordPiece"]
-    config = exported.config.copy()
-    config["components"]["bert_ner"]["model"]["tok2vec"].update(window=12, context=4)
-    other = spacy.util.load_model_from_config(config).from_bytes(exported.to_bytes())
-    nlp.get_pipe("transformer").model.attrs["settings"].window = 12
-    nlp.get_pipe("transformer").model.attrs["settings"].context = 4
-    try:
-        expected = nlp(TEXT).spans["bert_ner"]
-    finally:
-        nlp.get_pipe("transformer").model.attrs["settings"].window = POSITIONS
-        nlp.get_pipe("transformer").model.attrs["settings"].context = 0
-    scores = [span._.score for span in expected]
-    assert [span._.score for span in other(TEXT).spans["bert_ner"]] == pytest.approx(
-        scores, abs=1e-4
-    )
-    before = [span._.score for span in exported(TEXT).spans["bert_ner"]]
-    assert before != pytest.approx(scores, abs=1e-4)
+    settings = {"window": 12, "context": 4}
+    config, other = nlp.config.copy(), exported.config.copy()
+    config["components"]["transformer"]["model"].update(settings)
+    other["components"]["bert_ner"]["model"]["tok2vec"].update(settings)
+    changed = spacy.util.load_model_from_config(config).from_bytes(nlp.to_bytes())
+    expected = hostile_texts.get_scores(changed(TEXT))
+    found = spacy.util.load_model_from_config(other).from_bytes(exported.to_bytes())(TEXT)
+    assert hostile_texts.get_scores(found) == pytest.approx(expected, abs=1e-4)
+    assert hostile_texts.get_scores(exported(TEXT)) != pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(

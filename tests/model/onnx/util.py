@@ -38,7 +38,7 @@ def export_graph(encoder):
             Vectors(encoder.eval()),
             (sample, sample),
             file,
-            input_names=INPUTS,
+            input_names=list(INPUTS),
             output_names=["vectors"],
             dynamic_axes=dict.fromkeys((*INPUTS, "vectors"), axes),
             dynamo=False,
