@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+ONNX_VENV ?= .venv-onnx
 
-.PHONY: demo test lint docs wnut17 bench
+.PHONY: demo test lint docs onnx wnut17 bench
 
 demo: $(VENV)/ready
 	$(BIN)/python -m spacy project run all
@@ -21,6 +22,15 @@ lint: $(VENV)/ready
 # Warnings are errors. The variable silences an advertisement of the theme.
 docs: $(VENV)/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# A pipeline without torch: exported here, it finds the same entities in an environment of its own
+# that has no torch.
+onnx: training/sample/model-last
+	$(PYTHON) -m venv --clear $(ONNX_VENV)
+	$(ONNX_VENV)/bin/pip install --quiet --constraint constraints.txt --requirement requirements-onnx.txt
+	$(ONNX_VENV)/bin/pip install --quiet --no-deps .
+	$(BIN)/python -m spacy bert-ner quantize training/sample/model-last training/onnx corpus/sample/dev.spacy --force
+	$(BIN)/python tests/without_torch.py training/onnx corpus/sample/test.spacy $(ONNX_VENV)/bin/python
 
 # What the documentation shows is tested with the pipeline of `make demo`, and with one of the plain
 # recipe.

@@ -272,3 +272,16 @@ def test_minimal_versions_are_those_of_setup_cfg():
     least = {name: re.match(r">=([\d.]+)", spec)[1] for name, spec in allowed.items()}
     minimal = read_requirements((ROOT / "constraints-minimal.txt").read_text("utf-8"))
     assert minimal == {name: f"=={version}" for name, version in least.items()}
+
+
+def test_requirements_without_torch():
+    """Each is one of the package or of its extra `onnx`, at the same versions."""
+    options = read_setup()
+    stated = "\n".join(
+        [options["options"]["install_requires"], options["options.extras_require"]["onnx"]]
+    )
+    found = read_requirements((ROOT / "requirements-onnx.txt").read_text("utf-8"))
+    known = read_requirements(stated)
+    assert {name: known.get(name) for name in found} == found
+    left_out = {"torch", "transformers", "spacy-transformers", "safetensors"}
+    assert set(known) - set(found) == left_out

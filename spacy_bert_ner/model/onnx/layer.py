@@ -171,4 +171,4 @@ def _check_window(model: Tok2VecT) -> WindowSettings:
 
 
 def _refuse(dY: OutT) -> InT:
-    raise ValueError("Can't backpropagate through a prediction.")
+    raise NotImplementedError("an exported encoder can't learn")

@@ -6,6 +6,8 @@ An ONNX file is a protobuf message
 
 from typing import Any, Dict, Iterator, Tuple, Union
 
+from ...errors import UserError
+
 # Kinds of values in the encoding. Others are deprecated, and in no ONNX file.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_SIZES = {FIXED64: 8, FIXED32: 4}
@@ -39,7 +41,7 @@ def _check(message: memoryview, fields: MessageT) -> None:
             continue
         if fields[number] is None:
             if value:  # data_location = DEFAULT is 0
-                raise ValueError("it has weights in another file, which is never read")
+                raise UserError("it has weights in another file, which is never read")
         elif isinstance(value, memoryview):
             _check(value, fields[number])
 
@@ -60,7 +62,7 @@ def _iter_fields(message: memoryview) -> Iterator[Tuple[int, Union[int, memoryvi
         if kind == BYTES:
             size, at = _read_varint(message, at)
         if size is None or at + size > len(message):
-            raise ValueError(f"no valid field at byte {at}")
+            raise UserError(f"no valid field at byte {at}")
         yield number, message[at : at + size]
         at += size
 
@@ -72,4 +74,4 @@ def _read_varint(message: memoryview, at: int) -> Tuple[int, int]:
         value |= (byte & 0x7F) << (7 * i)
         if byte < 0x80:
             return value, at + i + 1
-    raise ValueError(f"no valid number at byte {at}")
+    raise UserError(f"no valid number at byte {at}")

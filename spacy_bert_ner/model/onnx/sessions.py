@@ -136,10 +136,10 @@ def _make_session(data: bytes, n_threads: int) -> Any:
         session = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
         inputs = {node.name for node in session.get_inputs()}
         if not REQUIRED <= inputs <= REQUIRED | OPTIONAL:
-            raise ValueError(f"inputs {sorted(inputs)} instead of {sorted(REQUIRED)}")
+            raise UserError(f"inputs {sorted(inputs)} instead of {sorted(REQUIRED)}")
         output = session.get_outputs()[0]
         if output.type != "tensor(float)" or len(output.shape or ()) != 3:
-            raise ValueError(f"the output is {output.type} {output.shape}")
+            raise UserError(f"the output is {output.type} {output.shape}")
     return session
 
 
