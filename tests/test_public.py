@@ -237,9 +237,8 @@ def files(tmp_path, monkeypatch):
     """Snapshots and a changelog that a test can write."""
     for name in ("current.txt", "released.txt"):
         (tmp_path / name).write_bytes((public.FOLDER / name).read_bytes())
-    version = public.read(public.RELEASED)[0]
-    changelog = f"# Changelog\n\n## Unreleased\n\n## {version} - 2026-01-01\n"
-    (tmp_path / "CHANGELOG.md").write_text(changelog, encoding="utf-8")
+    # As it is: it may already name changes.
+    (tmp_path / "CHANGELOG.md").write_bytes(public.CHANGELOG.read_bytes())
     monkeypatch.setattr(public, "CURRENT", tmp_path / "current.txt")
     monkeypatch.setattr(public, "RELEASED", tmp_path / "released.txt")
     monkeypatch.setattr(public, "CHANGELOG", tmp_path / "CHANGELOG.md")

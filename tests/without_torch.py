@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, List, Tuple
 
 import srsly
+from typer import echo
 
 HEAVY = ["torch", "transformers", "spacy_transformers", "safetensors", "onnx"]
 ABSENT = "import importlib.util, sys; print(*filter(importlib.util.find_spec, sys.argv[1:]))"
@@ -67,7 +68,7 @@ def main() -> None:
         sys.exit(f"{differ} of {len(here)} documents differ without torch ({n_ents} entities).")
     run(args.python, "-m", "spacy", "bert-ner", "describe", package_name)
     run(args.python, "-m", "spacy", "evaluate", package_name, args.input)
-    print(f"{n_ents} entities in {len(here)} documents, the same with and without torch")
+    echo(f"{n_ents} entities in {len(here)} documents, the same with and without torch")
 
 
 if __name__ == "__main__":
