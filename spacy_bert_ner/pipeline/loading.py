@@ -3,10 +3,8 @@ other."""
 
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
-from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import srsly
-from spacy.language import Language
 
 from ..damage import (
     CHECKSUMS,
@@ -19,20 +17,8 @@ from ..damage import (
 from ..model.heads import get_head, is_initialized
 from .encoders import iter_encoders
 from .listeners import find_upstream, get_listeners
+from .owners import get_pipeline
 from .settings import check_types
-
-# The pipeline that each component was made for, as long as both exist. Not an attribute of the
-# component, which is copied and pickled without its pipeline.
-_PIPELINES: "WeakKeyDictionary[Any, ReferenceType[Language]]" = WeakKeyDictionary()
-
-
-def remember_pipeline(component: Any, nlp: Language) -> None:
-    """Let `check_fit` find the encoder that a component listens to.
-
-    component (Any): The component.
-    nlp (Language): The pipeline that it was made for.
-    """
-    _PIPELINES[component] = ref(nlp)
 
 
 def add_checksums(cfg: Dict[str, Any], model: Optional[bytes]) -> Dict[str, Any]:
@@ -110,7 +96,7 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
         if encoder.is_ours and encoder.module is not None:
             width = encoder.module.config.hidden_size
             yield "inputs", encoder.node.maybe_get_dim("nO"), "its encoder gives", width
-    nlp = _PIPELINES.get(component, lambda: None)()
+    nlp = get_pipeline(component)
     if nlp is not None:
         for listener in get_listeners(model):
             upstream = find_upstream(nlp, listener)
