@@ -14,6 +14,7 @@ from ..damage import (
     get_checksums,
     reading,
 )
+from ..findings import number
 from ..model.heads import get_head, is_initialized
 from .encoders import iter_encoders
 from .listeners import find_upstream, get_listeners
@@ -88,7 +89,9 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
     layer = model.maybe_get_ref("output_layer")
     if layer is not None and is_initialized(layer):
         n_tags = len(component.tag_set)
-        source = f"the {len(cfg['labels'])} labels in {places['cfg']} make"
+        n_labels = len(cfg["labels"])
+        verb = "needs" if n_labels == 1 else "need"
+        source = f"{number(n_labels, 'label')} in {places['cfg']} {verb}"
         for param in get_head(model).rows:
             if layer.has_param(param):
                 yield "outputs", len(layer.get_param(param)), source, n_tags
