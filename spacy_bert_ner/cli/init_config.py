@@ -27,13 +27,17 @@ def init_config_cli(
     encoder also reads some of the data: if its vectors are nearly parallel, the
     head gets its own learning rate. Comments in the file show what to change.
     """
-    from ..commands.init_config import init_config, make_train_command, write_config
+    from ..commands.init_config import init_config, write_config
+    from ..commands.next_steps import get_choices, make_commands
 
     settings: Any = {"lang": lang, "encoder": encoder, "gpu": gpu, "recipe": recipe}
     settings["distill"] = distill
     if str(output_path) == "-":
         echo(init_config(train=train, dev=dev, **settings), nl=False)
         return
-    write_config(output_path, train=train, dev=dev, force=force, **settings)
-    echo(f"Wrote {output_path}. Train with:")
-    echo(make_train_command(output_path, train, dev, gpu=gpu))
+    text = write_config(output_path, train=train, dev=dev, force=force, **settings)
+    echo(f"Wrote {output_path}:")
+    for name, value in get_choices(text, recipe).items():
+        echo(f"  {name}: {value}")
+    for purpose, command in make_commands(output_path, train, dev, gpu=gpu).items():
+        echo(f"{purpose}:\n  {command}")

@@ -3,7 +3,6 @@ data."""
 
 import re
 from pathlib import Path
-from shlex import quote
 from typing import Any, List, Optional
 
 import spacy
@@ -114,13 +113,14 @@ def write_config(
     dev: Optional[Path] = None,
     force: bool = False,
     **settings: Any,
-) -> None:
+) -> str:
     """Write the config that `init_config` makes.
 
     path (Path): The file.
     train, dev (Optional[Path]): Files of data.
     force (bool): Whether to replace an existing file.
     settings (Any): Other settings of `init_config`.
+    RETURNS (str): The config.
     RAISES (UserError): For a file that exists or can't be written, and see `init_config`.
     """
     if path.exists() and not force:
@@ -129,23 +129,7 @@ def write_config(
     text = init_config(train=train, dev=dev, name=str(path), **settings)
     with replace_file(path) as file:
         file.write(text.encode("utf-8"))
-
-
-def make_train_command(
-    path: Path, train: Optional[Path], dev: Optional[Path], *, gpu: bool = False
-) -> str:
-    """RETURNS (str): The command that trains with a config.
-
-    path (Path): The config.
-    train, dev (Optional[Path]): The data files set in the config, None if they aren't set.
-    gpu (bool): Whether to train on a GPU.
-    """
-    command = ["python -m spacy train", quote(str(path))]
-    for split, data in (("train", train), ("dev", dev)):
-        if data is None:
-            command.append(f"--paths.{split} {split}.spacy")
-    command.append("--output training" + " --gpu-id 0" * gpu)
-    return " ".join(command)
+    return text
 
 
 def _put_distillation(text: str, recipe: str) -> str:

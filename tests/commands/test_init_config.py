@@ -145,7 +145,14 @@ def test_writes_and_tells_how_to_train(tmp_path, encoder):
     path = tmp_path / "made" / "my config.cfg"
     result = run(path, "--lang", "sv", "--encoder", encoder, "--gpu")
     assert result.exit_code == 0, result.output
-    command = shlex.split(result.output.strip().split("\n")[-1])
+    assert result.output.startswith(
+        f"Wrote {path}:\n  Recipe: accurate\n  Language: sv\n  Encoder: {encoder}\n"
+        "  Learning rate: 0.0002 (head: 5 times as high)\n  Training: 1000 steps of 32 documents\n"
+    )
+    lines = result.output.strip().split("\n")
+    command = shlex.split(lines[-3])
+    assert command[:6] == ["python", "-m", "spacy", "bert-ner", "debug-data", str(path)]
+    command = shlex.split(lines[-1])
     assert command[:5] == ["python", "-m", "spacy", "train", str(path)]
     assert command[-2:] == ["--gpu-id", "0"]
     config = load_config(path)
@@ -328,5 +335,5 @@ def test_output_that_is_the_data(tmp_path):
     path.write_text("Oslo B-LOC\n", encoding="utf-8")
     args = ["init-config", str(path), "--train", str(path), "--force"]
     result = run_cli(*args)
-    assert result.exit_code == 1 and "that is the input. Name another output" in result.stderr
+    assert result.exit_code == 1 and "that is the input. Choose another output" in result.stderr
     assert path.read_text(encoding="utf-8") == "Oslo B-LOC\n"
