@@ -13,8 +13,8 @@ def init_config_cli(
     gpu: bool = Option(False, "--gpu/--cpu", "-G/-C", help="Train on a GPU or on the CPU"),
     recipe: str = Option("accurate", "--recipe", "-r", metavar="NAME", help="Template: accurate (the highest F1), bert_ner (plain, as Hugging Face trains), crf, multitask (a tagger shares the encoder), zero_shot (for other languages than the data's), student (learns from the output of label), cnn (without a transformer)"),
     distill: bool = Option(False, "--distill", help="Also learn from the output of label, with the recipe's loss inside spacy-bert-ner.Distillation.v1"),
-    train: Optional[Path] = Option(None, "--train", "-t", readable=False, help="Training data in any format, written to the config's paths block; its size sets the number of steps"),
-    dev: Optional[Path] = Option(None, "--dev", "-d", readable=False, help="Development data, written to the config's paths block"),
+    train: Optional[Path] = Option(None, "--train", "-t", readable=False, help="Training data in any format, a file or a folder, written to the config's paths block; its size sets the number of steps"),
+    dev: Optional[Path] = Option(None, "--dev", "-d", readable=False, help="Development data, a file or a folder, written to the config's paths block"),
     force: bool = Option(False, "--force", "-F", help="Overwrite the output"),
 ) -> None:
     # fmt: on

@@ -178,7 +178,7 @@ def test_code_of_three_letters():
 
 @pytest.mark.parametrize("lang", ["qq", "EN", "", "lex_attrs", "en\n"])
 def test_no_such_language(lang):
-    with pytest.raises(ValueError, match="(?s)can't create a pipeline for the language.*'xx'"):
+    with pytest.raises(ValueError, match="(?s)spaCy has no language with the code.*'xx'"):
         init_config(lang=lang)
     assert run("-", "--lang", lang).exit_code == 1
 
@@ -297,6 +297,18 @@ def test_plan_goes_by_the_data(tmp_path, n_docs, n_words, expected):
 def test_plan_of_long_texts(tmp_path):
     """spaCy's limit of a million characters is for parsers."""
     assert plan_training(write_docs(tmp_path / "train.jsonl", 1, 210_000), "en").batch_size == 1
+
+
+def test_plan_of_a_folder(tmp_path):
+    """As the corpus reader reads it in training: all labeled files, and no others."""
+    write_docs(tmp_path / "a.jsonl", 20, 213)
+    (tmp_path / "more").mkdir()
+    write_docs(tmp_path / "more" / "b.jsonl", 21, 213)
+    (tmp_path / "raw.txt").write_text("word " * 1000, encoding="utf-8")
+    assert plan_training(tmp_path, "en") == (3, 280, 28, 35)
+    result = run(tmp_path / "a.cfg", "--train", tmp_path, "--dev", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert load_config(tmp_path / "a.cfg")["paths"]["train"] == str(tmp_path)
 
 
 @pytest.mark.parametrize("recipe", get_recipes())
