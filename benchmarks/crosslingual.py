@@ -3,11 +3,16 @@ comparisons of workflows have measured, by language and in the mean of both.
 
     spacy bert-ner compare benchmarks/crosslingual_da.yml benchmarks/results/crosslingual_da
     spacy bert-ner compare benchmarks/crosslingual_sv.yml benchmarks/results/crosslingual_sv
+    spacy bert-ner compare benchmarks/crosslingual_da.yml benchmarks/results/crosslingual_da_gpu \
+        --use-gpu 0
+    spacy bert-ner compare benchmarks/crosslingual_sv.yml benchmarks/results/crosslingual_sv_gpu \
+        --use-gpu 0
     python benchmarks/crosslingual.py
 
-What the comparisons need is in the heads of these files. Differences are from zero-shot, of the
-same seeds, with 95 % intervals by the paired bootstrap over seeds and documents; for the mean of
-both languages, these are drawn for each on its own.
+What the comparisons need is in the heads of these files. A GPU draws other random numbers than a
+CPU, so its runs with the same seeds count as further runs. Differences are from zero-shot, of the
+same device and seed, with 95 % intervals by the paired bootstrap over runs and documents; for the
+mean of both languages, these are drawn for each on its own.
 """
 
 import argparse
@@ -25,22 +30,23 @@ LANGUAGES = {"da": "Danish", "sv": "Swedish"}
 
 
 def read_counts(lang, folder):
-    """RETURNS (dict): By system and seed, counts of the test documents, (n_docs, 3)."""
-    path = folder / f"crosslingual_{lang}" / "results.jsonl"
-    with path.open("rb+") as file:
-        runs = read_results(path, file).values()
+    """RETURNS (dict): By system, and by device and seed, counts of the test documents,
+    (n_docs, 3)."""
     names = [cell.name for cell in read_spec(HERE / f"crosslingual_{lang}.yml").cells]
     counts = {name: {} for name in names}
-    for run in runs:
-        if run.cell in counts:
-            counts[run.cell][run.seed] = numpy.array(run.counts["test"])
-    return {name: seeds for name, seeds in counts.items() if seeds}
+    for path in sorted(folder.glob(f"crosslingual_{lang}*/results.jsonl")):
+        with path.open("rb+") as file:
+            runs = read_results(path, file).values()
+        for run in runs:
+            if run.cell in counts:
+                counts[run.cell][path.parent.name, run.seed] = numpy.array(run.counts["test"])
+    return {name: runs for name, runs in counts.items() if runs}
 
 
 def stack(first, second):
-    """RETURNS (tuple): Counts of two systems, of common seeds, (n_seeds, n_docs, 3)."""
-    seeds = sorted(set(first) & set(second))
-    return tuple(numpy.array([own[seed] for seed in seeds]) for own in (first, second))
+    """RETURNS (tuple): Counts of two systems, of common runs, (n_runs, n_docs, 3)."""
+    common = sorted(set(first) & set(second))
+    return tuple(numpy.array([own[run] for run in common]) for own in (first, second))
 
 
 def show(difference, draws):
@@ -50,9 +56,9 @@ def show(difference, draws):
 
 
 def get_mean(counts, lang, name):
-    """RETURNS (float): F1 in the mean over seeds, not a number if there is none."""
-    seeds = counts[lang].get(name, {}).values()
-    return float(numpy.mean([get_f1(own.sum(axis=0)) for own in seeds])) if seeds else numpy.nan
+    """RETURNS (float): F1 in the mean over runs, not a number if there is none."""
+    runs = counts[lang].get(name, {}).values()
+    return float(numpy.mean([get_f1(own.sum(axis=0)) for own in runs])) if runs else numpy.nan
 
 
 def make_row(name, counts):
@@ -60,12 +66,12 @@ def make_row(name, counts):
     row, differences, draws = {"system": name}, [], []
     for number, (lang, title) in enumerate(LANGUAGES.items()):
         first, *_ = counts[lang]
-        seeds = counts[lang].get(name, {})
+        runs = counts[lang].get(name, {})
         mean = get_mean(counts, lang, name)
-        row[f"{title} (seeds)"] = f"{mean:.1f} ({len(seeds)})" if seeds else None
+        row[f"{title} (runs)"] = f"{mean:.1f} ({len(runs)})" if runs else None
         row[f"{title}, difference"] = None
-        if seeds and name != first:
-            pair = stack(counts[lang][first], seeds)
+        if runs and name != first:
+            pair = stack(counts[lang][first], runs)
             differences.append(get_difference(*pair))
             draws.append(draw_differences(*pair, seed=number))
             row[f"{title}, difference"] = show(differences[-1], draws[-1])

@@ -139,9 +139,9 @@ def test_part_of_a_component(tiny):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": ["PER", "LOC", "X"]}, "has 5 outputs, but the 3 labels in .*cfg make 7"),
-        ({"labels": ["PER"]}, "has 5 outputs, but the 1 labels in .*cfg make 3"),
-        ({"scheme": "BILUO"}, "has 5 outputs, but the 2 labels in .*cfg make 9"),
+        ({"labels": ["PER", "LOC", "X"]}, "has 5 outputs, but 3 labels in .*cfg need 7"),
+        ({"labels": ["PER"]}, "has 5 outputs, but 1 label in .*cfg needs 3"),
+        ({"scheme": "BILUO"}, "has 5 outputs, but 2 labels in .*cfg need 9"),
         ({"labels": "PER"}, "labels = 'PER' must be a list of strings"),
         ({"labels": ["PER", 3]}, "labels = .* must be a list of strings"),
         ({"labels": ["PER", "PER"]}, "labels = .* must differ from each other"),

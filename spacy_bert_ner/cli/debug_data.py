@@ -101,9 +101,13 @@ def _print_size(msg: "Printer", report: "DataReport") -> None:
         if split.n_missing:
             msg.warn(
                 f"{name}: {_share(split.n_missing, split.n_tokens)} tokens have no entity "
-                f"annotation (documents without any: {split.n_unannotated}). Nothing is learned "
-                "from these tokens"
+                "annotation. Nothing is learned from these tokens"
             )
+            if split.unannotated.n:
+                msg.warn(
+                    f"{name}: {split.unannotated.line()}. If a text has no entities, give it an "
+                    'empty list of spans ("spans": [] in JSON)'
+                )
         elif split.n_docs:
             msg.good(f"{name}: all tokens are annotated")
 

@@ -13,8 +13,8 @@ def init_config_cli(
     gpu: bool = Option(False, "--gpu/--cpu", "-G/-C", help="Train on a GPU or on the CPU"),
     recipe: str = Option("accurate", "--recipe", "-r", metavar="NAME", help="Template: accurate (the highest F1), bert_ner (plain, as Hugging Face trains), crf, multitask (a tagger shares the encoder), zero_shot (for other languages than the data's), student (learns from the output of label), cnn (without a transformer)"),
     distill: bool = Option(False, "--distill", help="Also learn from the output of label, with the recipe's loss inside spacy-bert-ner.Distillation.v1"),
-    train: Optional[Path] = Option(None, "--train", "-t", readable=False, help="Training data in any format, written to the config's paths block; its size sets the number of steps"),
-    dev: Optional[Path] = Option(None, "--dev", "-d", readable=False, help="Development data, written to the config's paths block"),
+    train: Optional[Path] = Option(None, "--train", "-t", readable=False, help="Training data in any format, a file or a folder, written to the config's paths block; its size sets the number of steps"),
+    dev: Optional[Path] = Option(None, "--dev", "-d", readable=False, help="Development data, a file or a folder, written to the config's paths block"),
     force: bool = Option(False, "--force", "-F", help="Overwrite the output"),
 ) -> None:
     # fmt: on
@@ -27,13 +27,17 @@ def init_config_cli(
     encoder also reads some of the data: if its vectors are nearly parallel, the
     head gets its own learning rate. Comments in the file show what to change.
     """
-    from ..commands.init_config import init_config, make_train_command, write_config
+    from ..commands.init_config import init_config, write_config
+    from ..commands.next_steps import get_choices, make_commands
 
     settings: Any = {"lang": lang, "encoder": encoder, "gpu": gpu, "recipe": recipe}
     settings["distill"] = distill
     if str(output_path) == "-":
         echo(init_config(train=train, dev=dev, **settings), nl=False)
         return
-    write_config(output_path, train=train, dev=dev, force=force, **settings)
-    echo(f"Wrote {output_path}. Train with:")
-    echo(make_train_command(output_path, train, dev, gpu=gpu))
+    text = write_config(output_path, train=train, dev=dev, force=force, **settings)
+    echo(f"Wrote {output_path}:")
+    for name, value in get_choices(text, recipe).items():
+        echo(f"  {name}: {value}")
+    for purpose, command in make_commands(output_path, train, dev, gpu=gpu).items():
+        echo(f"{purpose}:\n  {command}")

@@ -17,7 +17,7 @@ def check_input(path: Path, *, or_folder: bool = False) -> None:
     can only be read once.
 
     path (Path): A file, a pipe or a device.
-    or_folder (bool): Whether a folder of texts is also allowed.
+    or_folder (bool): Whether a folder is also allowed.
     RAISES (UserError): If the file doesn't exist (MissingFileError), is a folder, or may not be
         read by this user.
     """

@@ -35,9 +35,9 @@ class SplitReport:
     reading (Report): What our reader couldn't read unchanged.
     is_whole (bool): Whether all documents were read.
     n_docs, n_tokens (int): Numbers of documents, and of tokens in the reference tokenization.
-    n_unannotated, n_missing (int): Documents without entity annotation, and tokens, theirs
-        included, with missing entity annotation.
+    n_missing (int): Tokens with missing entity annotation.
     labels (Counter): Entities of each label.
+    unannotated (Finding): Documents without entity annotation, whose tokens are all missing it.
     repeated, in_train (Finding): Documents whose text was already in the split, and is in `train`.
     unread (Finding): Documents with entities known to be wrong that no component reads.
     unseen (Finding): Distinct entities that `train` doesn't have, ignoring letter case.
@@ -50,9 +50,11 @@ class SplitReport:
     is_whole: bool = True
     n_docs: int = 0
     n_tokens: int = 0
-    n_unannotated: int = 0
     n_missing: int = 0
     labels: Counter = field(default_factory=Counter)
+    unannotated: Finding = field(
+        default_factory=lambda: Finding("documents have no entity annotation")
+    )
     repeated: Finding = field(
         default_factory=lambda: Finding("documents have the same text as an earlier one")
     )
@@ -85,7 +87,8 @@ class SplitReport:
         doc = example.reference
         self.n_docs += 1
         self.n_tokens += len(doc)
-        self.n_unannotated += not doc.has_annotation("ENT_IOB")
+        if not doc.has_annotation("ENT_IOB"):
+            self.unannotated.add(show(doc.text))
         self.n_missing += int((doc.to_array("ENT_IOB") == 0).sum())
         self._add_text(doc)
         for ent in doc.ents:
@@ -112,7 +115,7 @@ class SplitReport:
 
     def as_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The counts, for JSON."""
-        findings = [*self.reading.findings.values(), self.repeated, self.unread]
+        findings = [*self.reading.findings.values(), self.unannotated, self.repeated, self.unread]
         if self.train:
             findings += [self.in_train, self.unseen]
         return {
@@ -121,7 +124,7 @@ class SplitReport:
             "n_tokens": self.n_tokens,
             "n_ents": self.n_ents,
             "n_distinct": self.n_distinct,
-            "n_unannotated": self.n_unannotated,
+            "n_unannotated": self.unannotated.n,
             "n_missing": self.n_missing,
             "labels": dict(self.labels.most_common()),
             "findings": to_dicts(findings),

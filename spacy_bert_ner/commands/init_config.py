@@ -3,7 +3,6 @@ data."""
 
 import re
 from pathlib import Path
-from shlex import quote
 from typing import Any, List, Optional
 
 import spacy
@@ -57,10 +56,11 @@ def init_config(
     recipe (str): Name of a template.
     distill (bool): Also learn from soft labels: the loss of the recipe becomes the loss of tags in
         `spacy-bert-ner.Distillation.v1`.
-    train (Optional[Path]): A file of training data in any of the formats. It is read once, to set
-        the number of steps and the batch size. If an encoder is also given, it reads the first
-        texts: if its vectors are nearly parallel, the head gets its own learning rate.
-    dev (Optional[Path]): A file of development data.
+    train (Optional[Path]): A file of training data in any of the formats, or a folder of such
+        files. It is read once, to set the number of steps and the batch size. If an encoder is also
+        given, it reads the first texts: if its vectors are nearly parallel, the head gets its own
+        learning rate.
+    dev (Optional[Path]): A file or folder of development data.
     name (str): Name of the file, for the comment at its beginning.
     RETURNS (str): The config, with the comments of the template.
     RAISES (UserError): For a language, a recipe, an encoder or an architecture that doesn't exist,
@@ -68,7 +68,7 @@ def init_config(
     """
     for data in (train, dev):
         if data is not None:
-            check_input(data)
+            check_input(data, or_folder=True)
     text = get_template(recipe).replace(f"configs/{recipe}.cfg", name)
     if distill:
         text = _put_distillation(text, recipe)
@@ -114,13 +114,14 @@ def write_config(
     dev: Optional[Path] = None,
     force: bool = False,
     **settings: Any,
-) -> None:
+) -> str:
     """Write the config that `init_config` makes.
 
     path (Path): The file.
-    train, dev (Optional[Path]): Files of data.
+    train, dev (Optional[Path]): Files or folders of data.
     force (bool): Whether to replace an existing file.
     settings (Any): Other settings of `init_config`.
+    RETURNS (str): The config.
     RAISES (UserError): For a file that exists or can't be written, and see `init_config`.
     """
     if path.exists() and not force:
@@ -129,23 +130,7 @@ def write_config(
     text = init_config(train=train, dev=dev, name=str(path), **settings)
     with replace_file(path) as file:
         file.write(text.encode("utf-8"))
-
-
-def make_train_command(
-    path: Path, train: Optional[Path], dev: Optional[Path], *, gpu: bool = False
-) -> str:
-    """RETURNS (str): The command that trains with a config.
-
-    path (Path): The config.
-    train, dev (Optional[Path]): The data files set in the config, None if they aren't set.
-    gpu (bool): Whether to train on a GPU.
-    """
-    command = ["python -m spacy train", quote(str(path))]
-    for split, data in (("train", train), ("dev", dev)):
-        if data is None:
-            command.append(f"--paths.{split} {split}.spacy")
-    command.append("--output training" + " --gpu-id 0" * gpu)
-    return " ".join(command)
+    return text
 
 
 def _put_distillation(text: str, recipe: str) -> str:

@@ -2,12 +2,14 @@
 
 import re
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Iterator, Optional
 
 import spacy
 from spacy.language import Language
 
 from ..errors import MissingFileError, UserError, describe_error
+from ..findings import N_SHOWN
 
 # spaCy numbers its own messages.
 NUMBERED = re.compile(r"\[[EW]\d+\]")
@@ -30,7 +32,8 @@ def load_pipeline(name: str) -> Language:
     except OSError as error:
         if error.filename is not None:
             raise
-        raise MissingFileError(str(error)) from error  # spaCy's error, which says where it looked
+        # spaCy's error says where it looked.
+        raise MissingFileError(_find_inside(Path(name)) or str(error)) from error
     except ImportError as error:
         raise UserError(f"Can't load the pipeline '{name}': {error}") from error
     # What spaCy raises depends on which of its files is damaged, and how.
@@ -39,6 +42,16 @@ def load_pipeline(name: str) -> Language:
             f"Can't load the pipeline '{name}': {describe_error(error)}. If one of its files may "
             "be damaged, copy or download the whole pipeline again."
         ) from error
+
+
+def _find_inside(path: Path) -> Optional[str]:
+    """RETURNS (Optional[str]): What to say of a folder that is no pipeline, but contains some, as
+    the output of a training does; None for any other path."""
+    inside = sorted(config.parent for config in path.glob("*/config.cfg"))
+    if not inside:
+        return None
+    names = " or ".join(f"'{folder}'" for folder in inside[:N_SHOWN])
+    return f"The folder '{path}' isn't a pipeline. Use one inside it: {names}."
 
 
 @contextmanager

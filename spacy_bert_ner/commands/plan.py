@@ -9,7 +9,8 @@ import spacy
 from tqdm import tqdm
 
 from ..errors import UserError, warn
-from ..formats import read_docs
+from ..formats import Report
+from ..training.corpus import Corpus
 
 # Approximate words in a training step: those of 32 tweets.
 BATCH_WORDS, BATCH_DOCS = 600, 32
@@ -51,7 +52,7 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     """Choose the batch size, so that a step has about as many words as in a recipe that is known to
     work, and the number of steps. Data without entities is logged.
 
-    path (Path): A file in any of the formats.
+    path (Path): A file in any of the formats, or a folder of such files.
     lang (str): Language code; its tokenizer is used for texts without tokens.
     passes (Passes): Number of passes over the data.
     RETURNS (Plan): The numbers.
@@ -60,9 +61,9 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     nlp = spacy.blank(lang)
     nlp.max_length = sys.maxsize  # the limit is for parsers
     n_docs = n_words = n_ents = 0
-    docs = read_docs(path, nlp)
+    docs = Corpus(path).read_docs(nlp, Report())
     for doc in tqdm(docs, path.name, unit=" documents", leave=False, disable=None):
-        n_docs += len(doc) > 0
+        n_docs += 1
         n_words += len(doc)
         n_ents += len(doc.ents)
     if not n_words:

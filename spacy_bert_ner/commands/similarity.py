@@ -8,7 +8,8 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from ..formats import read_docs
+from ..formats import Report
+from ..training.corpus import Corpus
 from ..types import Floats2d
 
 # Maximum number of tokens to measure, in all and per document.
@@ -25,15 +26,16 @@ LAYERED_ADAM = "spacy-bert-ner.LayeredAdam.v1"
 
 
 def measure_similarity(encoder: str, path: Path, lang: str) -> Optional[float]:
-    """Measure how similar an encoder's vectors of tokens are, on the first texts of a file.
+    """Measure how similar an encoder's vectors of tokens are, on the first texts of a corpus.
 
     encoder (str): A folder, an installed Python package, or a name on the hub.
-    path (Path): A file in any of the formats.
+    path (Path): A file in any of the formats, or a folder of such files.
     lang (str): Language code; its tokenizer is used for texts without tokens.
     RETURNS (Optional[float]): The mean cosine, see `get_mean_cosine`.
     """
     nlp = spacy.blank(lang)
-    return get_similarity(make_encoder_node(encoder, nlp), take_docs(read_docs(path, nlp)))
+    docs = take_docs(Corpus(path).read_docs(nlp, Report()))
+    return get_similarity(make_encoder_node(encoder, nlp), docs)
 
 
 def make_encoder_node(encoder: str, nlp: Language) -> Any:

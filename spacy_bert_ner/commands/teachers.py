@@ -86,7 +86,7 @@ def load_teacher(name: str) -> Teacher:
     found = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)]
     if len(found) != 1:
         problem = "it has no bert_ner, whose probabilities a student could learn"
-        way_out = "Name another pipeline."
+        way_out = "Choose another pipeline."
         if found:
             names = ", ".join(f"'{pipe.name}'" for pipe in found)
             problem = (

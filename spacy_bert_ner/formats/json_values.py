@@ -64,8 +64,11 @@ class Value(NamedTuple):
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
+            problem = str(error)
+            if isinstance(error, json.JSONDecodeError):  # whose text counts lines from this one
+                problem = f"{error.msg} at column {error.colno}"
             raise FormatError(
-                f"Can't read line {self.line} of {self.path}: {error}. Each line must be a JSON "
+                f"Can't read line {self.line} of {self.path}: {problem}. Each line must be a JSON "
                 "object, {…}, or the file must be one array of objects, […]."
             ) from error
 

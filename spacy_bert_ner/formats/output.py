@@ -24,9 +24,9 @@ STREAM_NUMBERS = {"stdout": 1, "stderr": 2}
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 # What to do about errors of the operating system.
 WAYS_OUT = {
-    errno.ENOSPC: "Free some space, or name another output.",
-    errno.EDQUOT: "Free some space, or name another output.",
-    errno.EFBIG: "Raise the limit (ulimit -f), or name another output.",
+    errno.ENOSPC: "Free some space, or choose another output.",
+    errno.EDQUOT: "Free some space, or choose another output.",
+    errno.EFBIG: "Raise the limit (ulimit -f), or choose another output.",
     errno.EROFS: "Name an output in a folder that can be written.",
     errno.EACCES: "Name an output in a folder that you can write to.",
     errno.EPERM: "Name an output in a folder that you can write to.",
@@ -97,7 +97,7 @@ def check_target(path: Path, inputs: Iterable[Path] = ()) -> None:
             if _is_same(mine, other):
                 where = "" if mine == target else f" (through the temporary file {mine})"
                 raise FormatError(
-                    f"Can't write {path}{where}: that is the input. Name another output."
+                    f"Can't write {path}{where}: that is the input. Choose another output."
                 )
     if target.exists() and not target.is_file():
         if not os.access(target, os.W_OK):
@@ -120,7 +120,7 @@ def _is_same(path: Path, other: Path) -> bool:
 
 def _refuse(path: Any, number: int, cause: Optional[BaseException] = None) -> NoReturn:
     message = f"Can't write {path}: {os.strerror(number)}."
-    raise FormatError(f"{message} {WAYS_OUT.get(number, 'Name another output.')}") from cause
+    raise FormatError(f"{message} {WAYS_OUT.get(number, 'Choose another output.')}") from cause
 
 
 @contextmanager

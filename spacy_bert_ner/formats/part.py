@@ -117,7 +117,7 @@ class Part:
         if changed:
             raise FormatError(
                 f"Can't resume with {self.path}, which has the first {state['report']['n_read']} "
-                f"records of a different command: {'; '.join(changed)}. Run that command, name "
+                f"records of a different command: {'; '.join(changed)}. Run that command, choose "
                 "another output, or use --restart to discard these records."
             )
 

@@ -1,6 +1,6 @@
 """Spans of characters, as in files, and entities of tokens, as in documents."""
 
-from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy
 from spacy.tokens import Doc, Span
@@ -106,7 +106,10 @@ def align_spans(doc: Doc, spans: Iterable[CharSpan], report: Report, record: Rec
         if problem is None:
             aligned.ents.append(Span(doc, first, last, label=span.label))
         else:
-            report.add(problem, _show_span(doc.text, span, record))
+            edges = sorted({first, last - 1}) if problem == MISALIGNED else []
+            cut = [i for i in edges if starts[i] < span.start or span.end < ends[i]]
+            shown = _show_span(doc.text, span, record, [doc[i].text for i in cut])
+            report.add(problem, shown)
             aligned.lost.update(range(first, last))
     return aligned
 
@@ -150,13 +153,14 @@ def _trim(text: str, span: CharSpan) -> CharSpan:
     return CharSpan(start, start + len(value.strip()), label)
 
 
-def _show_span(text: str, span: CharSpan, record: Record) -> str:
+def _show_span(text: str, span: CharSpan, record: Record, cut: Sequence[str] = ()) -> str:
     value = show(text[span.start : span.end]) if _is_place(span, len(text)) else "?"
     label = span.label
     if not isinstance(label, str) or not label.isprintable():
         label = shorten(label)
     offsets = f"{shorten(span.start)}–{shorten(span.end)}{span.problem}"
-    return f"{value} ({label}, {offsets}, {record.place})"
+    tokens = " and ".join(map(show, cut))
+    return f"{value} ({label}, {offsets}, {record.place}{f', cuts {tokens}' if cut else ''})"
 
 
 def set_ents(doc: Doc, aligned: Aligned, *, outside: bool = True) -> None:

@@ -230,7 +230,7 @@ class BertNER(LabeledPipe):
         docs = [example.predicted for example in examples]
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
-        check_rehearsal(self.name, self.model)
+        check_rehearsal(self)
         targets = self._rehearsal_model.predict(docs)
         loss = self._learn(docs, partial(rehearsal_loss, targets=targets), drop, sgd)
         losses[self.name] = losses.get(self.name, 0.0) + loss

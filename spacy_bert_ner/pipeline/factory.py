@@ -9,7 +9,7 @@ from ..model.heads import ModelT
 from ..training.losses import Loss
 from .balance import balance_gradients
 from .bert_ner import BertNER
-from .loading import remember_pipeline
+from .owners import remember_pipeline
 from .scorer import ScorerT
 
 DEFAULT_MODEL = """

@@ -4,7 +4,10 @@ import re
 
 import spacy
 
-from ..errors import UserError
+from ..errors import UserError, describe_error
+
+# spaCy's error for a code without a language. Other errors are about missing packages.
+UNKNOWN = "[E048]"
 
 
 def check_lang(lang: str) -> str:
@@ -16,16 +19,21 @@ def check_lang(lang: str) -> str:
     """
     # Other strings, and modules of spacy.lang that aren't languages, raise other errors.
     if not re.fullmatch("[a-z]{2,3}", lang) and lang not in spacy.registry.languages:
-        raise UserError(_no_lang(lang, "it isn't two or three lower-case letters"))
+        raise UserError(_no_lang(lang))
     try:
         return str(spacy.blank(lang).lang)
     except ImportError as error:
-        raise UserError(_no_lang(lang, str(error))) from error
+        if UNKNOWN in str(error):
+            raise UserError(_no_lang(lang)) from error
+        raise UserError(
+            f"spaCy can't create a pipeline for the language '{lang}', since a package is missing: "
+            f"{describe_error(error)}"
+        ) from error
 
 
-def _no_lang(lang: str, reason: str) -> str:
+def _no_lang(lang: str) -> str:
     return (
-        f"spaCy can't create a pipeline for the language '{lang}': {reason.rstrip('.')}. Install "
-        "what it asks for, or use a code from https://spacy.io/usage/models#languages; 'xx' is for "
-        "all languages with spaces between words."
+        f"spaCy has no language with the code '{lang}'. Use a code of two or three letters from "
+        "https://spacy.io/usage/models#languages, such as 'en' for English, or 'xx' for other "
+        "languages with spaces between words."
     )

@@ -1,7 +1,9 @@
 """Find what the listeners of a component listen to, and explain how to fix a missing encoder."""
 
-from typing import Any, Iterable, List, Optional, Sequence
+import re
+from typing import Any, Iterable, Iterator, List, Optional, Sequence
 
+import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model
@@ -10,7 +12,10 @@ from ..errors import UserError
 from ..model.heads import get_head
 from ..types import Bools1d
 from .listener_kinds import KINDS, Kind, get_output, is_listener, tells_received
+from .owners import get_pipeline
 
+# Registered names of layers that listen, of spaCy and its transformers.
+LISTENER = re.compile(r"Listener\.v\d+$")
 SWITCH = """A listener only works with its own kind of component. For '{factory}', set:
 
 [components.{name}.model.tok2vec]
@@ -131,27 +136,59 @@ def check_received(docs: Sequence[Doc], name: str, model: Model[Any, Any]) -> No
         )
 
 
-def check_rehearsal(name: str, model: Model[Any, Any]) -> None:
-    """RAISES (ValueError): For a model that listens, and so can't rehearse, since `nlp.rehearse`
-    runs no encoder before it; and for a head that gives no probabilities.
+def check_rehearsal(component: Any) -> None:
+    """Check that a component can rehearse. One that listens can't, since `nlp.rehearse` runs no
+    encoder before it; nor can one with a head that gives no probabilities.
 
-    name (str): Name of the component.
-    model (Model): Its model.
+    component (Any): A component with `name` and `model`.
+    RAISES (ValueError): If it can't.
     """
+    name = component.name
     leave_out = f'Leave it out: nlp.rehearse(examples, exclude=["{name}"]). '
     mix = "Or mix examples of the old data with the new ones."
-    for listener in get_listeners(model):
+    for listener in get_listeners(component.model):
         upstream = KINDS[listener.name].get_pipe(listener)
+        paths = _find_paths(component, upstream)
+        known = srsly.json_dumps(paths) if paths else "PATHS"
+        where = "" if paths else f", with the paths of all listeners in [components.{name}]"
         raise UserError(
             f"'{name}' can't rehearse, since it listens to '{upstream}', which doesn't rehearse. "
             f"{leave_out}Or give it an encoder of its own first: "
-            f'nlp.replace_listeners("{upstream}", "{name}", ["model.tok2vec"]). {mix}'
+            f'nlp.replace_listeners("{upstream}", "{name}", {known}){where}. {mix}'
         )
-    head = get_head(model)
+    head = get_head(component.model)
     if not head.rehearses:
         raise UserError(
             f"'{name}' can't rehearse, since its model is {head.name}. {leave_out}{mix}"
         )
+
+
+def _find_paths(component: Any, upstream: str) -> List[str]:
+    """Find the blocks of the listeners of a component in its config, as `nlp.replace_listeners`
+    takes them. It doesn't check them: with the path of a block around a listener, the pipeline is
+    saved with a config that doesn't fit its model.
+
+    component (Any): The component.
+    upstream (str): The component that they listen to.
+    RETURNS (List[str]): Their paths; none if the config of the component is unknown.
+    """
+    nlp = get_pipeline(component)
+    if nlp is None:
+        return []
+    configs = [nlp.get_pipe_config(name) for name, pipe in nlp.components if pipe is component]
+    return [path for config in configs for path in _iter_listeners(config, "", upstream)]
+
+
+def _iter_listeners(block: Any, path: str, upstream: str) -> Iterator[str]:
+    """YIELDS (str): The path of each block of a listener within a block of a config."""
+    if not isinstance(block, dict):
+        return
+    if LISTENER.search(block.get("@architectures", "")):
+        if block.get("upstream", "*") in ("*", upstream):
+            yield path
+        return
+    for key, value in block.items():
+        yield from _iter_listeners(value, f"{path}.{key}" if path else key, upstream)
 
 
 def find_upstream(nlp: Language, listener: Model[Any, Any]) -> Optional[str]:

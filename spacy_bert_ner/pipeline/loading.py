@@ -3,10 +3,8 @@ other."""
 
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
-from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import srsly
-from spacy.language import Language
 
 from ..damage import (
     CHECKSUMS,
@@ -16,23 +14,12 @@ from ..damage import (
     get_checksums,
     reading,
 )
+from ..findings import number
 from ..model.heads import get_head, is_initialized
 from .encoders import iter_encoders
 from .listeners import find_upstream, get_listeners
+from .owners import get_pipeline
 from .settings import check_types
-
-# The pipeline that each component was made for, as long as both exist. Not an attribute of the
-# component, which is copied and pickled without its pipeline.
-_PIPELINES: "WeakKeyDictionary[Any, ReferenceType[Language]]" = WeakKeyDictionary()
-
-
-def remember_pipeline(component: Any, nlp: Language) -> None:
-    """Let `check_fit` find the encoder that a component listens to.
-
-    component (Any): The component.
-    nlp (Language): The pipeline that it was made for.
-    """
-    _PIPELINES[component] = ref(nlp)
 
 
 def add_checksums(cfg: Dict[str, Any], model: Optional[bytes]) -> Dict[str, Any]:
@@ -102,13 +89,15 @@ def _get_sizes(component: Any, places: Mapping[str, str]) -> Iterator[Tuple[str,
     layer = model.maybe_get_ref("output_layer")
     if layer is not None and is_initialized(layer):
         n_tags = len(component.tag_set)
-        source = f"the {len(cfg['labels'])} labels in {places['cfg']} make"
+        n_labels = len(cfg["labels"])
+        verb = "needs" if n_labels == 1 else "need"
+        source = f"{number(n_labels, 'label')} in {places['cfg']} {verb}"
         for param in get_head(model).rows:
             if layer.has_param(param):
                 yield "outputs", len(layer.get_param(param)), source, n_tags
     for encoder in iter_encoders(model):
         yield "inputs", encoder.node.maybe_get_dim("nO"), "its encoder gives", encoder.width
-    nlp = _PIPELINES.get(component, lambda: None)()
+    nlp = get_pipeline(component)
     if nlp is not None:
         for listener in get_listeners(model):
             upstream = find_upstream(nlp, listener)

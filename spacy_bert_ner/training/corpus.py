@@ -105,7 +105,7 @@ class Corpus(SpacyCorpus):
         YIELDS (Example): The examples.
         RAISES (ValueError): If there is no file, or one can't be read.
         """
-        yield from self._make_all(nlp, self._read(nlp, report), report)
+        yield from self._make_all(nlp, self.read_docs(nlp, report), report)
 
     def check(self) -> None:
         """Read documents up to the first one with entities, and log a warning if there is none.
@@ -122,7 +122,7 @@ class Corpus(SpacyCorpus):
             return
         nlp = spacy.blank("xx")
         nlp.max_length = sys.maxsize
-        docs = self._read(nlp, Report())
+        docs = self.read_docs(nlp, Report())
         first = next(docs, None)
         if first is None:
             raise FormatError(
@@ -134,7 +134,14 @@ class Corpus(SpacyCorpus):
                 f"[{self.path}] No document has entities: there is nothing to learn or to evaluate."
             )
 
-    def _read(self, nlp: Language, report: Report) -> Iterator[Doc]:
+    def read_docs(self, nlp: Language, report: Report) -> Iterator[Doc]:
+        """Read the documents as they are in the files, without empty ones.
+
+        nlp (Language): The pipeline, whose tokenizer makes the documents.
+        report (Report): Counts problems.
+        YIELDS (Doc): The documents.
+        RAISES (ValueError): If there is no file, or one can't be read.
+        """
         paths = self._find_files()
         docs = (doc for path in paths for doc in read_docs(path, nlp, self.format, report))
         filled = (doc for doc in docs if len(doc))

@@ -456,6 +456,18 @@ def test_no_pipeline(text_path, tmp_path, name):
     assert list(tmp_path.iterdir()) == [text_path]
 
 
+def test_output_of_a_training(ruler_path, text_path, tmp_path):
+    """The folder above the pipelines: those are named, in one line."""
+    for name in ("model-last", "model-best"):
+        shutil.copytree(ruler_path, tmp_path / "mine" / name)
+    result = run(tmp_path / "mine", text_path, tmp_path / "a.jsonl")
+    assert result.exit_code == 1
+    assert plain(result) == (
+        f"Error: The folder '{tmp_path / 'mine'}' isn't a pipeline. Use one inside it: "
+        f"'{tmp_path / 'mine' / 'model-best'}' or '{tmp_path / 'mine' / 'model-last'}'."
+    )
+
+
 def make_without_ents(name, folder):
     """A pipeline that sets no entities, on disk."""
     nlp = spacy.blank("en")

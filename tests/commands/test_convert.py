@@ -69,8 +69,8 @@ def test_convert_names_of_formats(tmp_path):
         (["--to", "csv"], "'csv' can only be read. Formats to write (--to): spacy, jsonl"),
         (["--column", "a"], "the format 'conll' has no columns, only csv and tsv have"),
         (["--from", "html"], "'html' can only be written. Formats to read: spacy"),
-        (["--lang", "zz"], "E048"),
-        (["--lang", "tokenizer_exceptions"], "it isn't two or three lower-case letters"),
+        (["--lang", "zz"], "spaCy has no language with the code 'zz'. Use a code"),
+        (["--lang", "tokenizer_exceptions"], "no language with the code 'tokenizer_exceptions'"),
     ],
 )
 def test_convert_wrong_options(tmp_path, options, match):

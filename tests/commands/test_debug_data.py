@@ -97,9 +97,12 @@ def test_counts(report):
 
 
 def test_missing_annotation(report):
-    assert report.train.n_unannotated == 1
+    assert (report.train.unannotated.n, report.train.unannotated.shown) == (
+        1,
+        ["'Nothing is known'"],
+    )
     assert report.train.n_missing == 3 + 1  # "it" of "Karl saw it"
-    assert (report.dev.n_unannotated, report.dev.n_missing) == (0, 0)
+    assert (report.dev.unannotated.n, report.dev.n_missing) == (0, 0)
 
 
 def test_entities_that_cant_be_learned(report):
@@ -167,7 +170,8 @@ def test_prints(paths):
     for line in (
         "Label 'ORG' is in dev only (3)",
         "Low number of examples for label 'LOC' (3)",
-        "train: 4 of 34 (11.8 %) tokens have no entity annotation (documents without any: 1)",
+        "train: 4 of 34 (11.8 %) tokens have no entity annotation. Nothing",
+        "train: 1 document has no entity annotation: 'Nothing is known'. If a text has no",
         "train: 1 of 7 (14.3 %) gold entities cross a sentence start",
         "train: 1 of 7 (14.3 %) gold entities don't align",
         "dev: 3 of 6 (50.0 %) gold entities have labels the model doesn't have",

@@ -145,7 +145,14 @@ def test_writes_and_tells_how_to_train(tmp_path, encoder):
     path = tmp_path / "made" / "my config.cfg"
     result = run(path, "--lang", "sv", "--encoder", encoder, "--gpu")
     assert result.exit_code == 0, result.output
-    command = shlex.split(result.output.strip().split("\n")[-1])
+    assert result.output.startswith(
+        f"Wrote {path}:\n  Recipe: accurate\n  Language: sv\n  Encoder: {encoder}\n"
+        "  Learning rate: 0.0002 (head: 5 times as high)\n  Training: 1000 steps of 32 documents\n"
+    )
+    lines = result.output.strip().split("\n")
+    command = shlex.split(lines[-3])
+    assert command[:6] == ["python", "-m", "spacy", "bert-ner", "debug-data", str(path)]
+    command = shlex.split(lines[-1])
     assert command[:5] == ["python", "-m", "spacy", "train", str(path)]
     assert command[-2:] == ["--gpu-id", "0"]
     config = load_config(path)
@@ -171,7 +178,7 @@ def test_code_of_three_letters():
 
 @pytest.mark.parametrize("lang", ["qq", "EN", "", "lex_attrs", "en\n"])
 def test_no_such_language(lang):
-    with pytest.raises(ValueError, match="(?s)can't create a pipeline for the language.*'xx'"):
+    with pytest.raises(ValueError, match="(?s)spaCy has no language with the code.*'xx'"):
         init_config(lang=lang)
     assert run("-", "--lang", lang).exit_code == 1
 
@@ -292,6 +299,18 @@ def test_plan_of_long_texts(tmp_path):
     assert plan_training(write_docs(tmp_path / "train.jsonl", 1, 210_000), "en").batch_size == 1
 
 
+def test_plan_of_a_folder(tmp_path):
+    """As the corpus reader reads it in training: all labeled files, and no others."""
+    write_docs(tmp_path / "a.jsonl", 20, 213)
+    (tmp_path / "more").mkdir()
+    write_docs(tmp_path / "more" / "b.jsonl", 21, 213)
+    (tmp_path / "raw.txt").write_text("word " * 1000, encoding="utf-8")
+    assert plan_training(tmp_path, "en") == (3, 280, 28, 35)
+    result = run(tmp_path / "a.cfg", "--train", tmp_path, "--dev", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert load_config(tmp_path / "a.cfg")["paths"]["train"] == str(tmp_path)
+
+
 @pytest.mark.parametrize("recipe", get_recipes())
 def test_data_are_written_and_counted(recipe, tmp_path):
     train, dev = (write_docs(tmp_path / f"{split}.jsonl", 41, 213) for split in ("train", "dev"))
@@ -328,5 +347,5 @@ def test_output_that_is_the_data(tmp_path):
     path.write_text("Oslo B-LOC\n", encoding="utf-8")
     args = ["init-config", str(path), "--train", str(path), "--force"]
     result = run_cli(*args)
-    assert result.exit_code == 1 and "that is the input. Name another output" in result.stderr
+    assert result.exit_code == 1 and "that is the input. Choose another output" in result.stderr
     assert path.read_text(encoding="utf-8") == "Oslo B-LOC\n"

@@ -391,7 +391,7 @@ def test_input_that_is_the_output(ruler_path, source, tmp_path, args):
             source = source.rename(tmp_path / "out.txt.part")
         options = ["--from", "lines", "--to", "lines", *args]
         result = run("no-pipeline", source, target, *options)
-        assert result.exit_code == 1 and "that is the input. Name another" in plain(result.stderr)
+        assert result.exit_code == 1 and "that is the input. Choose another" in plain(result.stderr)
         assert source.read_bytes() == content and files_of(tmp_path) == [source.name]
 
 

@@ -164,7 +164,7 @@ def test_record_number_in_report(tmp_path):
     records = [{"text": "abc", "spans": []}, {"text": "abc", "spans": spans}]
     (_, doc), report = read(tmp_path, records)
     assert tags_of(doc) == ["-"]
-    assert "'ab' (X, 0–2, record 2, line 1)" in report.message()
+    assert "'ab' (X, 0–2, record 2, line 1, cuts 'abc')" in report.message()
 
 
 def test_written_as_prodigy_does(tmp_path):

@@ -122,7 +122,7 @@ def test_output_that_is_the_input(tmp_path, way):
         source = link
     else:
         source = source.rename(f"{target}{way}")
-    with pytest.raises(FormatError, match="that is the input. Name another output"):
+    with pytest.raises(FormatError, match="that is the input. Choose another output"):
         check_target(target, [source])
     check_target(tmp_path / "c.jsonl", [source])
 
@@ -134,7 +134,7 @@ def test_a_text_of_a_folder_is_an_input(tmp_path):
         (folder / name).write_bytes(b"x")
     (tmp_path / "link").symlink_to(folder / "more" / "a.TXT")
     for target in (folder / "more" / "a.TXT", tmp_path / "link"):
-        with pytest.raises(FormatError, match="that is the input. Name another output"):
+        with pytest.raises(FormatError, match="that is the input. Choose another output"):
             check_target(target, [folder])
     for name in ("old.spacy", "new.txt"):
         check_target(folder / name, [folder])

@@ -144,9 +144,19 @@ def test_label_with_half_of_a_pair():
 def test_all_are_counted_and_five_shown():
     _, report = make([(i, i + 2, "X") for i in (0, 5, 10, 20, 22, 24)])
     assert found(report) == {module.MISALIGNED: 6}
-    places = ["'An' (X, 0–2", "'Be' (X, 5–7", "'li' (X, 10–12", "'Ne' (X, 20–22", "'w-' (X, 22–24"]
-    shown = "".join(f"{place}, record 3, line 1), " for place in places) + "…"
+    places = {"'An' (X, 0–2": "Anna", "'Be' (X, 5–7": "Berg", "'li' (X, 10–12": "lives"}
+    places.update({"'Ne' (X, 20–22": "New-York", "'w-' (X, 22–24": "New-York"})
+    shown = [f"{place}, record 3, line 1, cuts '{word}')" for place, word in places.items()]
+    shown = f"{', '.join(shown)}, …"
     assert report.message() == f"6 {module.MISALIGNED}: {shown}"
+
+
+@pytest.mark.parametrize(
+    "start,end,words", [(1, 3, "'Anna'"), (1, 9, "'Anna'"), (1, 6, "'Anna' and 'Berg'")]
+)
+def test_the_tokens_that_a_span_cuts(start, end, words):
+    _, report = make([(start, end, "X")])
+    assert report.message().endswith(f"(X, {start}–{end}, record 3, line 1, cuts {words})")
 
 
 def test_empty_text():

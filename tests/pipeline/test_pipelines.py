@@ -1,5 +1,8 @@
 """bert_ner among other components, in pipelines that are there already."""
 
+import pickle
+import re
+
 import numpy
 import pytest
 import spacy
@@ -96,6 +99,45 @@ class TestVectorsBesideTheEncoder:
         loaded = spacy.load(tmp_path)
         loaded.remove_pipe("transformer")
         assert get_ents(loaded(TEXT)) == EXPECTED
+
+    def test_advice_to_rehearse(self, nlp, tmp_path):
+        assert '["model.tok2vec.*.transformer"]' in follow_advice_to_rehearse(nlp, tmp_path)
+
+
+def follow_advice_to_rehearse(nlp, path):
+    """RETURNS (str): The advice of the error for a component that can't rehearse. Followed as it
+    is written, it makes a pipeline that rehearses, and can be saved, loaded and used."""
+    nlp.resume_training()
+    with pytest.raises(ValueError, match="can't rehearse, since it listens to 'transformer'") as e:
+        nlp.rehearse([make_example(nlp)])
+    advice = re.search(r"nlp\.replace_listeners\(.*?\]\)", str(e.value))[0]
+    exec(advice, {"nlp": nlp})
+    nlp.remove_pipe("transformer")
+    sgd = nlp.resume_training()
+    assert nlp.rehearse([make_example(nlp)], sgd=sgd)["bert_ner"] == pytest.approx(0.0, abs=1e-3)
+    nlp.to_disk(path)
+    assert get_ents(spacy.load(path)(TEXT)) == EXPECTED
+    return advice
+
+
+class TestAdviceToRehearse:
+    def test_plain(self, tiny, tmp_path):
+        assert '["model.tok2vec"]' in follow_advice_to_rehearse(tiny, tmp_path)
+
+    def test_sourced(self, tiny, tmp_path):
+        nlp = spacy.blank("en")
+        for name in ("transformer", "bert_ner"):
+            nlp.add_pipe(name, source=tiny)
+        assert '["model.tok2vec"]' in follow_advice_to_rehearse(nlp, tmp_path)
+
+    def test_without_its_pipeline(self, tiny):
+        """The paths are those of its config, which it doesn't know."""
+        pipe = tiny.get_pipe("bert_ner")
+        tiny.resume_training()
+        example = make_example(tiny)
+        pipe = pickle.loads(pickle.dumps(pipe))
+        with pytest.raises(ValueError, match=r'"bert_ner", PATHS\), with the paths of all list'):
+            pipe.rehearse([example])
 
 
 class TestSourced:

@@ -230,7 +230,7 @@ def test_what_does_not_fit_is_shown_once(tmp_path, shown):
         assert [tags_of(example.reference) for example in corpus(NLP)] == [["-"], ["-"]]
     (message,) = shown
     assert message.startswith(f"[{tmp_path}] 2 spans don't align with the tokens")
-    assert "'Ann' (X, 0–3, record 1, line 1)" in message
+    assert "'Ann' (X, 0–3, record 1, line 1, cuts 'Anna')" in message
 
 
 def test_what_does_not_fit_is_shown_once_by_all(tmp_path, shown):

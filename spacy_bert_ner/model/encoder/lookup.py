@@ -13,6 +13,7 @@ from ...errors import UserError
 
 # How long the hub may take to answer, in seconds.
 PATIENCE = 10.0
+ELSEWHERE = "no folder and no installed package has this name"
 
 
 def find_pretrained(name: str) -> str:
@@ -46,15 +47,13 @@ def check_pretrained(name: str, source: str, way_out: str = "") -> None:
         elif not (Path(source) / "config.json").exists():
             raise OSError("the folder has no config.json")
     except OSError as error:
-        message = (
-            f"There is no encoder '{name}': it is neither a folder nor an installed package with "
-            f"an encoder, nor a model on the Hugging Face hub ({error}). {_suggest(name)} {way_out}"
-        )
+        message = f"There is no encoder '{name}': {error}. {_suggest(name)} {way_out}"
         raise UserError(message.strip()) from error
 
 
 def _ask_hub(name: str) -> None:
-    """RAISES (OSError): If there is no such model on the hub or in the cache."""
+    """RAISES (OSError): If there is no such model on the hub or in the cache, nor a folder or a
+    package, which have been looked for before."""
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
     from huggingface_hub.utils import validate_repo_id
@@ -64,21 +63,21 @@ def _ask_hub(name: str) -> None:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise OSError("there is no such path, and no model can have such a name") from error
+        raise OSError(f"{ELSEWHERE}, and no model of the Hugging Face hub can have it") from error
     if find_file(name, "config.json", local_files_only=True) is not None:
         return
     if constants.HF_HUB_OFFLINE:
-        raise OSError("HF_HUB_OFFLINE is set")
+        raise OSError(f"{ELSEWHERE}, and HF_HUB_OFFLINE is set")
     # Errors of the library that huggingface_hub uses: requests, and httpx from version 1.0 on.
     unreachable: Any = tuple(set(HfHubHTTPError.__mro__) - {HfHubHTTPError, *OSError.__mro__})
     try:
         HfApi().model_info(name, timeout=PATIENCE)
     except RepositoryNotFoundError as error:
-        raise OSError("it has no such model, or it is private") from error
+        raise OSError(f"{ELSEWHERE}, and no public model on the Hugging Face hub") from error
     except HfHubHTTPError as error:  # another problem of the hub, which transformers reports
         logger.debug("The hub was asked for '%s': %s", name, error)
     except unreachable as error:
-        raise OSError("the hub can't be reached") from error
+        raise OSError(f"{ELSEWHERE}, and the Hugging Face hub can't be reached") from error
 
 
 def _suggest(name: str) -> str:
@@ -89,7 +88,7 @@ def _suggest(name: str) -> str:
         return f"Did you mean '{names[close[0]]}'?"
     if installed:
         return f"Installed: {', '.join(installed[:5])}."
-    return "Name a folder with the files of one, or install one as a package."
+    return "Use a folder with the files of one, or install one as a package."
 
 
 def find_packages() -> List[str]:

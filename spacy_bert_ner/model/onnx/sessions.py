@@ -127,9 +127,8 @@ def _make_session(data: bytes, n_threads: int) -> Any:
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors: warnings are about details of the graph
-    # What is kept for each shape of a batch, and there are many.
+    # A plan is kept for each shape of a batch, and there are many.
     options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = False
     # Not onnxruntime's own format, which the check of references to files can't read.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     with reading(PLACE):

@@ -316,7 +316,7 @@ def test_load_half_precision_in_full(tmp_path):
 
 def test_load_error_no_folder(tmp_path):
     name = str(tmp_path / "nothing")
-    with pytest.raises(ValueError, match=f"There is no encoder '{name}': it is neither a folder"):
+    with pytest.raises(ValueError, match=f"There is no encoder '{name}': no folder"):
         load_pretrained(name, {}, {})
 
 

@@ -48,10 +48,10 @@ def no_such_model():
 @pytest.mark.parametrize(
     "name,error,reason",
     [
-        ("nobody/nothing", ConnectError("no route"), "the hub can't be reached"),
-        ("nobody/nothing", Timeout("late"), "the hub can't be reached"),
-        ("nobody/nothing", no_such_model(), "it has no such model"),
-        ("no/such/path", None, "no model can have such a name"),
+        ("nobody/nothing", ConnectError("no route"), "the Hugging Face hub can't be reached"),
+        ("nobody/nothing", Timeout("late"), "the Hugging Face hub can't be reached"),
+        ("nobody/nothing", no_such_model(), "no folder .* has this name, and no public model"),
+        ("no/such/path", None, "no model of the Hugging Face hub can have it"),
     ],
 )
 def test_there_is_none(name, error, reason, monkeypatch):
