@@ -137,5 +137,5 @@ def test_fork(tmp_path):
     """With threads that a fork doesn't copy."""
     path = tmp_path / "graph.onnx"
     path.write_bytes(make_graph())
-    done = subprocess.run([sys.executable, "-c", FORK, path], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", FORK, path], capture_output=True, timeout=300)
     assert (done.returncode, done.stderr.decode()) == (0, "")
