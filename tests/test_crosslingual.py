@@ -108,7 +108,8 @@ def test_six_commands(tmp_path, tmp_path_factory, monkeypatch):
     encoder = save_encoder(tmp_path_factory.mktemp("encoder"), "bert", **settings)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "danish_texts").mkdir()
-    for path in ("train.iob2", "dev.iob2"):
+    (tmp_path / "corpus").mkdir()
+    for path in ("corpus/english.iob2", "dev.iob2"):
         (tmp_path / path).write_text(IOB2, encoding="utf-8")
     for number in range(2):
         path = tmp_path / "danish_texts" / f"{number}.txt"
@@ -121,7 +122,12 @@ def test_six_commands(tmp_path, tmp_path_factory, monkeypatch):
     nlp = spacy.load(tmp_path / "training" / "danish" / "model-last")
     assert nlp.lang == "da" and set(nlp.get_pipe("bert_ner").labels) == {"PER", "LOC"}
     assert spacy.load(tmp_path / "training" / "zero_shot").lang == "da"
-    assert nlp.meta["spacy_bert_ner"]["training"]["dev"] == "dev.iob2"
+    facts = nlp.meta["spacy_bert_ner"]["training"]
+    assert (facts["train"], facts["dev"]) == ("corpus", "dev.iob2")
+    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == [
+        "danish.spacy",
+        "english.iob2",
+    ]
 
 
 def test_no_step_but_the_score_reads_labels_of_the_other_language():
