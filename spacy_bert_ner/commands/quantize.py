@@ -19,7 +19,7 @@ from ..model.encoder.huggingface import find_pretrained
 from ..model.encoder.onnx_export import Exported, export_encoder
 from ..model.encoder.precision import name_precision
 from ..model.onnx.layer import set_export
-from ..model.onnx.quantizing import Step, find_layers, quantize_graph
+from ..model.onnx.quantizing import Step, find_layers, quantize_graph, require_packages
 from ..training.callbacks import META_KEY
 from .checks import check_input
 from .exporting import Made, make_exported
@@ -85,11 +85,12 @@ def quantize(
     force (bool): Replace a folder that isn't empty.
     notify (Callable[[str], None]): Gets a message for each step.
     RETURNS (Quantization): Scores, sizes and speeds.
-    RAISES (ValueError): For a pipeline that can't be exported, and if all exports lose more than
-        `max_loss`.
+    RAISES (ValueError): For a pipeline that can't be exported, if all exports lose more than
+        `max_loss`, and if a package is missing.
     """
     output_path, dev_path = Path(output_path), Path(dev_path)
     _check(precision, max_loss)
+    require_packages()
     check_folder(output_path, force, pipeline)
     check_input(dev_path)
     nlp = _load(str(pipeline))

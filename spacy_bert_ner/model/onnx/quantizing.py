@@ -32,6 +32,23 @@ class Step(NamedTuple):
     kept: Collection[str] = ()
 
 
+def require_packages() -> None:
+    """Import the packages that export and quantize.
+
+    RAISES (ValueError): If one is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+
+        with _without_root_handler():
+            import onnxruntime.quantization.matmul_nbits_quantizer  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"Can't export without the packages for it ({error}): python -m pip install "
+            '"spacy-bert-ner[quantize]".'
+        ) from error
+
+
 def find_layers(graph: bytes) -> Dict[str, List[str]]:
     """Find the matrix multiplications of a graph that can be quantized.
 
@@ -58,7 +75,6 @@ def quantize_graph(graph: bytes, step: Step) -> bytes:
     graph (bytes): An ONNX file, not changed.
     step (Step): How to quantize it.
     RETURNS (bytes): The quantized graph, an ONNX file.
-    RAISES (ValueError): If a package is missing.
     """
     layers = find_layers(graph)
     model = _parse(graph)
@@ -71,22 +87,17 @@ def quantize_graph(graph: bytes, step: Step) -> bytes:
 
 def _parse(graph: bytes) -> Any:
     """RETURNS (onnx.ModelProto): The model of a file."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise _explain_missing(error) from error
+    import onnx
+
     return onnx.load_model_from_string(graph)
 
 
 def _quantize_matmuls(model: Any, block_size: int, kept: List[str]) -> Any:
-    try:
-        with _without_root_handler():
-            from onnxruntime.quantization.matmul_nbits_quantizer import (
-                DefaultWeightOnlyQuantConfig,
-                MatMulNBitsQuantizer,
-            )
-    except ImportError as error:
-        raise _explain_missing(error) from error
+    from onnxruntime.quantization.matmul_nbits_quantizer import (
+        DefaultWeightOnlyQuantConfig,
+        MatMulNBitsQuantizer,
+    )
+
     # Level 4 computes with 8-bit integers, lower ones with floats.
     config = DefaultWeightOnlyQuantConfig(
         block_size=block_size, is_symmetric=True, accuracy_level=4, bits=8
@@ -147,13 +158,6 @@ def _quantize_rows(table: Floats2d) -> Any:
     largest = numpy.abs(table).max(axis=1, keepdims=True)
     factors = numpy.where(largest > 0, largest, 1).astype("float32") / 127
     return numpy.rint(table / factors).astype("int8"), factors
-
-
-def _explain_missing(error: ImportError) -> UserError:
-    return UserError(
-        f"Can't quantize without the packages for it ({error}): python -m pip install "
-        '"spacy-bert-ner[quantize]".'
-    )
 
 
 @contextmanager
