@@ -106,7 +106,7 @@ def _find_one_encoder(nlp: Language, users: List[str]) -> Found:
 def _find_poolings(pipe: Any) -> List[Any]:
     """RETURNS (List[Model]): The layers of a component that give the vectors of an encoder for each
     token: a listener, or an encoder, with the pooling layer."""
-    model = getattr(pipe, "model", None)
+    model: Any = getattr(pipe, "model", None)
     if not hasattr(model, "walk"):
         return []
     others = [node for node in get_listeners(model) if KINDS[node.name].factory != "transformer"]

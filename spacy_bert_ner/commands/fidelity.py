@@ -50,7 +50,7 @@ def measure(
     keys = {
         key
         for name in users
-        for key, weight in nlp.get_pipe_meta(name).default_score_weights.items()
+        for key, weight in nlp.get_pipe_meta(name).default_score_weights.items()  # type: ignore[union-attr]
         if weight and found.get(key) is not None
     }
     scores = {key: 100.0 * found[key] for key in sorted(keys)}

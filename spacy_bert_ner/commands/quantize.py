@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..formats import read_docs
 from ..hf.folders import check_folder, write_folder
 from ..hf.loader import from_huggingface
-from ..model.encoder.huggingface import find_pretrained
+from ..model.encoder.lookup import find_pretrained
 from ..model.encoder.onnx_export import Exported, export_encoder
 from ..model.encoder.precision import name_precision
 from ..model.onnx.layer import set_export

@@ -97,7 +97,7 @@ def _trace(network: Network, shim: EncoderShim, name: str) -> bytes:
             torch.onnx.export(
                 network,
                 tuple(_to_tensors(_make_batch(TRACED, shim), shim).values()),
-                file,
+                file,  # type: ignore[arg-type]
                 input_names=names,
                 output_names=["vectors"],
                 dynamic_axes=dict.fromkeys([*names, "vectors"], axes),
