@@ -4,8 +4,8 @@
 
 PIPELINE is a trained pipeline, DEV and TEST are documents with gold entities. The systems: torch in
 float32; torch as the pipeline is set, with bf16 where the processor has it; the exports of
-`quantize` to fp32 and int8; and the usual one-call quantization, `quantize_dynamic` of onnxruntime. If the
-pipeline can be a Hugging Face checkpoint, transformers' own pipeline is the peer. Speeds are
+`quantize` to fp32 and int8; and the usual one-call quantization, `quantize_dynamic` of onnxruntime.
+If the pipeline can be a Hugging Face checkpoint, transformers' own pipeline is the peer. Speeds are
 measured in turn, on one thread: long documents of 40 sentences, and short texts of one sentence,
 all of TEST. The start is a fresh process, up to the entities of a first text. Writes
 results/quantized_NAME.md, .json and .png.
