@@ -11,6 +11,7 @@ _EXPORTS = {
     "describe": "commands.describe",
     "from_huggingface": "hf.loader",
     "install_extensions": "tagging.entity_scores",
+    "quantize": "commands.quantize",
     "to_huggingface": "hf.export",
 }
 

@@ -20,6 +20,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "weigh-sources": {},
     "shrink": {},
     "translate": {},
+    "quantize": {},
     "profile": {},
     "compare": {},
     "from-hf": {},

@@ -74,6 +74,17 @@ def get_dtype(precision: str, device: torch.device) -> Optional[torch.dtype]:
     return None
 
 
+def name_precision(precision: str, device: torch.device) -> str:
+    """Find the precision that is used.
+
+    precision (str): A name in PRECISIONS.
+    device (torch.device): Where the encoder is.
+    RETURNS (str): "fp32", "bf16" or "fp16".
+    """
+    names = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+    return names[get_dtype(precision, device)]
+
+
 @cache
 def bound_shape_caches() -> None:
     """Limit the caches for shapes of batches, unless the environment sets their sizes."""

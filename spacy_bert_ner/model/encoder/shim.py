@@ -242,15 +242,29 @@ class EncoderShim(PyTorchShim):
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         with computing(self.precision, self.device):
-            output = self._model(
-                input_ids=ids,
-                attention_mask=mask,
-                return_dict=True,
-                output_hidden_states=self.mixed_layers > 1,
-            )
-        if self.mixed_layers > 1:
-            return torch.stack(output.hidden_states[-self.mixed_layers :]).float().mean(dim=0)
-        return cast(torch.Tensor, output.last_hidden_state.float())
+            return get_vectors(self._model, ids, mask, self.mixed_layers)
+
+
+def get_vectors(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, mixed_layers: int
+) -> torch.Tensor:
+    """Run an encoder.
+
+    model (PreTrainedModel): The encoder.
+    ids, mask (torch.Tensor): Vocabulary ids, and 1 for wordpieces and 0 for padding, int64,
+        (n_windows, longest).
+    mixed_layers (int): Blocks, from the last, whose outputs are averaged.
+    RETURNS (torch.Tensor): Vectors of wordpieces, float32, (n_windows, longest, width).
+    """
+    output = model(
+        input_ids=ids,
+        attention_mask=mask,
+        return_dict=True,
+        output_hidden_states=mixed_layers > 1,
+    )
+    if mixed_layers > 1:
+        return torch.stack(output.hidden_states[-mixed_layers:]).float().mean(dim=0)
+    return cast(torch.Tensor, output.last_hidden_state.float())
 
 
 def _get_random_state(device: torch.device) -> Tuple[torch.Tensor, ...]:
