@@ -82,7 +82,7 @@ def quantize_graph(graph: bytes, step: Step) -> bytes:
         _quantize_embeddings(model.graph)
     kept = [name for layer in step.kept for name in layers[layer]]
     model = _quantize_matmuls(model, step.block_size, kept)
-    return model.SerializeToString()  # type: ignore[no-any-return]
+    return model.SerializeToString()
 
 
 def _parse(graph: bytes) -> Any:
