@@ -4,7 +4,7 @@ import struct
 from functools import partial
 from math import isnan
 from types import MappingProxyType
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from weakref import ref
 
 import numpy
@@ -242,7 +242,7 @@ def install_extensions() -> None:
     `Span._.type_score`: scores of an entity, 0 to 1, or None for a span that no `bert_ner`
     predicted. Existing extensions of these names are kept. Creating a `bert_ner` does this; call it
     to read scores from a DocBin without a pipeline."""
-    getters = {
+    getters: Dict[str, Callable[[Span], Any]] = {
         "score": get_score,
         "edges_score": partial(get_score, name="edges_scores"),
         "type_score": partial(get_score, name="type_scores"),
