@@ -34,10 +34,14 @@ PRECISIONS = (0.7, 0.8, 0.9)
 def read(path, test):
     nlp = spacy.load(path)
     with uncalibrated(find_component(nlp)[1], with_candidates=True):
-        sample = read_sample(nlp, test, "spacy")
-    for name in ("documents", "exact", "candidate_documents", "candidate_scores"):
+        return to_arrays(read_sample(nlp, test, "spacy"))
+
+
+def to_arrays(sample):
+    """RETURNS (Sample): The sample, with arrays for lists, of which splits take parts."""
+    candidates = (f"candidate_{name}" for name in ("documents", "scores", "right"))
+    for name in ("documents", "exact", *candidates):
         setattr(sample, name, numpy.array(getattr(sample, name)))
-    sample.candidate_right = numpy.array(sample.candidate_right)
     return sample
 
 

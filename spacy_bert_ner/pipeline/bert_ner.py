@@ -243,7 +243,7 @@ class BertNER(LabeledPipe):
         self, docs: List[Doc], get_loss: LossT, drop: float, sgd: Optional[Optimizer]
     ) -> float:
         """Update the model with a loss of its outputs for documents. Returns the loss."""
-        self.drop_calibration()
+        self._drop_calibration()
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
         loss, d_scores = get_loss(scores)
@@ -287,7 +287,7 @@ class BertNER(LabeledPipe):
             )
         check_outputs(self.name, len(self.tag_set), self.n_outputs)
         self.loss.check(self.labels, self.model)
-        self.initialize_model(get_examples)
+        self._initialize_model(get_examples)
         # Only now does an encoder inside the component have its tokenizer.
         find_read = make_reader(self.model, nlp, self.name)
         report = report_gold(get_examples(), nlp, self.labels, self.settings, find_read)

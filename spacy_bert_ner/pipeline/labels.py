@@ -72,18 +72,18 @@ class LabeledPipe(SavedPipe):
         self.vocab.strings.add(label)
         return 1
 
-    def initialize_model(self, get_examples: Callable[[], Iterable[Example]]) -> None:
+    def _initialize_model(self, get_examples: Callable[[], Iterable[Example]]) -> None:
         """Initialize the weights of the model, with outputs for the labels.
 
         get_examples (Callable[[], Iterable[Example]]): Returns a representative sample of examples.
         """
-        self.drop_calibration()
+        self._drop_calibration()
         filled = (example.x for example in get_examples() if len(example.x))
         sample = list(islice(filled, 10))
         Y: List[Any] = [self.model.ops.alloc2f(len(doc), len(self.tag_set)) for doc in sample]
         self.model.initialize(X=sample or None, Y=Y or None)
 
-    def drop_calibration(self) -> None:
+    def _drop_calibration(self) -> None:
         """Remove the calibration, with a warning: it was fitted to scores of other weights."""
         if self.cfg.pop(CALIBRATION, None) is not None:
             warn(
