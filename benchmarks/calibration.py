@@ -124,7 +124,7 @@ def main():
     rows = []
     for name, runs in found.items():
         figures = [measure(*run) for run in runs]
-        means = {key: round(numpy.mean([run[key] for run in figures]), 3) for key in FIGURES}
+        means = {key: round(float(numpy.mean([run[key] for run in figures])), 3) for key in FIGURES}
         rows.append({"score": name, "pipelines": len(runs), **means})
         rows[-1]["ece_after_of_each"] = " ".join(f"{run['ece_after']:.3f}" for run in figures)
     corpus = args.test.resolve().parent.name

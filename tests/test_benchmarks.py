@@ -211,18 +211,18 @@ class TestGuarantees:
     def test_splits(self, on_path, monkeypatch):
         import guarantees
 
-        monkeypatch.setattr(guarantees, "N_SPLITS", 30)
+        monkeypatch.setattr(guarantees, "N_SPLITS", 30)  # in both directions
         sample = guarantees.to_arrays(make_sample(200))
         found, n_refused = guarantees.try_splits([sample], guarantees.try_recall, 0.9)
         row = guarantees.to_row("recall", 0.9, found, n_refused)
-        assert (row["target"], row["splits"], row["refused"]) == ("recall 0.9", 30, 0)
+        assert (row["target"], row["splits"], row["refused"]) == ("recall 0.9", 60, 0)
         assert 0.89 < row["reached"] < 0.95
         assert row["lowest"] < row["reached"]
         assert row["fell_short"] == sum(one["reached"] < 0.9 for one in found)
         found, n_refused = guarantees.try_splits([sample], guarantees.try_precision, 0.999)
-        assert (found, n_refused) == ([], 30)
+        assert (found, n_refused) == ([], 60)
         row = guarantees.to_row("precision", 0.999, found, n_refused)
-        assert (row["reached"], row["fell_short"], row["refused"]) == (None, 0, 30)
+        assert (row["reached"], row["fell_short"], row["refused"]) == (None, 0, 60)
 
 
 PAGE = """# Page

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy
 
+from ..errors import UserError
 from ..types import Floats1d, Ints1d
 from .decode import Entities
 
@@ -50,12 +51,12 @@ class Curve:
 
         data (Mapping[str, Any]): The result of `asdict`.
         RETURNS (Curve): The curve.
-        RAISES (ValueError): For numbers that make no curve.
+        RAISES (UserError): For numbers that make no curve. TypeError: For data of another form.
         """
         curve = cls(**data)
         numbers = [curve.slope, curve.intercept, *curve.shifts.values()]
         if not all(math.isfinite(value) for value in numbers) or curve.slope <= 0:
-            raise ValueError(f"{curve} is no calibration")
+            raise UserError(f"{curve} is no calibration")
         return curve
 
     def apply(self, scores: Floats1d, label_ids: Ints1d, labels: Sequence[str]) -> Floats1d:
@@ -104,7 +105,7 @@ class Calibration:
 
         cfg (Mapping[str, Any]): Its `cfg`.
         RETURNS (Calibration): The calibration; one that changes nothing if there is none.
-        RAISES (ValueError): For a calibration that can't be used. KeyError, TypeError: For data of
+        RAISES (UserError): For a calibration that can't be used. KeyError, TypeError: For data of
             another form.
         """
         data = dict(cfg.get(CALIBRATION, {}))
@@ -115,7 +116,7 @@ class Calibration:
             candidates = CandidateSettings(log_lowest, Curve.from_json(found["curve"]))
         unknown = sorted({*data} - {*NAMED})
         if unknown:
-            raise ValueError(f"unknown scores {unknown} in {CALIBRATION}")
+            raise UserError(f"unknown scores {unknown} in {CALIBRATION}")
         return cls({name: Curve.from_json(curve) for name, curve in data.items()}, candidates)
 
     def to_json(self) -> Dict[str, Any]:
