@@ -1,86 +1,102 @@
 """Calibration: of the entities with a score of about 0.9, are nine out of ten right?
 
-    python benchmarks/calibration.py PIPELINE GOLD.spacy [GOLD.spacy ...]
+    python benchmarks/calibration.py PIPELINE [PIPELINE ...] --dev DEV.spacy --test TEST.spacy
 
-An entity is right if the gold annotation has one with the same start, end and label. Entities are
-sorted by score into 15 bins with the same number of entities. The expected calibration error (ECE)
-is the distance between the mean score and the share of right entities in a bin, averaged over the
-entities. A small sample has an ECE above 0 even if its scores are perfect: "ece by chance" is the
-mean ECE of 200 samples in which each entity is right with the probability that its score says.
-Writes results/calibration_CORPUS.md, .json and .png, where CORPUS is the folder of the first GOLD.
+Scores are calibrated on DEV as `spacy bert-ner calibrate` does, and measured on TEST, before and
+after. Without DEV, for a pipeline that was trained on it, the documents of TEST are split into two
+random halves: each is measured with what was fitted to the other. Several pipelines are the same
+recipe with other seeds: figures are their means, and the JSON has each.
+
+Entities are sorted by score into 15 bins with the same number of entities. The expected calibration
+error (ECE) is the distance between the mean score and the share of right entities in a bin,
+averaged over the entities. A small sample has an ECE above 0 even if its scores are perfect: "by
+chance" is the mean ECE of 200 samples in which each event happens with the probability that the
+calibrated score says. Writes results/calibration_CORPUS.md, .json and .png, where CORPUS is the
+folder of TEST.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
 import spacy
-from harness import name_corpus, report
-from sklearn.calibration import calibration_curve
-from spacy.tokens import DocBin
+from harness import report
 
-from spacy_bert_ner.commands.annotate import predict
-from spacy_bert_ner.tagging.entity_scores import iter_scores
+from spacy_bert_ner.commands.calibrate import fit
+from spacy_bert_ner.commands.reliability import get_bins, get_error
+from spacy_bert_ner.commands.scored_entities import read_sample, uncalibrated
+from spacy_bert_ner.hf.export import find_component
+from spacy_bert_ner.tagging.calibration import NAMED
 
-N_BINS = 15
 N_SAMPLES = 200
+FIGURES = ("entities", "right", "before", "after", "ece_before", "ece_after", "by_chance")
 
 
-def read_entities(nlp, path):
-    """RETURNS (ndarray): Score, 0 or 1 for right, and number of tokens of each entity that the
-    pipeline finds, float64, (n_entities, 3)."""
-    docs = DocBin().from_disk(path).get_docs(nlp.vocab)
-    gold = [doc for doc in docs if doc.has_annotation("ENT_IOB")]
-    rows = []
-    for doc, found in zip(gold, predict(nlp, gold)):
-        right = {(ent.start, ent.end, ent.label_) for ent in doc.ents}
-        for ent, score in iter_scores(found):
-            rows.append((score, (ent.start, ent.end, ent.label_) in right, len(ent)))
-    return numpy.array(rows, dtype="float64").reshape(-1, 3)
+def read(path, *paths):
+    """RETURNS (List[Sample]): The scores that a pipeline gives to entities in documents."""
+    nlp = spacy.load(path)
+    with uncalibrated(find_component(nlp)[1], with_candidates=False):
+        return [read_sample(nlp, gold, "spacy") for gold in paths]
 
 
-def get_bins(scores, right):
-    """Sort entities by score into bins of equally many, as `calibration_curve` does.
-
-    scores, right (ndarray): The score of each, and 1 for right, 0 for wrong, (n_entities,).
-    RETURNS (Tuple): Mean score, share of right entities, and number of entities of each bin that
-        isn't empty, (n_bins,) each.
-    """
-    shares, means = calibration_curve(right, scores, n_bins=N_BINS, strategy="quantile")
-    edges = numpy.percentile(scores, numpy.linspace(0, 100, N_BINS + 1))
-    counts = numpy.bincount(numpy.searchsorted(edges[1:-1], scores), minlength=N_BINS)
-    return means, shares, counts[counts > 0]
+def take(sample, rows):
+    """RETURNS (Sample): Some of the entities of a sample."""
+    chosen = {
+        name: [getattr(sample, name)[i] for i in rows]
+        for name in ("documents", "labels", "exact", "edges")
+    }
+    scores = {name: [values[i] for i in rows] for name, values in sample.scores.items()}
+    return replace(sample, scores=scores, **chosen)
 
 
-def get_error(scores, right):
-    """RETURNS (float): The expected calibration error."""
-    means, shares, counts = get_bins(scores, right)
-    return float((counts * abs(means - shares)).sum() / counts.sum())
+def halve(sample):
+    """YIELDS (Tuple[Sample, Sample]): Two random halves of the documents, in both orders."""
+    order = numpy.random.default_rng(0).permutation(sample.n_docs)
+    inside = numpy.isin(sample.documents, order[: sample.n_docs // 2])
+    for chosen in (inside, ~inside):
+        yield take(sample, numpy.nonzero(chosen)[0]), take(sample, numpy.nonzero(~chosen)[0])
+
+
+def apply(calibration, sample, name):
+    """RETURNS (Tuple[ndarray, ndarray, ndarray]): A score before and after, and what is right."""
+    rows = sample.get_rows(name)
+    before, right = numpy.array(sample.scores[name])[rows], sample.get_event(name)[rows]
+    labels = sorted(set(sample.labels))
+    label_ids = numpy.array([labels.index(sample.labels[i]) for i in rows], dtype=int)
+    curve = calibration.curves.get(name)
+    return before, before if curve is None else curve.apply(before, label_ids, labels), right
+
+
+def measure(before, after, right):
+    return dict(
+        zip(
+            FIGURES,
+            (
+                len(right),
+                right.mean(),
+                before.mean(),
+                after.mean(),
+                get_error(before, right),
+                get_error(after, right),
+                get_error_by_chance(after),
+            ),
+        )
+    )
 
 
 def get_error_by_chance(scores):
     """RETURNS (float): The mean error of samples in which scores are the probabilities."""
     random = numpy.random.default_rng(0)
-    samples = (random.random((N_SAMPLES, len(scores))) < scores).astype(int)
-    return float(numpy.mean([get_error(scores, right) for right in samples]))
-
-
-def to_row(name, entities):
-    scores, right = entities[:, 0], entities[:, 1].astype(int)
-    return {
-        "system": name,
-        "entities": len(entities),
-        "right": round(float(right.mean()), 3),
-        "mean_score": round(float(scores.mean()), 3),
-        "ece": round(get_error(scores, right), 3),
-        "ece_by_chance": round(get_error_by_chance(scores), 3),
-    }
+    samples = random.random((N_SAMPLES, len(scores))) < scores
+    return numpy.mean([get_error(scores, right) for right in samples])
 
 
 def plot(axes, found):
     axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="perfectly calibrated")
-    for name, entities in found.items():
-        means, shares, _ = get_bins(entities[:, 0], entities[:, 1].astype(int))
+    before, after, right = (numpy.concatenate(column) for column in zip(*found))
+    for name, scores in (("before", before), ("after", after)):
+        means, shares, _ = get_bins(scores, right)
         axes.plot(means, shares, marker="o", label=name)
     axes.set_xlabel("mean score of the entities of a bin")
     axes.set_ylabel("share of them that is right")
@@ -91,35 +107,34 @@ def plot(axes, found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pipeline", type=Path)
-    parser.add_argument("gold", type=Path, nargs="+")
+    parser.add_argument("pipelines", type=Path, nargs="+")
+    parser.add_argument("--dev", type=Path)
+    parser.add_argument("--test", type=Path, required=True)
     args = parser.parse_args()
-    nlp = spacy.load(args.pipeline)
-    found, rows = {}, []
-    for path in args.gold:
-        name = name_corpus(path)
-        entities = read_entities(nlp, path)
-        lengths = entities[:, 2]
-        groups = {
-            name: lengths > 0,
-            f"{name}, of one token": lengths == 1,
-            f"{name}, of several tokens": lengths > 1,
-        }
-        for group, chosen in groups.items():
-            if chosen.sum() < N_BINS:
-                parser.error(
-                    f"The pipeline finds {chosen.sum()} entities in {group}: too few for {N_BINS} "
-                    "bins. Use a larger corpus."
-                )
-            rows.append(to_row(group, entities[chosen]))
-        found[name] = entities
-    corpus = args.gold[0].resolve().parent.name
+    found = {name: [] for name in NAMED}
+    for path in args.pipelines:
+        if args.dev is None:
+            pairs = list(halve(*read(path, args.test)))
+        else:
+            pairs = [read(path, args.dev, args.test)]
+        fitted = [(fit(dev)[0], test) for dev, test in pairs]
+        for name in NAMED:
+            parts = [apply(calibration, test, name) for calibration, test in fitted]
+            found[name].append([numpy.concatenate(column) for column in zip(*parts)])
+    rows = []
+    for name, runs in found.items():
+        figures = [measure(*run) for run in runs]
+        means = {key: round(float(numpy.mean([run[key] for run in figures])), 3) for key in FIGURES}
+        rows.append({"score": name, "pipelines": len(runs), **means})
+        rows[-1]["ece_after_of_each"] = " ".join(f"{run['ece_after']:.3f}" for run in figures)
+    corpus = args.test.resolve().parent.name
+    on = "the other half of its documents" if args.dev is None else "development data"
     report(
         f"calibration_{corpus}",
-        f"Scores of entities, and how many of them are right: {corpus}",
+        f"Scores of entities before and after calibration on {on}: {corpus}",
         rows,
-        notes=[f"{N_BINS} bins of equally many entities."],
-        plot=lambda axes: plot(axes, found),
+        notes=["15 bins of equally many entities; `exact` is plotted."],
+        plot=lambda axes: plot(axes, found["exact"]),
     )
 
 

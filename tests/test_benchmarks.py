@@ -10,6 +10,9 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from thinc.api import Config
 
+from spacy_bert_ner.commands.calibrate import fit
+from spacy_bert_ner.commands.scored_entities import Sample
+
 from .util import TAGS, WORDS
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -161,16 +164,65 @@ class TestCalibration:
         found = calibration.get_error(numpy.full(100, 0.9), right.astype(int))
         assert found == pytest.approx(error)
 
-    def test_entities_of_a_corpus(self, calibration, trained, tmp_path):
+    def test_entities_of_a_corpus(self, calibration, trained_path, tmp_path):
         """Right, wrong, and in a document without annotation, which is left out."""
-        docs = [Doc(trained.vocab, words=WORDS, ents=ents) for ents in (TAGS, ["O"] * len(TAGS))]
-        docs.append(Doc(trained.vocab, words=WORDS))
+        vocab = Vocab()
+        docs = [Doc(vocab, words=WORDS, ents=ents) for ents in (TAGS, ["O"] * len(TAGS))]
+        docs.append(Doc(vocab, words=WORDS))
         DocBin(docs=docs).to_disk(tmp_path / "gold.spacy")
-        found = calibration.read_entities(trained, tmp_path / "gold.spacy")
-        lengths = [len(ent) for ent in docs[0].ents]
-        assert found[:, 2].tolist() == lengths * 2
-        assert found[:, 1].tolist() == [1.0] * len(lengths) + [0.0] * len(lengths)
-        assert ((found[:, 0] > 0.5) & (found[:, 0] <= 1.0)).all()
+        (found,) = calibration.read(trained_path, tmp_path / "gold.spacy")
+        n_ents = len(docs[0].ents)
+        assert found.exact == found.edges == [True] * n_ents + [False] * n_ents
+        assert found.documents == [0] * n_ents + [1] * n_ents
+        assert all(0.5 < score <= 1.0 for score in found.scores["exact"])
+
+    def test_halves(self, calibration):
+        """Each entity is in one half, with its document."""
+        sample = make_sample(40)
+        for dev, test in calibration.halve(sample):
+            assert len(dev.exact) + len(test.exact) == len(sample.exact)
+            assert not set(dev.documents) & set(test.documents)
+            before, after, right = calibration.apply(fit(dev)[0], test, "exact")
+            assert right.tolist() == test.exact
+            assert abs(after.mean() - right.mean()) < 0.15 < before.mean() - right.mean()
+
+
+def make_sample(n_docs):
+    """Documents with ten entities each, a part of which is right, rather if the score is high."""
+    random, sample = numpy.random.default_rng(0), Sample(n_docs=n_docs, n_ents=10 * n_docs)
+    scores = random.beta(9, 1, 10 * n_docs)
+    sample.documents = numpy.repeat(numpy.arange(n_docs), 10).tolist()
+    sample.labels = ["PER", "LOC"] * (5 * n_docs)
+    sample.scores = {name: scores.tolist() for name in sample.scores}
+    sample.exact = (random.random(10 * n_docs) < scores**6).tolist()
+    sample.edges = [True, *sample.exact[1:]]
+    logs = numpy.log(scores)
+    sample.candidate_documents, sample.candidate_scores = sample.documents, scores.tolist()
+    sample.candidate_right = sample.exact
+    right = numpy.array(sample.exact)
+    for i in range(n_docs):
+        rows = numpy.arange(10 * i, 10 * i + 10)
+        if right[rows].any():
+            sample.gold[i] = logs[rows][right[rows]]
+    return sample
+
+
+class TestGuarantees:
+    def test_splits(self, on_path, monkeypatch):
+        import guarantees
+
+        monkeypatch.setattr(guarantees, "N_SPLITS", 30)  # in both directions
+        sample = guarantees.to_arrays(make_sample(200))
+        found, n_refused = guarantees.try_splits([sample], guarantees.try_recall, 0.9)
+        row = guarantees.to_row("recall", 0.9, found, n_refused)
+        assert (row["target"], row["splits"], row["refused"]) == ("recall 0.9", 60, 0)
+        assert 0.89 < row["reached"] < 0.95
+        assert row["lowest"] < row["reached"]
+        assert row["fell_short"] == sum(one["reached"] < 0.9 for one in found)
+        found, n_refused = guarantees.try_splits([sample], guarantees.try_precision, 0.999)
+        assert (found, n_refused) == ([], 60)
+        row = guarantees.to_row("precision", 0.999, found, n_refused)
+        assert (row["reached"], row["fell_short"], row["refused"]) == (None, 0, 60)
 
 
 PAGE = """# Page

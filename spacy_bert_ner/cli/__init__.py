@@ -21,6 +21,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "shrink": {},
     "translate": {},
     "quantize": {},
+    "calibrate": {},
     "profile": {},
     "compare": {},
     "from-hf": {},

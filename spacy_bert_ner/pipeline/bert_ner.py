@@ -2,8 +2,7 @@
 
 from dataclasses import asdict
 from functools import partial
-from itertools import islice
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy
 from spacy.errors import Errors
@@ -16,6 +15,7 @@ from thinc.types import Floats2d
 
 from ..errors import UserError, warn
 from ..model.heads import ModelT, get_head, get_transitions
+from ..tagging.candidates import write_candidates
 from ..tagging.entities import check_scores, decode_units, get_units, write_entities
 from ..tagging.entity_scores import install_extensions
 from ..tagging.gold import get_gold, get_labels
@@ -145,9 +145,12 @@ class BertNER(LabeledPipe):
         read = get_read_tokens(docs, self.model, is_train=False)
         units = [get_units(doc, marks, settings) for doc, marks in zip(docs, read)]
         scores = get_head(self.model).to_scores(scores)
-        found = decode_units(units, scores, self.tag_set, settings, get_transitions(self.model))
-        for doc, its_units, entities in zip(docs, units, found):
+        tag_set, calibration = self.tag_set, self.calibration
+        transitions, key = get_transitions(self.model), settings.spans_key
+        found = decode_units(units, scores, tag_set, settings, transitions, calibration)
+        for doc, its_units, X, entities in zip(docs, units, scores, found):
             write_entities(doc, entities, its_units.blocked, self.labels, settings)
+            write_candidates(doc, its_units, X, tag_set, transitions, calibration, key)
 
     def update(
         self,
@@ -240,6 +243,7 @@ class BertNER(LabeledPipe):
         self, docs: List[Doc], get_loss: LossT, drop: float, sgd: Optional[Optimizer]
     ) -> float:
         """Update the model with a loss of its outputs for documents. Returns the loss."""
+        self._drop_calibration()
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
         loss, d_scores = get_loss(scores)
@@ -281,13 +285,9 @@ class BertNER(LabeledPipe):
                 f"doc.ents are set, or name the labels in [initialize.components.{self.name}] "
                 "labels."
             )
-        n_tags = len(self.tag_set)
-        check_outputs(self.name, n_tags, self.n_outputs)
+        check_outputs(self.name, len(self.tag_set), self.n_outputs)
         self.loss.check(self.labels, self.model)
-        filled = (example.x for example in get_examples() if len(example.x))
-        sample = list(islice(filled, 10))
-        Y: List[Any] = [self.model.ops.alloc2f(len(doc), n_tags) for doc in sample]
-        self.model.initialize(X=sample or None, Y=Y or None)
+        self._initialize_model(get_examples)
         # Only now does an encoder inside the component have its tokenizer.
         find_read = make_reader(self.model, nlp, self.name)
         report = report_gold(get_examples(), nlp, self.labels, self.settings, find_read)

@@ -30,7 +30,15 @@ upstream = "*"
 
 @Language.factory(
     "bert_ner",
-    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans", "span._.score"],
+    assigns=[
+        "doc.ents",
+        "token.ent_iob",
+        "token.ent_type",
+        "doc.spans",
+        "span._.score",
+        "span._.edges_score",
+        "span._.type_score",
+    ],
     default_config={
         "model": Config().from_str(DEFAULT_MODEL)["model"],
         "scheme": "BIO",

@@ -1,11 +1,13 @@
 """The labels of a component, and a model with an output for each of their tags."""
 
-from typing import Iterable, List, Optional, Set, Tuple
+from itertools import islice
+from typing import Any, Callable, Iterable, List, Optional, Set, Tuple
 
 from spacy.errors import Errors
 from spacy.training import Example
 
 from ..errors import UserError, warn
+from ..tagging.calibration import CALIBRATION, Calibration
 from ..tagging.gold import get_labels
 from ..tagging.schemes import TagSet, get_tag_set
 from ..tagging.settings import Settings
@@ -21,6 +23,11 @@ class LabeledPipe(SavedPipe):
     def settings(self) -> Settings:
         """RETURNS (Settings): The current settings in `cfg`."""
         return Settings.from_cfg(self.cfg)
+
+    @property
+    def calibration(self) -> Calibration:
+        """RETURNS (Calibration): How its scores are calibrated."""
+        return Calibration.from_cfg(self.cfg)
 
     @property
     def labels(self) -> Tuple[str, ...]:
@@ -64,6 +71,25 @@ class LabeledPipe(SavedPipe):
         self.cfg["labels"].append(label)
         self.vocab.strings.add(label)
         return 1
+
+    def _initialize_model(self, get_examples: Callable[[], Iterable[Example]]) -> None:
+        """Initialize the weights of the model, with outputs for the labels.
+
+        get_examples (Callable[[], Iterable[Example]]): Returns a representative sample of examples.
+        """
+        self._drop_calibration()
+        filled = (example.x for example in get_examples() if len(example.x))
+        sample = list(islice(filled, 10))
+        Y: List[Any] = [self.model.ops.alloc2f(len(doc), len(self.tag_set)) for doc in sample]
+        self.model.initialize(X=sample or None, Y=Y or None)
+
+    def _drop_calibration(self) -> None:
+        """Remove the calibration, with a warning: it was fitted to scores of other weights."""
+        if self.cfg.pop(CALIBRATION, None) is not None:
+            warn(
+                f"[{self.name}] was calibrated and is now trained: its calibration doesn't fit "
+                "the new weights and was removed. After training, run spacy bert-ner calibrate."
+            )
 
     def report_labels(self, examples: Iterable[Example]) -> None:
         """Log a warning, once for each label, for gold labels that the model doesn't have. At

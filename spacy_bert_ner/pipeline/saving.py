@@ -8,6 +8,7 @@ from spacy import util
 from spacy.pipeline import TrainablePipe
 
 from ..damage import reading
+from ..tagging.calibration import CALIBRATION
 from ..tagging.settings import Settings
 from .loading import add_checksums, check_fit, read_cfg, read_file
 from .settings import CONFIGURED, check_settings, settle_settings
@@ -96,10 +97,12 @@ class SavedPipe(TrainablePipe):
         """
         model = parts.get("model")
         if "cfg" in parts:
-            cfg = {**self.cfg, **read_cfg(parts["cfg"], model, places)}
+            own = {key: value for key, value in self.cfg.items() if key != CALIBRATION}
+            cfg = {**own, **read_cfg(parts["cfg"], model, places)}
             settle_settings(self.name, cfg, self.cfg[CONFIGURED])
             with reading(places["cfg"]):
                 check_settings(self.name, Settings.from_cfg(cfg))
+            self.cfg.pop(CALIBRATION, None)
             self.cfg.update(cfg)
         if model is not None:
             with reading(places["model"]):

@@ -5,6 +5,7 @@ from typing import Any, Dict, Optional, Tuple
 from spacy.language import Language
 
 from ..errors import UserError
+from ..tagging.calibration import CALIBRATION, Calibration
 from ..tagging.schemes import SCHEMES
 from ..tagging.settings import Settings
 
@@ -24,6 +25,7 @@ TYPES: Dict[str, Tuple[Tuple[type, ...], str]] = {
     "threshold": ((int, float), "a number"),
     "incorrect_spans_key": ((str, type(None)), "a string or null"),
     CONFIGURED: ((dict,), "an object"),
+    CALIBRATION: ((dict,), "an object"),
 }
 
 
@@ -31,7 +33,8 @@ def check_types(cfg: Dict[str, Any]) -> None:
     """Check what was read from a file.
 
     cfg (Dict[str, Any]): Settings and labels. Some may be missing.
-    RAISES (ValueError): For a value of a wrong type, and for invalid labels.
+    RAISES (ValueError): For a value of a wrong type, invalid labels, and a calibration that can't
+        be used. KeyError, TypeError: For a calibration of another form.
     """
     for key, value in cfg.items():
         types, description = TYPES.get(key, ((object,), ""))
@@ -42,6 +45,7 @@ def check_types(cfg: Dict[str, Any]) -> None:
         raise UserError(f"labels = {labels!r} must be a list of strings")
     if len(set(labels)) < len(labels):
         raise UserError(f"labels = {labels!r} must differ from each other")
+    Calibration.from_cfg(cfg)
 
 
 def check_settings(name: str, settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """Decode tag probabilities to entities."""
 
 from dataclasses import dataclass
-from typing import Optional, Tuple, Union
+from typing import Dict, Optional, Tuple, Union
 
 import numpy
 
@@ -22,12 +22,20 @@ class Entities:
     labels (Ints1d): Index of the label, (n_entities,).
     scores (Floats1d): Geometric mean of the probabilities of the entity's tags, 0 to 1,
         float32, (n_entities,).
+    edges_scores (Floats1d): The same of its tags with any label: `B-PER` or `B-LOC` for `B-PER`.
+    type_scores (Floats1d): The first divided by the second: of the label, given the edges.
     """
 
     starts: Ints1d
     ends: Ints1d
     labels: Ints1d
     scores: Floats1d
+    edges_scores: Floats1d
+    type_scores: Floats1d
+
+    def named_scores(self) -> Dict[str, Floats1d]:
+        """RETURNS (Dict[str, Floats1d]): The columns with scores, by name, (n_entities,) each."""
+        return {name: values for name, values in vars(self).items() if name.endswith("scores")}
 
     def select(self, chosen: Union[Bools1d, slice]) -> "Entities":
         """Select some of the entities.
@@ -69,15 +77,29 @@ def decode(
     else:
         tags = crf_tags(scores, breaks, tag_set, transitions)
     starts, ends = find_entities(tags, breaks, tag_set)
-    chosen = log_probs[numpy.arange(len(tags)), tags]
-    sums = numpy.concatenate([[0.0], numpy.cumsum(chosen, dtype="float64")])
-    means = (sums[ends] - sums[starts]) / (ends - starts)
+    rows = numpy.arange(len(tags))
+    # Of each tag, and of all tags with its prefix.
+    chosen = numpy.stack([log_probs[rows, tags], _log_prefixes(probs, tag_set)[rows, tags]])
+    sums = numpy.pad(numpy.cumsum(chosen, axis=1, dtype="float64"), ((0, 0), (1, 0)))
+    exact, edges = (sums[:, ends] - sums[:, starts]) / (ends - starts)
     return Entities(
-        starts=starts,
-        ends=ends,
-        labels=tag_set.label_ids[tags[starts]],
-        scores=numpy.exp(means).clip(0.0, 1.0).astype("float32"),
+        starts,
+        ends,
+        tag_set.label_ids[tags[starts]],
+        *(
+            numpy.exp(logs).clip(0.0, 1.0).astype("float32")
+            for logs in (exact, edges, exact - edges)
+        ),
     )
+
+
+def _log_prefixes(probs: Floats2d, tag_set: TagSet) -> Floats2d:
+    """Logarithms of the probabilities of the prefix of each tag, with any label; 0 for `O`,
+    (n_tokens, n_tags)."""
+    n_tokens, n_labels = len(probs), len(tag_set.labels)
+    by_label = probs[:, 1:].reshape(n_tokens, n_labels, len(tag_set.scheme.prefixes))
+    logs = numpy.log(numpy.maximum(by_label.sum(axis=1), TINY))
+    return numpy.hstack([numpy.zeros((n_tokens, 1)), numpy.tile(logs, n_labels)])
 
 
 def crf_tags(scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Floats2d) -> Ints1d:

@@ -1,6 +1,7 @@
 """From tag scores to entities: find the units of a document that get a tag, decode their tags, and
 write the entities."""
 
+from dataclasses import replace
 from typing import List, NamedTuple, Optional, Sequence
 
 import numpy
@@ -8,12 +9,15 @@ from spacy.tokens import Doc, Span
 
 from ..errors import UserError
 from ..types import Bools1d, Floats2d, Ints1d
+from .calibration import Calibration
 from .decode import Entities, crf_probs, decode
 from .entity_scores import make_span_group
 from .presets import get_constraints
 from .schemes import TagSet
 from .settings import Settings
 from .words import get_words
+
+UNCALIBRATED = Calibration()
 
 
 class Units(NamedTuple):
@@ -67,6 +71,7 @@ def decode_units(
     tag_set: TagSet,
     settings: Settings,
     transitions: Optional[Floats2d] = None,
+    calibration: Calibration = UNCALIBRATED,
 ) -> List[Entities]:
     """Find the entities of documents.
 
@@ -77,6 +82,7 @@ def decode_units(
     settings (Settings): How to decode.
     transitions (Optional[Floats2d]): Log-scores of transitions from a tag (row) to the next
         (column), (n_tags, n_tags).
+    calibration (Calibration): How scores are calibrated.
     RETURNS (List[Entities]): By document, the entities with a score of at least the threshold, on
         its tokens.
     """
@@ -88,14 +94,14 @@ def decode_units(
         settings.decoder,
         transitions,
     )
+    found = calibration.apply(found, tag_set.labels)
     found = found.select(found.scores >= settings.threshold)
     ends = numpy.cumsum([len(its.rows) for its in units])
     edges = [0, *numpy.searchsorted(found.starts, ends).tolist()]
-    found = Entities(
+    found = replace(
+        found,
         starts=numpy.concatenate([its.first for its in units])[found.starts],
         ends=numpy.concatenate([its.last for its in units])[found.ends - 1] + 1,
-        labels=found.labels,
-        scores=found.scores,
     )
     return [found.select(slice(i, j)) for i, j in zip(edges, edges[1:])]
 
@@ -148,4 +154,6 @@ def write_entities(
     if settings.annotate_ents:
         doc.set_ents(kept + spans, blocked=blocked, default="outside")
     key = settings.spans_key
-    doc.spans[key] = make_span_group(doc, key, spans, entities.scores, kept)
+    doc.spans[key] = make_span_group(
+        doc, key, spans, entities.scores, kept, entities.named_scores()
+    )

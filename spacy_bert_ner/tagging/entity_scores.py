@@ -1,7 +1,10 @@
 """Entity scores: in a span group, which is saved with the document, and as `ent._.score`."""
 
 import struct
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from functools import partial
+from math import isnan
+from types import MappingProxyType
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from weakref import ref
 
 import numpy
@@ -16,6 +19,10 @@ from ..types import Floats1d
 # Marks groups of `bert_ner`, whatever their key: those of other components, such as spancat, may
 # have scores too.
 SOURCE = "bert_ner"
+# The attributes of a group with scores. What each is the probability of: docs/concepts/scores.md.
+NAMES = ("scores", "edges_scores", "type_scores")
+# What the key of a group of candidates ends with, after the key of the entities.
+CANDIDATES = "_candidates"
 # Start, end and label of an entity.
 Key = Tuple[int, int, int]
 # A span in the bytes of a group: its ids and its label, tokens (start, end), characters (the same).
@@ -117,13 +124,19 @@ def follow_text(group: SpanGroup) -> None:
     attrs = ATTRS.__get__(group)
     msg = {"name": group.name, "attrs": {}, "spans": moved}
     SpanGroup.from_bytes(group, srsly.msgpack_dumps(msg))
-    if len(attrs.get("scores", ())) == len(packed):
-        attrs["scores"] = numpy.asarray(attrs["scores"])[kept]
+    for name in NAMES:
+        if len(attrs.get(name, ())) == len(packed):
+            attrs[name] = numpy.asarray(attrs[name])[kept]
     ATTRS.__set__(group, attrs)
 
 
 def make_span_group(
-    doc: Doc, key: str, spans: List[Span], scores: Floats1d, kept: List[Span]
+    doc: Doc,
+    key: str,
+    spans: List[Span],
+    scores: Floats1d,
+    kept: List[Span],
+    named: Mapping[str, Floats1d] = MappingProxyType({}),
 ) -> SpanGroup:
     """Make a group of entities with their scores in `attrs["scores"]`, as spancat does.
 
@@ -133,41 +146,49 @@ def make_span_group(
     scores (Floats1d): Their scores, 0 to 1, float32, (n_spans,).
     kept (List[Span]): Entities of `doc.ents` that are kept. Those that an earlier run or another
         component has written to the group stay in it.
+    named (Mapping[str, Floats1d]): Other scores, by the names of their attributes, (n_spans,) each.
     RETURNS (SpanGroup): The group, to be put into `doc.spans`.
     """
+    columns = {**named, "scores": scores}
     if kept and key in doc.spans and doc.spans[key].attrs.get("source") == SOURCE:
-        known = {_get_place(span): score for span, score in _iter_group(key, doc.spans[key])}
-        pairs = [(span, known[_get_place(span)]) for span in kept if _get_place(span) in known]
-        pairs = sorted([*pairs, *zip(spans, scores.tolist())], key=lambda pair: pair[0].start)
-        spans = [span for span, _ in pairs]
-        scores = numpy.array([score for _, score in pairs], dtype="float32")
-    return ScoredSpans(doc, name=key, spans=spans, attrs={"scores": scores, "source": SOURCE})
+        group = doc.spans[key]
+        places = {_get_place(span): i for i, (span, _) in enumerate(_iter_group(key, group))}
+        known = [span for span in kept if _get_place(span) in places]
+        rows = [places[_get_place(span)] for span in known]
+        order = numpy.argsort([span.start for span in [*known, *spans]], kind="stable")
+        spans = [[*known, *spans][i] for i in order]
+        for name, values in columns.items():
+            # Not a number where a score is unknown: an older version has written the group.
+            before = numpy.asarray(group.attrs.get(name, numpy.full(len(places), numpy.nan)))
+            columns[name] = numpy.append(before[rows], values)[order].astype("float32")
+    return ScoredSpans(doc, name=key, spans=spans, attrs={**columns, "source": SOURCE})
 
 
-def iter_scores(doc: Doc) -> Iterator[Tuple[Span, float]]:
+def iter_scores(doc: Doc, name: str = "scores") -> Iterator[Tuple[Span, float]]:
     """Iterate over the entities and scores of all `bert_ner` components.
 
     doc (Doc): A document.
+    name (str): Name of the attribute with the scores: "scores", "edges_scores" or "type_scores".
     YIELDS (Tuple[Span, float]): An entity, and its score, 0 to 1.
     RAISES (ValueError): For a group that was changed, so that it doesn't have as many scores as
         spans.
     """
     for key, group in doc.spans.items():
-        if group.attrs.get("source") == SOURCE:
-            yield from _iter_group(key, group)
+        if group.attrs.get("source") == SOURCE and name in group.attrs:
+            yield from _iter_group(key, group, name)
 
 
-def _iter_group(key: str, group: SpanGroup) -> Iterator[Tuple[Span, float]]:
+def _iter_group(key: str, group: SpanGroup, name: str = "scores") -> Iterator[Tuple[Span, float]]:
     try:
         spans = list(group)
     except IndexError:  # E035: a loaded group, whose tokens were merged after loading
         follow_text(group)
         spans = list(group)
-    scores = numpy.asarray(group.attrs["scores"])
+    scores = numpy.asarray(group.attrs[name])
     if len(scores) != len(spans):
         raise UserError(
             f"doc.spans['{key}'] has {number(len(spans), 'span')} but "
-            f"{number(len(scores), 'score')}: change group.attrs['scores'] along with the spans."
+            f"{number(len(scores), 'score')}: change group.attrs['{name}'] along with the spans."
         )
     yield from zip(spans, scores.tolist())
 
@@ -198,26 +219,34 @@ def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
     return found
 
 
-def get_score(span: Span) -> Optional[float]:
+def get_score(span: Span, name: str = "scores") -> Optional[float]:
     """Get the score of an entity, found by its characters and its label. For a span without a label
     (`doc[1:3]`), it is the score of the entity with the same characters. For all entities of a
     document, use `get_scores`.
 
     span (Span): An entity.
+    name (str): Name of the attribute with the scores: "scores", "edges_scores" or "type_scores".
     RETURNS (Optional[float]): 0 to 1; None for a span that no `bert_ner` predicted.
     RAISES (ValueError): See `iter_scores`.
     """
     *place, label = _get_place(span)
-    for entity, score in iter_scores(span.doc):
+    for entity, score in iter_scores(span.doc, name):
         *its_place, its_label = _get_place(entity)
         if place == its_place and label in (its_label, 0):
-            return score
+            return None if isnan(score) else score
     return None
 
 
 def install_extensions() -> None:
-    """Register the extension attribute `Span._.score`: the score of an entity, 0 to 1, or None for
-    a span that no `bert_ner` predicted. An existing extension of this name is kept. Creating a
-    `bert_ner` does this; call it to read scores from a DocBin without a pipeline."""
-    if not Span.has_extension("score"):
-        Span.set_extension("score", getter=get_score)
+    """Register the extension attributes `Span._.score`, `Span._.edges_score` and
+    `Span._.type_score`: scores of an entity, 0 to 1, or None for a span that no `bert_ner`
+    predicted. Existing extensions of these names are kept. Creating a `bert_ner` does this; call it
+    to read scores from a DocBin without a pipeline."""
+    getters: Dict[str, Callable[[Span], Any]] = {
+        "score": get_score,
+        "edges_score": partial(get_score, name="edges_scores"),
+        "type_score": partial(get_score, name="type_scores"),
+    }
+    for extension, getter in getters.items():
+        if not Span.has_extension(extension):
+            Span.set_extension(extension, getter=getter)

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from spacy_bert_ner.tagging import decode as decode_module
-from spacy_bert_ner.tagging.decode import constrained_tags, decode, find_entities, viterbi
+from spacy_bert_ner.tagging.decode import (
+    constrained_tags,
+    crf_probs,
+    decode,
+    find_entities,
+    viterbi,
+)
 from spacy_bert_ner.tagging.schemes import SCHEMES, TagSet
 
 # Standard deviation of random logits: 0 makes all tags alike, 1e-6 makes every neighbour clash,
@@ -227,6 +233,32 @@ def test_breaks_are_ends_of_text(tag_set, decoder, seed, n_tokens, sharpness, ra
         numpy.testing.assert_allclose(
             getattr(together, name), numpy.concatenate(parts), rtol=1e-5, err_msg=name
         )
+
+
+@pytest.mark.parametrize("with_transitions", [False, True])
+@pytest.mark.parametrize("tag_set", TAG_SETS)
+def test_named_scores(tag_set, with_transitions):
+    """Those of the edges are sums over labels, and those of the type what is left."""
+    rng = numpy.random.default_rng(0)
+    probs = make_probs(rng, 200, len(tag_set), 3.0)
+    transitions = rng.normal(size=(len(tag_set),) * 2) if with_transitions else None
+    scores = numpy.log(probs) if with_transitions else probs
+    breaks = make_breaks(rng, 200, 0.1)
+    if with_transitions:
+        probs = crf_probs(scores, breaks, tag_set, transitions)
+    found = decode(scores, breaks, tag_set, "constrained", transitions)
+    assert len(found.starts) > 20
+    for start, end, label, exact, edges, kind in zip(*vars(found).values()):
+        tags = tag_set.encode(end - start, label)
+        rows = range(start, end)
+        names = [tag_set.tags[tag].split("-")[0] for tag in tags]
+        same = [[tag.split("-")[0] == name for tag in tag_set.tags] for name in names]
+        product = numpy.prod([probs[i, tag] for i, tag in zip(rows, tags)])
+        of_edges = numpy.prod([probs[i, columns].sum() for i, columns in zip(rows, same)])
+        assert exact == pytest.approx(product ** (1 / (end - start)), rel=1e-4)
+        assert edges == pytest.approx(of_edges ** (1 / (end - start)), rel=1e-4)
+        assert exact == pytest.approx(edges * kind, rel=1e-4)
+        assert exact <= edges <= 1.0
 
 
 @pytest.mark.parametrize(

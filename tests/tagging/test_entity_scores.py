@@ -293,6 +293,52 @@ def test_kept_entities_of_a_retokenized_document(loaded):
     assert scores_of(doc) == [0.25, 0.75, 0.5, 0.125]
 
 
+NAMED = {"edges_scores": [0.5, 0.875], "type_scores": [0.5, 0.75]}
+
+
+def make_named_doc():
+    """A document with all scores of its entities."""
+    doc = make_doc()
+    group = doc.spans["bert_ner"]
+    named = {name: numpy.array(values, dtype="float32") for name, values in NAMED.items()}
+    doc.spans["bert_ner"] = make_span_group(
+        doc, "bert_ner", list(group), group.attrs["scores"], [], named
+    )
+    return doc
+
+
+def named_scores(doc):
+    return [(ent._.score, ent._.edges_score, ent._.type_score) for ent in doc.ents]
+
+
+def test_named_scores():
+    doc = make_named_doc()
+    assert named_scores(doc) == [(0.25, 0.5, 0.5), (0.75, 0.875, 0.75)]
+    assert named_scores(save_and_load(doc)) == named_scores(doc)
+    assert doc[3:4]._.edges_score is None
+
+
+def test_named_scores_of_merged_tokens():
+    doc = retokenize(save_and_load(make_named_doc()), [(3, 5)], [])
+    assert named_scores(doc) == [(0.25, 0.5, 0.5), (0.75, 0.875, 0.75)]
+    doc = retokenize(make_named_doc(), [(0, 2)], [])
+    group = doc.spans["bert_ner"]
+    assert len(group) == 0
+    assert [len(group.attrs[name]) for name in ("scores", *NAMED)] == [0, 0, 0]
+
+
+def test_groups_of_older_versions():
+    """They have one score for each entity."""
+    doc = save_and_load(make_doc())
+    assert named_scores(doc) == [(0.25, None, None), (0.75, None, None)]
+    new = [Span(doc, 4, 5, label="TIME")]
+    half = numpy.array([0.5], dtype="float32")
+    named = {"edges_scores": half, "type_scores": half}
+    doc.spans["bert_ner"] = make_span_group(doc, "bert_ner", new, half, list(doc.ents), named)
+    doc.set_ents([*doc.ents, *new])
+    assert named_scores(doc) == [(0.25, None, None), (0.75, None, None), (0.5, 0.5, 0.5)]
+
+
 def test_without_tokens():
     doc = Doc(Vocab())
     set_entities(doc, [])
