@@ -127,7 +127,8 @@ def test_profile(nlp):
     result = profile(nlp, [TEXT, ""], batch_size=2)
     assert set(result.inside["bert_ner"]) >= {"wordpieces", "windows", "forward", "decode"}
     assert result.n_windows == 2
-    assert result.hints == []
+    (hint,) = result.hints  # none about the threads of torch
+    assert "is padding" in hint
 
 
 def test_evaluate(path, corpus):
