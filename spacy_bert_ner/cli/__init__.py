@@ -22,6 +22,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "translate": {},
     "quantize": {},
     "calibrate": {},
+    "evaluate": {},
     "profile": {},
     "compare": {},
     "from-hf": {},
