@@ -12,6 +12,8 @@ from .summary import N_RESAMPLES, get_f1
 SCHEMAS = ("strict", "exact", "partial", "ent_type")
 # Those that are also counted by label, among the entities of this label.
 LABEL_SCHEMAS = ("strict", "partial")
+# Of all labels, the sum of those counts.
+SAME_LABEL = "partial_same_label"
 # A label, None for all of them, and a schema.
 Row = Tuple[Optional[str], str]
 
@@ -70,7 +72,7 @@ def count_entities(gold: Entities, predicted: Entities) -> Dict[Row, Floats2d]:
         (n_docs, 3), by label and schema; first those of all labels.
     """
     labels = sorted({entity.label for doc in (*gold, *predicted) for entity in doc})
-    rows: List[Row] = [(None, schema) for schema in SCHEMAS]
+    rows: List[Row] = [(None, schema) for schema in (*SCHEMAS, SAME_LABEL)]
     rows += [(label, schema) for label in labels for schema in LABEL_SCHEMAS]
     counts = {row: numpy.zeros((len(gold), 3)) for row in rows}
     for i, (ours, theirs) in enumerate(zip(gold, predicted)):
@@ -80,6 +82,7 @@ def count_entities(gold: Entities, predicted: Entities) -> Dict[Row, Floats2d]:
             one, other = ([e for e in part if e.label == label] for part in (ours, theirs))
             for schema in LABEL_SCHEMAS:
                 counts[label, schema][i] = _count(one, other, schema)
+            counts[None, SAME_LABEL][i] += counts[label, "partial"][i]
     return counts
 
 

@@ -4,19 +4,19 @@ from collections import Counter
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ..types import Ints1d
 from .entity_counts import Entities, Entity, get_overlaps
-from .entity_groups import get_text
+from .entity_groups import get_text, shorten
 
 N_ERRORS = 50
 N_EXAMPLES = 3
 # In the table of labels: the others are counted together.
 MAX_LABELS = 20
 OTHER_LABELS = "other labels"
-# Tokens around an error, and characters of any piece of its text.
-CONTEXT, MAX_CHARS = 25, 200
+# Tokens around an error.
+CONTEXT = 25
 # How the edges of a predicted entity differ, by the signs of start and end (predicted - gold).
 EDGES = {
     (-1, 0): "starts too early",
@@ -199,50 +199,39 @@ def show_error(
     """
     doc, own = docs[pair.doc], [entity for entity in (pair.gold, pair.predicted) if entity]
     first, last = min(e.start for e in own), max(e.end for e in own)
-    start, end = max(0, first - CONTEXT), min(len(doc), last + CONTEXT)
+    least, most = 0, len(doc)
     if sentences is not None:
         numbers = sentences[pair.doc]
-        start = max(start, int(numpy.searchsorted(numbers, numbers[first])))
-        end = min(end, int(numpy.searchsorted(numbers, numbers[last - 1], side="right")))
+        least = int(numpy.searchsorted(numbers, numbers[first]))
+        most = int(numpy.searchsorted(numbers, numbers[last - 1], side="right"))
+    start, end = max(least, first - CONTEXT), min(most, last + CONTEXT)
+    marks = ("… " if start > least else "", " …" if end < most else "")
     return {
         "document": pair.doc + 1,
         "kind": pair.kind,
         **_show(docs, pair),
-        "gold_context": _split(doc, gold[pair.doc], pair.gold, start, end),
-        "predicted_context": _split(doc, predicted[pair.doc], pair.predicted, start, end),
+        "gold_context": _split(doc[start:end], gold[pair.doc], pair.gold, marks),
+        "predicted_context": _split(doc[start:end], predicted[pair.doc], pair.predicted, marks),
     }
 
 
 def _split(
-    doc: Doc, entities: Sequence[Entity], focus: Optional[Entity], start: int, end: int
+    span: Span, entities: Sequence[Entity], focus: Optional[Entity], marks: Tuple[str, str]
 ) -> List[Dict[str, Any]]:
-    """The text of some tokens in pieces: entities, and the text between them."""
-    parts: List[Dict[str, Any]] = []
-    at = start
+    """The text of a span in pieces: entities, and the text between them. The marks are added before
+    and after it."""
+    doc, at = span.doc, span.start
+    parts: List[Dict[str, Any]] = [{"text": marks[0], "label": None}]
     for entity in entities:
-        first, last = max(entity.start, start), min(entity.end, end)
+        first, last = max(entity.start, span.start), min(entity.end, span.end)
         if first < last:
-            parts.append({"text": shorten(doc[at:first].text_with_ws), "label": None})
             piece = doc[first:last]
+            text = {"text": shorten(piece.text), "label": entity.label, "score": entity.score}
             is_focus = focus is not None and entity.key == focus.key
-            parts.append(
-                {
-                    "text": shorten(piece.text),
-                    "label": entity.label,
-                    "score": entity.score,
-                    "is_focus": is_focus,
-                }
-            )
+            parts.append({"text": shorten(doc[at:first].text_with_ws), "label": None})
+            parts.append({**text, "is_focus": is_focus})
             parts.append({"text": piece.text_with_ws[len(piece.text) :], "label": None})
             at = last
-    parts.append({"text": shorten(doc[at:end].text_with_ws), "label": None})
+    parts.append({"text": shorten(doc[at : span.end].text_with_ws), "label": None})
+    parts.append({"text": marks[1], "label": None})
     return [part for part in parts if part["text"]]
-
-
-def shorten(text: str) -> str:
-    """RETURNS (str): A text without its middle, if it is long.
-
-    text (str): The text.
-    """
-    half = MAX_CHARS // 2
-    return text if len(text) <= MAX_CHARS else f"{text[:half]} … {text[-half:]}"

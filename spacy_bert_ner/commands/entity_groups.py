@@ -6,7 +6,6 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 import numpy
 from spacy.tokens import Doc
 
-from ..findings import show
 from ..formats.files import get_fields
 from ..types import Ints1d
 from .entity_counts import Entities, Entity, to_score
@@ -15,7 +14,10 @@ from .entity_counts import Entities, Entity, to_score
 ENTITY_BOUNDS = (1, 2, 3, 4, None)
 SENTENCE_BOUNDS = (10, 20, 40, None)
 N_DOCS_SHOWN = 10
-SEEN = ("seen with this label", "seen with another label only", "not seen")
+N_TOKENS_SHOWN = 12
+# Longest text that is shown in one piece.
+MAX_CHARS = 200
+SEEN = ("seen with this label", "seen with others only", "not seen")
 
 
 class Seen(NamedTuple):
@@ -36,6 +38,15 @@ def get_text(doc: Doc, entity: Entity) -> str:
     entity (Entity): The entity.
     """
     return " ".join(doc[entity.start : entity.end].text.split())
+
+
+def shorten(text: str) -> str:
+    """RETURNS (str): A text without its middle, if it is long.
+
+    text (str): The text.
+    """
+    half = MAX_CHARS // 2
+    return text if len(text) <= MAX_CHARS else f"{text[:half]} … {text[-half:]}"
 
 
 def read_seen(docs: Iterable[Doc]) -> Seen:
@@ -79,7 +90,7 @@ def score_entity_lengths(gold: Entities, predicted: Entities) -> List[Dict[str, 
 
     gold, predicted (Entities): The entities of each document.
     """
-    names = _name_bounds(ENTITY_BOUNDS, "token")
+    names = _name_bounds(ENTITY_BOUNDS)
     return score_groups(
         gold, predicted, names, lambda i, e: names[_find(e.end - e.start, ENTITY_BOUNDS)]
     )
@@ -94,7 +105,7 @@ def score_sentence_lengths(
     sentences (Sequence[Ints1d]): Number of the sentence of each token, (n_tokens,), by document.
     gold, predicted (Entities): The entities of each document.
     """
-    names = _name_bounds(SENTENCE_BOUNDS, "token")
+    names = _name_bounds(SENTENCE_BOUNDS)
     lengths = [numpy.bincount(numbers)[numbers] for numbers in sentences]
     return score_groups(
         gold, predicted, names, lambda i, e: names[_find(lengths[i][e.start], SENTENCE_BOUNDS)]
@@ -139,7 +150,7 @@ def score_docs(docs: Sequence[Doc], gold: Entities, predicted: Entities) -> List
         {
             "document": i + 1,
             "id": get_fields(docs[i]).get("id"),
-            "text": show(" ".join(docs[i][:20].text.split())),
+            "text": shorten(" ".join(docs[i][:N_TOKENS_SHOWN].text.split())),
             "tokens": len(docs[i]),
             "errors": errors,
             **to_score(numbers),
@@ -153,13 +164,12 @@ def _find(length: int, bounds: Sequence[Optional[int]]) -> int:
     return next(i for i, bound in enumerate(bounds) if bound is None or length <= bound)
 
 
-def _name_bounds(bounds: Sequence[Optional[int]], unit: str) -> List[str]:
+def _name_bounds(bounds: Sequence[Optional[int]]) -> List[str]:
     names, least = [], 1
     for bound in bounds:
         if bound is None:
-            names.append(f"{least} {unit}s or more")
+            names.append(f"{least} or more")
         else:
-            count = f"{least}" if bound == least else f"{least} to {bound}"
-            names.append(f"{count} {unit}{'' if bound == 1 else 's'}")
+            names.append(f"{least}" if bound == least else f"{least} to {bound}")
             least = bound + 1
     return names

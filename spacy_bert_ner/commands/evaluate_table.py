@@ -5,12 +5,13 @@ from typing import Any, Dict, List, Literal, Optional
 from wasabi import table
 
 from ..terminal import printable
+from .entity_counts import SAME_LABEL
 from .summary import MIN_DOCS
 
 LABEL_WIDTH = 20
 LEGEND = (
     "F1 from 0 to 100, by exact span and label, with its 95 % interval over documents.\n"
-    "partial: F1 that counts half for predictions that overlap (the total: with any\nlabel)."
+    "partial: F1 in which a prediction of the right label that overlaps counts half."
 )
 LEGEND_OF_TWO = (
     "F1 from 0 to 100, by exact span and label. difference: of the second pipeline\n"
@@ -42,11 +43,10 @@ def format_evaluation(result: Dict[str, Any]) -> str:
 
 def _format_one(pipeline: Dict[str, Any], label: Optional[str]) -> List[str]:
     scores = pipeline["totals"] if label is None else pipeline["by_label"][label]
-    strict = scores["strict"]
+    strict, partial = scores["strict"], scores[SAME_LABEL if label is None else "partial"]
     numbers = [_format(strict[key]) for key in ("precision", "recall", "f1")]
     interval = _format_ends(strict["interval"])
-    partial = _format(scores["partial"]["f1"])
-    return [_format_label(label), str(strict["gold"]), *numbers, interval, partial]
+    return [_format_label(label), str(strict["gold"]), *numbers, interval, _format(partial["f1"])]
 
 
 def _format_two(result: Dict[str, Any], label: Optional[str]) -> List[str]:
