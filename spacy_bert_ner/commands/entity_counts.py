@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy
 
-from ..types import Floats1d, Floats2d
+from ..types import Floats1d, Floats2d, Ints1d
 from .summary import N_RESAMPLES, get_f1
 
 # What counts as correct, by the names of nervaluate and of SemEval-2013 task 9.1: span and label;
@@ -42,6 +42,17 @@ class Entity(NamedTuple):
         return self[:2]
 
 
+class Counts(NamedTuple):
+    """Counts of entities. Documents without any aren't in it.
+
+    docs (Ints1d): Place of each document, (n,).
+    numbers (Floats2d): Its numbers of correct, predicted and gold entities, (n, 3).
+    """
+
+    docs: Ints1d
+    numbers: Floats2d
+
+
 # The entities of each document, in the order of the text and without overlaps.
 Entities = Sequence[Sequence[Entity]]
 
@@ -63,27 +74,25 @@ def get_overlaps(first: Sequence[Entity], second: Sequence[Entity]) -> List[List
     return found
 
 
-def count_entities(gold: Entities, predicted: Entities) -> Dict[Row, Floats2d]:
+def count_entities(gold: Entities, predicted: Entities) -> Dict[Row, Counts]:
     """Count the entities of documents, in total and by label. The totals are the same as those of
     nervaluate; the strict ones are also the same as those of seqeval and spaCy.
 
-    gold, predicted (Entities): The entities of each document.
-    RETURNS (Dict[Row, Floats2d]): Numbers of correct, predicted and gold entities of each document,
-        (n_docs, 3), by label and schema; first those of all labels.
+    gold, predicted (Entities): The entities of each document, at least one in all.
+    RETURNS (Dict[Row, Counts]): Counts by label and schema; first those of all labels.
     """
-    labels = sorted({entity.label for doc in (*gold, *predicted) for entity in doc})
-    rows: List[Row] = [(None, schema) for schema in (*SCHEMAS, SAME_LABEL)]
-    rows += [(label, schema) for label in labels for schema in LABEL_SCHEMAS]
-    counts = {row: numpy.zeros((len(gold), 3)) for row in rows}
+    found: Dict[Row, List[Tuple[int, Sequence[float]]]] = {}
+    found = {(None, schema): [] for schema in (*SCHEMAS, SAME_LABEL)}
     for i, (ours, theirs) in enumerate(zip(gold, predicted)):
-        for schema in SCHEMAS:
-            counts[None, schema][i] = _count(ours, theirs, schema)
-        for label in {entity.label for entity in (*ours, *theirs)}:
+        labels = sorted({entity.label for entity in (*ours, *theirs)})
+        for schema in SCHEMAS if labels else ():
+            found[None, schema].append((i, _count(ours, theirs, schema)))
+        for label in labels:
             one, other = ([e for e in part if e.label == label] for part in (ours, theirs))
             for schema in LABEL_SCHEMAS:
-                counts[label, schema][i] = _count(one, other, schema)
-            counts[None, SAME_LABEL][i] += counts[label, "partial"][i]
-    return counts
+                found.setdefault((label, schema), []).append((i, _count(one, other, schema)))
+            found[None, SAME_LABEL].append(found[label, "partial"][-1])
+    return {row: Counts(*map(numpy.array, zip(*own))) for row, own in found.items()}
 
 
 def _count(
@@ -125,23 +134,24 @@ def _compare_labels(one: Entity, other: Entity) -> Tuple[bool, int]:
     return False, abs(one.start - other.start) + abs(one.end - other.end)
 
 
-def draw_f1(counts: Dict[Row, Floats2d], seed: int = 0) -> Dict[Row, Floats1d]:
+def draw_f1(counts: Dict[Row, Counts], n_docs: int, seed: int = 0) -> Dict[Row, Floats1d]:
     """Estimate F1 on other documents by the bootstrap (Efron 1979): documents are resampled with
     replacement. With the same seed, the same documents are drawn, so that draws of two pipelines
     are paired.
 
-    counts (Dict[Row, Floats2d]): See `count_entities`.
+    counts (Dict[Row, Counts]): See `count_entities`.
+    n_docs (int): Number of documents.
     seed (int): Random seed of the resampling.
-    RETURNS (Dict[Row, Floats1d]): F1, 0 to 100, (N_RESAMPLES,), by label and schema.
+    RETURNS (Dict[Row, Floats1d]): F1, 0 to 100, float32, (N_RESAMPLES,), by label and schema.
     """
     rng = numpy.random.default_rng(seed)
-    X = numpy.concatenate(list(counts.values()), axis=1)
-    n_docs = len(X)
-    sums = numpy.zeros((N_RESAMPLES, X.shape[1]))
+    docs = numpy.concatenate([own.docs for own in counts.values()])
+    X = numpy.concatenate([own.numbers for own in counts.values()]).T.copy()
+    starts = numpy.cumsum([0, *(len(own.docs) for own in counts.values())])[:-1]
+    f1 = numpy.zeros((N_RESAMPLES, len(counts)), dtype="float32")
     for i in range(N_RESAMPLES):
-        drawn = rng.integers(n_docs, size=n_docs)
-        sums[i] = numpy.bincount(drawn, minlength=n_docs).astype(X.dtype) @ X
-    f1 = get_f1(sums.reshape(N_RESAMPLES, len(counts), 3))
+        weights = numpy.bincount(rng.integers(n_docs, size=n_docs), minlength=n_docs)
+        f1[i] = get_f1(numpy.add.reduceat(X * weights[docs], starts, axis=1).T)
     return dict(zip(counts, f1.T))
 
 
@@ -153,7 +163,7 @@ def get_ends(draws: Floats1d) -> List[float]:
     return numpy.quantile(draws, [0.025, 0.975]).tolist()
 
 
-def to_score(counts: Any, draws: Optional[Floats1d] = None) -> Dict[str, Any]:
+def to_score(counts: Sequence[float], draws: Optional[Floats1d] = None) -> Dict[str, Any]:
     """Calculate precision, recall and F1.
 
     counts (Sequence[float]): Numbers of correct, predicted and gold entities.

@@ -71,8 +71,7 @@ def score_groups(
     names (Sequence[str]): The groups, in order.
     get_name (Callable[[int, Entity], str]): Returns the group of an entity of a document, which is
         given by its place.
-    RETURNS (List[Dict[str, Any]]): The "group" and its scores, see `to_score`. Groups without
-        entities are left out.
+    RETURNS (List[Dict[str, Any]]): The "group" and its scores, see `to_score`.
     """
     counts: Counter = Counter()
     for i, (ours, theirs) in enumerate(zip(gold, predicted)):
@@ -82,7 +81,7 @@ def score_groups(
         counts.update((get_name(i, e), "correct") for e in theirs if e.key in known)
     keys = ("correct", "predicted", "gold")
     rows = [(name, [counts[name, key] for key in keys]) for name in names]
-    return [{"group": name, **to_score(numbers)} for name, numbers in rows if any(numbers)]
+    return [{"group": name, **to_score(numbers)} for name, numbers in rows]
 
 
 def score_entity_lengths(gold: Entities, predicted: Entities) -> List[Dict[str, Any]]:

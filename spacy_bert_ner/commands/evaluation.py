@@ -5,8 +5,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from spacy.tokens import Doc
 
-from ..types import Floats1d, Floats2d, Ints1d
-from .entity_counts import Entities, Row, count_entities, draw_f1, get_ends, to_score
+from ..types import Floats1d, Ints1d
+from .entity_counts import Counts, Entities, Row, count_entities, draw_f1, get_ends, to_score
 from .entity_errors import (
     N_ERRORS,
     Pair,
@@ -69,7 +69,7 @@ def evaluate(
     """
     counts = [count_entities(gold.entities, answer.entities) for answer in answers]
     # With fewer documents, an interval isn't reliable.
-    draws = [draw_f1(own) if len(gold.docs) >= MIN_DOCS else {} for own in counts]
+    draws = [draw_f1(own, len(gold.docs)) if len(gold.docs) >= MIN_DOCS else {} for own in counts]
     pairs = [list(pair_entities(gold.entities, answer.entities)) for answer in answers]
     sentences = answers[0].sentences
     n_gold = Counter(entity.label for doc in gold.entities for entity in doc)
@@ -93,16 +93,16 @@ def evaluate(
     }
 
 
-def score_counts(counts: Dict[Row, Floats2d], draws: Dict[Row, Floats1d]) -> Dict[str, Any]:
+def score_counts(counts: Dict[Row, Counts], draws: Dict[Row, Floats1d]) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): "totals" by schema, and "by_label", a list of scores by schema with
         the "label": see `to_score`.
 
-    counts (Dict[Row, Floats2d]): See `count_entities`.
+    counts (Dict[Row, Counts]): See `count_entities`.
     draws (Dict[Row, Floats1d]): See `draw_f1`; empty for no intervals.
     """
     scores: Dict[Optional[str], Dict[str, Any]] = {}
     for (label, schema), own in counts.items():
-        score = to_score(own.sum(axis=0), draws.get((label, schema)))
+        score = to_score(own.numbers.sum(axis=0), draws.get((label, schema)))
         scores.setdefault(label, {})[schema] = score
     totals = scores.pop(None)
     return {"totals": totals, "by_label": scores}
@@ -135,11 +135,11 @@ def score_pipeline(
 
 
 def compare_counts(
-    counts: Sequence[Dict[Row, Floats2d]], draws: Sequence[Dict[Row, Floats1d]]
+    counts: Sequence[Dict[Row, Counts]], draws: Sequence[Dict[Row, Floats1d]]
 ) -> Dict[str, Any]:
     """Compare F1 of two pipelines by the paired bootstrap (Berg-Kirkpatrick et al. 2012).
 
-    counts (Sequence[Dict[Row, Floats2d]]): See `count_entities`.
+    counts (Sequence[Dict[Row, Counts]]): See `count_entities`.
     draws (Sequence[Dict[Row, Floats1d]]): See `draw_f1`; empty for no intervals.
     RETURNS (Dict[str, Any]): "totals" and "by_label", each by schema: the "difference" of the
         second pipeline from the first, None where only one of them has such entities, and the
@@ -149,7 +149,7 @@ def compare_counts(
     for label, schema in {**counts[0], **counts[1]}:
         row = label, schema
         interval = None
-        scores = [to_score(own[row].sum(axis=0))["f1"] for own in counts if row in own]
+        scores = [to_score(own[row].numbers.sum(axis=0))["f1"] for own in counts if row in own]
         difference = scores[1] - scores[0] if len(scores) == 2 else None
         if difference is not None and row in draws[0]:
             interval = get_ends(draws[1][row] - draws[0][row])
