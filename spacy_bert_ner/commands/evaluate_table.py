@@ -10,8 +10,8 @@ from .summary import MIN_DOCS
 
 LABEL_WIDTH = 20
 LEGEND = (
-    "F1 from 0 to 100, by exact span and label, with its 95 % interval over documents.\n"
-    "partial: F1 in which a prediction of the right label that overlaps counts half."
+    "F1 by exact span and label, 0 to 100, with its 95 % interval over documents.\n"
+    "partial: F1 where a prediction of the right label that overlaps counts half."
 )
 LEGEND_OF_TWO = (
     "F1 from 0 to 100, by exact span and label. difference: of the second pipeline\n"

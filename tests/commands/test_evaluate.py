@@ -287,7 +287,7 @@ def gold_path(tmp_path):
     tags = [tag.replace("PER", "HUMAN") for tag in TAGS]
     docs = [Doc(VOCAB, words=WORDS, ents=TAGS) for _ in range(9)]
     docs.append(Doc(VOCAB, words=WORDS, ents=tags))
-    docs.append(Doc(VOCAB, words=WORDS, ents=["-", "-", *TAGS[2:]]))
+    docs.append(Doc(VOCAB, words=WORDS, ents=["", "", *TAGS[2:]]))
     docs.append(Doc(VOCAB, words=WORDS))
     DocBin(docs=docs).to_disk(tmp_path / "gold.spacy")
     return tmp_path / "gold.spacy"
