@@ -295,7 +295,10 @@ def gold_path(tmp_path):
 
 def test_command(trained_path, gold_path, tmp_path):
     page, data = tmp_path / "report.html", tmp_path / "report.json"
-    result = run(trained_path, gold_path, "--report", page, "--json", data, "--train", gold_path)
+    train = Doc(VOCAB, words=["Anna", "Berg", "Oslo"], ents=["B-PER", "I-PER", "B-ORG"])
+    DocBin(docs=[train]).to_disk(tmp_path / "train.spacy")
+    words = ("--report", page, "--json", data, "--train", tmp_path / "train.spacy")
+    result = run(trained_path, gold_path, *words)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
@@ -306,7 +309,7 @@ def test_command(trained_path, gold_path, tmp_path):
     assert pipeline["totals"]["strict"]["correct"] == 41
     assert pipeline["by_label"]["HUMAN"]["strict"]["recall"] == 0.0
     assert pipeline["kinds"]["wrong label"] == 2
-    assert [row["group"] for row in pipeline["seen"]] == ["seen with this label"]
+    assert [row["gold"] for row in pipeline["seen"]] == [9, 12, 22]
     assert len(found["errors"][0]["wrong"]) == 2
     text = page.read_text(encoding="utf-8")
     assert render_page(found) == text
