@@ -102,7 +102,7 @@ def test_head(tmp_path):
     head = html[:1024]
     assert '<meta charset="utf-8">' in head.encode("utf-8")[:1024].decode("utf-8")
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in head
-    assert "@media (prefers-color-scheme: dark)" in html and "@media print" in html
+    assert "@media screen and (prefers-color-scheme: dark)" in html and "@media print" in html
 
 
 def test_loads_nothing(tmp_path):
