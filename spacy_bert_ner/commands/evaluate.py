@@ -72,7 +72,7 @@ def evaluate_file(
     for output, render in ((report_path, render_page), (json_path, _to_json)):
         if output is not None:
             with replace_file(output) as file:
-                file.write(render(result).encode("utf-8", errors="replace"))
+                file.write(render(result).encode("utf-8"))
     return result, report
 
 
