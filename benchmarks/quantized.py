@@ -23,7 +23,6 @@ import spacy
 import torch
 import transformers
 from harness import measure, name_corpus, report, to_rows
-from onnxruntime.quantization import quantize_dynamic
 
 from spacy_bert_ner import to_huggingface
 from spacy_bert_ner.commands.exporting import make_exported
@@ -56,6 +55,8 @@ def export_all(path, dev, folder):
     made = make_exported(spacy.load(path))
     exported = export_encoder(made.found.shim, "naive")
     (folder / "fp32.onnx").write_bytes(exported.graph)
+    from onnxruntime.quantization import quantize_dynamic  # after telemetry is off
+
     quantize_dynamic(folder / "fp32.onnx", folder / "naive.onnx")
     graph = (folder / "naive.onnx").read_bytes()
     for layer in made.layers:

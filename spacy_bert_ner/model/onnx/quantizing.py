@@ -9,6 +9,7 @@ import numpy
 
 from ...errors import UserError
 from ...types import Floats2d
+from .sessions import switch_off_telemetry
 
 # In names of nodes, such as "/network/encoder/layer.3/output/dense/MatMul".
 LAYER = re.compile(r"^.*?\.\d+(?=/)")
@@ -37,6 +38,7 @@ def require_packages() -> None:
 
     RAISES (ValueError): If one is missing.
     """
+    switch_off_telemetry()
     try:
         import onnx  # noqa: F401
 

@@ -102,15 +102,20 @@ def get_n_threads(n_threads: Optional[int]) -> int:
     return int(stated) if stated.isdecimal() else 0
 
 
+def switch_off_telemetry() -> None:
+    """Call this before the first import of onnxruntime. Since version 1.29, it sends events about
+    models and their use to Microsoft, from a thread that a forked process waits for when it exits.
+    The environment variable ORT_DISABLE_TELEMETRY overrides this."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def import_onnxruntime() -> Any:
-    """Import onnxruntime, without its telemetry: since version 1.29, it sends events about models
-    and their use to Microsoft, from a thread that a forked process waits for when it exits. The
-    environment variable ORT_DISABLE_TELEMETRY overrides this.
+    """Import onnxruntime, without its telemetry.
 
     RETURNS (module): The module.
     RAISES (ValueError): If it isn't installed.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    switch_off_telemetry()
     try:
         import onnxruntime
     except ImportError as error:
