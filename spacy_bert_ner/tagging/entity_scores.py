@@ -125,7 +125,7 @@ def follow_text(group: SpanGroup) -> None:
     msg = {"name": group.name, "attrs": {}, "spans": moved}
     SpanGroup.from_bytes(group, srsly.msgpack_dumps(msg))
     for name in NAMES:
-        if len(attrs.get(name, ())) == len(packed):
+        if name in attrs and len(attrs[name]) == len(packed):
             attrs[name] = numpy.asarray(attrs[name])[kept]
     ATTRS.__set__(group, attrs)
 

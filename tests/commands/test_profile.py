@@ -6,7 +6,7 @@ import torch
 from spacy.language import Language
 
 from spacy_bert_ner.commands.profile import Profile, format_profile, get_hints, profile
-from spacy_bert_ner.model.encoder import layer as encoder
+from spacy_bert_ner.model.encoder import windows
 
 from ..util import TEXT, plain, run_cli
 
@@ -23,7 +23,7 @@ def cores(monkeypatch):
 
 def test_profile(tiny, cores):
     expected = [doc.to_json() for doc in tiny.pipe(TEXTS)]
-    before = encoder.get_pieces
+    before = windows.get_pieces
     result = profile(tiny, TEXTS, batch_size=3)
     assert list(result.seconds) == ["tokenizer", *tiny.pipe_names]
     assert list(result.inside) == ["transformer", "bert_ner"]
@@ -37,7 +37,7 @@ def test_profile(tiny, cores):
     assert 0 < result.n_pieces <= result.n_padded
     assert 0 <= result.padding < 1
     # It leaves everything as it was.
-    assert encoder.get_pieces is before
+    assert windows.get_pieces is before
     assert "encode" not in vars(tiny.get_pipe("transformer").model.shims[0])
     assert "predict" not in vars(tiny.get_pipe("bert_ner"))
     assert [doc.to_json() for doc in tiny.pipe(TEXTS)] == expected

@@ -190,7 +190,7 @@ def test_documents_are_translated_one_at_a_time(files):
         (["--lexicon", "no.txt"], 1, "There is no file no.txt"),
         (["--function", "none.v1", "--code", "no.py"], 1, "There is no file no.py"),
         (["--function", "none.v1"], 1, "No function 'none.v1' is registered: add"),
-        (["--lexicon", "en-da.txt", "--lang", "zz"], 1, "the language 'zz'"),
+        (["--lexicon", "en-da.txt", "--lang", "zz"], 1, "with the code 'zz'"),
         (["--lexicon", "en-da.txt", "--to", "csv"], 1, "'csv' can only be read"),
         (["--lexicon", "en-da.txt", "--min-coverage", "101"], 2, "less than or equal to 100"),
     ],

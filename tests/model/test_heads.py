@@ -194,7 +194,7 @@ class TestThirdHead:
     def test_damage_is_noticed(self, nlp, tmp_path):
         nlp.get_pipe("bert_ner").cfg["labels"].append("ORG")
         nlp.to_disk(tmp_path)
-        with pytest.raises(ValueError, match="has 5 outputs, but the 3 labels .* make 7"):
+        with pytest.raises(ValueError, match="has 5 outputs, but 3 labels .* need 7"):
             spacy.load(tmp_path)
 
     def test_rehearsal_is_refused(self, nlp):
