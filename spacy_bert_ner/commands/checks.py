@@ -1,6 +1,7 @@
 """Checks that commands do before they begin. Not in `cli`, which spaCy loads with every command."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple, Union
 
@@ -60,6 +61,23 @@ def require_gpu(number: int) -> None:
         reason = str(error).removeprefix("Cannot use GPU, ").rstrip(".")
         raise UserError(
             f"Can't use GPU {number}: {reason}. Leave out --use-gpu to use the CPU."
+        ) from error
+
+
+@contextmanager
+def needing_sklearn(purpose: str, extra: str) -> Iterator[None]:
+    """A context to import scikit-learn in: if it is missing, the error says how to install it.
+
+    purpose (str): What it is for, as in "Can't fit a mixture".
+    extra (str): The extra of this package that installs it.
+    RAISES (UserError): If it isn't installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(
+            f"Can't {purpose}: scikit-learn isn't installed. Install it with pip install "
+            f'"spacy-bert-ner[{extra}]"'
         ) from error
 
 

@@ -4,9 +4,9 @@ from typing import Any, Optional, Sequence, Tuple
 
 import numpy
 
-from ..errors import UserError
 from ..tagging.calibration import Curve, get_logits
 from ..types import Bools1d, Floats1d, Ints1d
+from .checks import needing_sklearn
 
 N_BINS = 15
 N_FOLDS = 5
@@ -21,14 +21,9 @@ def import_sklearn() -> Any:
     """RETURNS (ModuleType): scikit-learn, with the modules that are used here.
     RAISES (UserError): If it isn't installed.
     """
-    try:
+    with needing_sklearn("calibrate scores", "calibrate"):
         import sklearn.calibration
         import sklearn.linear_model
-    except ImportError as error:
-        raise UserError(
-            "Can't calibrate scores: scikit-learn isn't installed. Install it with pip install "
-            '"spacy-bert-ner[calibrate]"'
-        ) from error
     return sklearn
 
 

@@ -11,6 +11,7 @@ from ..findings import number
 from ..tagging.decode import constrained_tags
 from ..tagging.soft_labels import SoftLabels
 from ..types import Bools1d, Floats1d, Ints1d
+from .checks import needing_sklearn
 
 TINY = numpy.finfo("float32").tiny
 # Added to variances of losses from 0 to 1, as in Li et al. 2020 (DivideMix), so that the many
@@ -157,11 +158,6 @@ def import_mixture() -> Any:
     """RETURNS (type): GaussianMixture of scikit-learn.
     RAISES (UserError): If it isn't installed.
     """
-    try:
+    with needing_sklearn("fit a mixture", "select"):
         from sklearn.mixture import GaussianMixture
-    except ImportError as error:
-        raise UserError(
-            "Can't fit a mixture: scikit-learn isn't installed. Install it with pip install "
-            '"spacy-bert-ner[select]"'
-        ) from error
     return GaussianMixture

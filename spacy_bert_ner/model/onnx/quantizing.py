@@ -58,7 +58,10 @@ def find_layers(graph: bytes) -> Dict[str, List[str]]:
     RETURNS (Dict[str, List[str]]): Names of nodes by the layer that they are a part of: a block of
         the encoder, or a node outside of the blocks.
     """
-    model = _parse(graph)
+    return _find_layers(_parse(graph))
+
+
+def _find_layers(model: Any) -> Dict[str, List[str]]:
     weights = {tensor.name for tensor in model.graph.initializer}
     layers: Dict[str, List[str]] = {}
     for node in model.graph.node:
@@ -78,8 +81,8 @@ def quantize_graph(graph: bytes, step: Step) -> bytes:
     step (Step): How to quantize it.
     RETURNS (bytes): The quantized graph, an ONNX file.
     """
-    layers = find_layers(graph)
     model = _parse(graph)
+    layers = _find_layers(model)
     if step.has_embeddings:
         _quantize_embeddings(model.graph)
     kept = [name for layer in step.kept for name in layers[layer]]
