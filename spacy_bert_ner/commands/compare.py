@@ -1,9 +1,6 @@
 """Train the cells of a small grid, and compare their scores."""
 
-import shlex
 import shutil
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from contextlib import contextmanager
@@ -27,6 +24,7 @@ from .pipelines import load_pipeline
 from .runs import Run, digest, make_key, read_results
 from .spec import Cell, Spec, check_spec, read_spec
 from .summary import SystemScores, format_markdown, format_time, summarize
+from .train_process import call, make_train_command
 from .workflow_folders import WorkflowRun, plan_run
 from .workflows import get_facts
 
@@ -188,12 +186,13 @@ def _tell_left(todo: Sequence[Planned], done: Dict[str, Run]) -> str:
 
 
 def _run(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> Run:
+    name = f"Training '{plan.cell.name}' with seed {plan.seed}"
     start = time.perf_counter()
     if plan.workflow_run is None:
-        _call(plan, _make_command(spec, plan, folder, use_gpu))
+        call(_make_command(spec, plan, folder, use_gpu), name)
     else:
         with plan.workflow_run.lock() as inherited:
-            _call(plan, plan.workflow_run.prepare(use_gpu), inherited)
+            call(plan.workflow_run.prepare(use_gpu), name, inherited)
     seconds = time.perf_counter() - start
     if plan.workflow_run is None:
         nlp = spacy.load(folder / spec.model)
@@ -205,16 +204,6 @@ def _run(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> Run:
     return Run(plan.cell.name, plan.seed, plan.key, counts, round(seconds, 1), round(speed, 1))
 
 
-def _call(plan: Planned, command: List[str], inherited: Sequence[int] = ()) -> None:
-    result = subprocess.run(command, capture_output=True, text=True, pass_fds=inherited)
-    if result.returncode:
-        raise UserError(
-            f"Training '{plan.cell.name}' with seed {plan.seed} failed. Finished trainings are "
-            "kept: fix the error, and run the same command to resume.\n"
-            f"{shlex.join(command)}\n{result.stdout}{result.stderr}"
-        )
-
-
 def _make_command(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> List[str]:
     """The command that trains a config."""
     overrides = {
@@ -223,13 +212,7 @@ def _make_command(spec: Spec, plan: Planned, folder: Path, use_gpu: int) -> List
         "system.seed": plan.seed,
         **plan.cell.overrides,
     }
-    options = [
-        word
-        for name, value in overrides.items()
-        for word in (f"--{name}", value if isinstance(value, str) else srsly.json_dumps(value))
-    ]
-    command = [sys.executable, "-m", "spacy", "train", plan.cell.config, "--output", str(folder)]
-    return [*command, "--gpu-id", str(use_gpu), *options]
+    return make_train_command(Path(plan.cell.config), folder, overrides, use_gpu)
 
 
 def _keep(plan: Planned, path: Path) -> None:

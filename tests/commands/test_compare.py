@@ -15,7 +15,8 @@ from seqeval.scheme import IOB2
 from spacy.tokens import DocBin
 from spacy.util import load_config, load_model_from_config
 
-from spacy_bert_ner.commands import compare as module
+from spacy_bert_ner.commands import compare as compare_module
+from spacy_bert_ner.commands import train_process
 from spacy_bert_ner.commands.compare import compare
 from spacy_bert_ner.commands.runs import Run
 from spacy_bert_ner.commands.spec import check_spec, read_spec
@@ -71,7 +72,7 @@ def spec_path(tmp_path, corpus, tiny_encoder):
 @pytest.fixture
 def in_process(monkeypatch):
     """Trainings in this process. Other tests here start one for each, as users do."""
-    monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run_command))
+    monkeypatch.setattr(train_process, "subprocess", SimpleNamespace(run=run_command))
 
 
 def test_trains_once_and_goes_on(spec_path, tmp_path, in_process):
@@ -238,7 +239,7 @@ def test_two_comparisons(spec_path, tmp_path):
 def test_what_a_killed_comparison_left(spec_path, tmp_path, monkeypatch):
     """It is gone with the next one, and nothing is left of that."""
     (tmp_path / "out" / ".training" / "pipeline").mkdir(parents=True)
-    monkeypatch.setattr(module, "_run", lambda *args: Run(**RESULT))
+    monkeypatch.setattr(compare_module, "_run", lambda *args: Run(**RESULT))
     next(compare(read_spec(spec_path), tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.jsonl"]
 

@@ -14,7 +14,7 @@ import pytest
 import spacy
 import srsly
 
-from spacy_bert_ner.commands import compare as module
+from spacy_bert_ner.commands import train_process
 from spacy_bert_ner.commands.compare import compare
 from spacy_bert_ner.commands.spec import check_spec, read_spec
 from spacy_bert_ner.commands.workflow_folders import plan_run
@@ -110,7 +110,7 @@ def spec_path(tmp_path, project, corpus):
 @pytest.fixture
 def in_process(monkeypatch):
     """`spacy project run` in this process. Other tests here start one, as users do."""
-    monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run_command))
+    monkeypatch.setattr(train_process, "subprocess", SimpleNamespace(run=run_command))
 
 
 def change(path, **changes):

@@ -1,0 +1,46 @@
+"""Trainings in processes of their own."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+import srsly
+
+from ..errors import UserError
+
+
+def make_train_command(
+    config: Path, output: Path, overrides: Dict[str, Any], use_gpu: int = -1
+) -> List[str]:
+    """RETURNS (List[str]): The command that trains a config with `spacy train`.
+
+    config (Path): The config.
+    output (Path): The folder to create, with `model-best` and `model-last`.
+    overrides (Dict[str, Any]): Settings to override, by their names with dots.
+    use_gpu (int): Number of the GPU, -1 for the CPU.
+    """
+    options = [
+        word
+        for name, value in overrides.items()
+        for word in (f"--{name}", value if isinstance(value, str) else srsly.json_dumps(value))
+    ]
+    command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(output)]
+    return [*command, "--gpu-id", str(use_gpu), *options]
+
+
+def call(command: List[str], name: str, inherited: Sequence[int] = ()) -> None:
+    """Run a command that trains, and wait for it.
+
+    command (List[str]): The command.
+    name (str): What it does, for the message, such as "Training 'accurate' with seed 1".
+    inherited (Sequence[int]): File descriptors that the process keeps open.
+    RAISES (UserError): If the command fails, with its output.
+    """
+    result = subprocess.run(command, capture_output=True, text=True, pass_fds=inherited)
+    if result.returncode:
+        raise UserError(
+            f"{name} failed. Finished trainings are kept: fix the error, and run the same command "
+            f"to resume.\n{shlex.join(command)}\n{result.stdout}{result.stderr}"
+        )
