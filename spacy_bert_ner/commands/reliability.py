@@ -22,7 +22,6 @@ def import_sklearn() -> Any:
     RAISES (UserError): If it isn't installed.
     """
     with needing_sklearn("calibrate scores", "calibrate"):
-        import sklearn.calibration
         import sklearn.linear_model
     return sklearn
 
@@ -87,21 +86,24 @@ def fit_held_out(
 
 
 def get_bins(scores: Floats1d, right: Bools1d) -> Tuple[Floats1d, Floats1d, Ints1d]:
-    """Sort entities by score into bins with the same number of them, as scikit-learn's
-    `calibration_curve` does.
+    """Sort entities by score into bins with the same number of them. Entities with the same score
+    are in one bin. The bins are those of scikit-learn's `calibration_curve` with quantiles, which
+    doesn't tell the numbers of entities.
 
     scores (Floats1d): Scores, 0 to 1, at least one, (n_entities,).
     right (Bools1d): Whether the event happened, bool, (n_entities,).
     RETURNS (Tuple[Floats1d, Floats1d, Ints1d]): The mean score, the share of events, and the number
         of entities of each bin that isn't empty, (n_bins,) each.
     """
-    calibration_curve = import_sklearn().calibration.calibration_curve
-    shares, means = calibration_curve(
-        right.astype(int), scores, n_bins=N_BINS, strategy="quantile", pos_label=1
-    )
     edges = numpy.percentile(scores, numpy.linspace(0, 100, N_BINS + 1))
-    counts = numpy.bincount(numpy.searchsorted(edges[1:-1], scores), minlength=N_BINS)
-    return means, shares, counts[counts > 0]
+    bins = numpy.searchsorted(edges[1:-1], scores)
+    counts = numpy.bincount(bins, minlength=N_BINS)
+    kept = counts > 0
+    means, shares = (
+        numpy.bincount(bins, weights=values, minlength=N_BINS)[kept] / counts[kept]
+        for values in (scores, right)
+    )
+    return means, shares, counts[kept]
 
 
 def get_error(scores: Floats1d, right: Bools1d) -> float:

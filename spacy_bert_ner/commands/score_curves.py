@@ -6,8 +6,8 @@ import numpy
 
 from ..types import Bools1d, Floats1d
 from .entity_counts import Entities
+from .reliability import get_bins, get_error
 
-N_BINS = 15
 N_POINTS = 200
 # Precision for which a threshold is named, in percent.
 TARGETS = (90, 95)
@@ -49,21 +49,15 @@ def get_reliability(scores: Floats1d, right: Bools1d) -> Dict[str, Any]:
         mean distance of both over the entities), and "bins", with the number of entities "n", and
         both numbers for each.
     """
-    order = numpy.argsort(scores, kind="stable")
-    bins = [
-        {
-            "n": len(part),
-            "score": float(scores[part].mean()),
-            "right": float(right[part].mean()),
-        }
-        for part in numpy.array_split(order, min(N_BINS, len(order)))
-    ]
-    distance = sum(one["n"] * abs(one["score"] - one["right"]) for one in bins)
+    means, shares, counts = (values.tolist() for values in get_bins(scores, right))
     return {
         "mean_score": float(scores.mean()),
         "share_right": float(right.mean()),
-        "ece": distance / len(scores),
-        "bins": bins,
+        "ece": get_error(scores, right),
+        "bins": [
+            {"n": n, "score": score, "right": share}
+            for score, share, n in zip(means, shares, counts)
+        ],
     }
 
 
