@@ -12,6 +12,7 @@ def shrink_cli(
     pipeline: str = Argument(..., help="Name or path of a trained pipeline"),
     output_path: Path = Argument(..., readable=False, help="Output folder for the encoder"),
     layers: int = Option(..., "--layers", "-l", min=1, help="Number of layers to keep, spread evenly from the first to the last"),
+    first: bool = Option(False, "--first", help="Keep the first layers instead of spread ones"),
     head: bool = Option(False, "--head", help="Also write the classifier, for a student that starts from it (HuggingFaceCheckpoint.v1)"),
     component: Optional[str] = Option(None, "--component", "-c", metavar="NAME", help="Name of the bert_ner component to read, if there are several"),
     force: bool = REPLACE,
@@ -29,6 +30,8 @@ def shrink_cli(
     from ..findings import number
     from ..terminal import printable
 
-    shrink(pipeline, output_path, layers, head=head, component=component, force=force)
+    shrink(
+        pipeline, output_path, layers, first=first, head=head, component=component, force=force
+    )
     count = number(layers, "layer")
     echo(printable(f"Wrote {output_path}: {count} of the encoder of {pipeline}."))

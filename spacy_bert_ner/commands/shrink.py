@@ -19,6 +19,7 @@ def shrink(
     output_path: Path,
     n_layers: int,
     *,
+    first: bool = False,
     head: bool = False,
     component: Optional[str] = None,
     force: bool = False,
@@ -28,7 +29,8 @@ def shrink(
 
     pipeline (str): Name or path of a trained pipeline.
     output_path (Path): A folder, new or empty.
-    n_layers (int): Number of layers to keep, spread evenly from the first to the last.
+    n_layers (int): Number of layers to keep.
+    first (bool): Keep the first layers, not layers that are spread evenly from first to last.
     head (bool): Also write the classifier.
     component (Optional[str]): Name of the `bert_ner`, if there are several.
     force (bool): Replace a folder that isn't empty.
@@ -41,7 +43,7 @@ def shrink(
     found = find_encoder(nlp, name, ner.model)
     if found.shim.encoder is None:
         raise UserError(f"'{name}' of the pipeline '{pipeline}' has no weights: train it first.")
-    small = keep_blocks(found.shim.encoder, n_layers)
+    small = keep_blocks(found.shim.encoder, n_layers, first=first)
     model, tokenizer = small.model, small.tokenizer
     if head:
         found.shim.encoder = small

@@ -55,13 +55,14 @@ def teacher(tmp_path_factory):
     return train(tmp_path_factory.mktemp("teacher"))
 
 
-def test_an_encoder(teacher, tmp_path):
+@pytest.mark.parametrize(("first", "kept"), [(False, [0, 2]), (True, [0, 1])])
+def test_an_encoder(teacher, tmp_path, first, kept):
     """Hugging Face opens it, and so does a config."""
-    shrink(teacher, tmp_path / "small", 2)
+    shrink(teacher, tmp_path / "small", 2, first=first)
     model = AutoModel.from_pretrained(tmp_path / "small")
     theirs = encoder_of(spacy.load(teacher))
     assert model.config.num_hidden_layers == 2
-    for old, new in ((0, 0), (2, 1)):
+    for new, old in enumerate(kept):
         for one, other in zip(
             theirs.encoder.layer[old].parameters(), model.encoder.layer[new].parameters()
         ):
@@ -115,9 +116,13 @@ def test_command(teacher, tmp_path):
     assert result.stdout.startswith(f"Wrote {tmp_path / 'small'}: 2 layers of the encoder of ")
     result = run_cli("shrink", teacher, tmp_path / "small", "--layers", "1")
     assert (result.exit_code, "isn't empty" in result.output) == (1, True)
-    result = run_cli("shrink", teacher, tmp_path / "small", "--layers", "1", "--force")
+    words = ("shrink", teacher, tmp_path / "small", "--layers", "2", "--first", "--force")
+    result = run_cli(*words)
     assert result.exit_code == 0, result.output
-    result = run_cli("shrink", teacher, tmp_path / "other", "--layers", "0")
+    shrink(teacher, tmp_path / "other", 2, first=True)
+    expected = (tmp_path / "other" / "model.safetensors").read_bytes()
+    assert (tmp_path / "small" / "model.safetensors").read_bytes() == expected
+    result = run_cli("shrink", teacher, tmp_path / "third", "--layers", "0")
     assert result.exit_code == 2
 
 

@@ -12,12 +12,13 @@ from .blocks import find_blocks
 from .huggingface import Encoder, encoder_from_bytes, encoder_to_bytes
 
 
-def keep_blocks(encoder: Encoder, n_layers: int) -> Encoder:
-    """Make an encoder from some blocks of another one, spread evenly from the first to the last
-    (Sanh et al. 2019 use 0, 2, 4, 7, 9 and 11 of 12), with its embeddings and its tokenizer.
+def keep_blocks(encoder: Encoder, n_layers: int, *, first: bool = False) -> Encoder:
+    """Make an encoder from some blocks of another one, with its embeddings and its tokenizer.
 
     encoder (Encoder): The larger encoder. Not changed.
     n_layers (int): Number of blocks to keep, fewer than the encoder has.
+    first (bool): Keep the first blocks (Sajjad et al. 2023). Otherwise they are spread evenly from
+        the first to the last (Sanh et al. 2019 use 0, 2, 4, 7, 9 and 11 of 12).
     RETURNS (Encoder): A new encoder.
     RAISES (ValueError): If the encoder doesn't have more blocks than that, or if its blocks differ,
         so that none can replace another.
@@ -30,7 +31,7 @@ def keep_blocks(encoder: Encoder, n_layers: int) -> Encoder:
             f"Can't shrink {kind}, which has {len(blocks)} layers, to {n_layers}: "
             + (f"choose 1 to {len(blocks) - 1} layers." if len(blocks) > 1 else "it has one.")
         )
-    kept = choose_blocks(len(blocks), n_layers)
+    kept = list(range(n_layers)) if first else spread_blocks(len(blocks), n_layers)
     data = encoder_to_bytes(encoder)
     del data[CHECKSUMS]
     config = srsly.json_loads(data["config"])
@@ -62,7 +63,7 @@ def keep_blocks(encoder: Encoder, n_layers: int) -> Encoder:
         ) from error
 
 
-def choose_blocks(n_blocks: int, n_kept: int) -> List[int]:
+def spread_blocks(n_blocks: int, n_kept: int) -> List[int]:
     """Spread blocks evenly from the first to the last.
 
     n_blocks (int): Number of blocks.

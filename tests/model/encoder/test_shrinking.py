@@ -3,7 +3,7 @@ import torch
 
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.model.encoder.huggingface import Encoder
-from spacy_bert_ner.model.encoder.shrinking import choose_blocks, keep_blocks
+from spacy_bert_ner.model.encoder.shrinking import keep_blocks, spread_blocks
 
 from ...toy import FAMILIES, make_encoder
 
@@ -13,13 +13,13 @@ NAMES = {"distilbert": "n_layers", "xlnet": "n_layer"}
 
 
 def test_blocks_are_spread():
-    assert choose_blocks(12, 6) == [0, 2, 4, 7, 9, 11]
-    assert choose_blocks(6, 3) == [0, 2, 5]
-    assert choose_blocks(24, 2) == [0, 23]
-    assert choose_blocks(5, 1) == [0]
+    assert spread_blocks(12, 6) == [0, 2, 4, 7, 9, 11]
+    assert spread_blocks(6, 3) == [0, 2, 5]
+    assert spread_blocks(24, 2) == [0, 23]
+    assert spread_blocks(5, 1) == [0]
     for n_blocks in range(2, 30):
         for n_kept in range(1, n_blocks):
-            chosen = choose_blocks(n_blocks, n_kept)
+            chosen = spread_blocks(n_blocks, n_kept)
             assert sorted(set(chosen)) == chosen and len(chosen) == n_kept
 
 
