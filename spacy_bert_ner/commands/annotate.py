@@ -35,7 +35,7 @@ from ..terminal import printable
 from ..zones import take_at_most, take_batches
 from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
-from .resumable import describe_input, digest_files, write_batches
+from .resumable import describe_input, digest_files, get_precisions, write_batches
 
 # Key in `doc.user_data` of the encoder's output, in the form of spaCy's extensions.
 TRF_DATA: Any = ("._.", "trf_data", None, None)
@@ -137,6 +137,7 @@ def _describe(
         "spacy-bert-ner": __version__,
         "pipeline": str(nlp.path.resolve()),
         "the digest of its files": digest_files(nlp.path),
+        "the precision of its encoders": get_precisions(nlp),
         **describe_input(input_path),
         "--from": source,
         "--to": target,

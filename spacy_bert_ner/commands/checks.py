@@ -52,16 +52,27 @@ def require_gpu(number: int) -> None:
     RAISES (UserError): If there is no such GPU, or software for it is missing.
     """
     import thinc.api
+    from thinc import compat
 
     if number < 0:
         return
+    way_out = "Leave out --use-gpu to use the CPU."
+    if compat.has_cupy_gpu:
+        if compat.has_torch and not compat.has_torch_cuda_gpu:
+            raise UserError(
+                f"Can't use GPU {number}: CuPy finds it, but torch doesn't. Install torch for the "
+                f"same CUDA version. {way_out}"
+            )
+        n_gpus = compat.cupy.cuda.runtime.getDeviceCount()
+        if number >= n_gpus:
+            raise UserError(
+                f"Can't use GPU {number}: the GPUs are numbered from 0 to {n_gpus - 1}. {way_out}"
+            )
     try:
         thinc.api.require_gpu(number)
     except (ValueError, RuntimeError) as error:
         reason = str(error).removeprefix("Cannot use GPU, ").rstrip(".")
-        raise UserError(
-            f"Can't use GPU {number}: {reason}. Leave out --use-gpu to use the CPU."
-        ) from error
+        raise UserError(f"Can't use GPU {number}: {reason}. {way_out}") from error
 
 
 @contextmanager

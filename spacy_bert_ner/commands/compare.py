@@ -50,7 +50,6 @@ def compare_file(
     RAISES (UserError): For what can't be read, trained or written.
     """
     check_input(spec_path)
-    require_gpu(use_gpu)
     if markdown_path is not None:
         check_target(markdown_path, [spec_path])
     spec = read_spec(spec_path)
@@ -93,6 +92,7 @@ def compare(
         pipeline that this comparison didn't make. OSError: For files that don't exist.
     """
     check_spec(spec, use_gpu)
+    require_gpu(use_gpu)
     with report_unwritable(output):
         output.mkdir(parents=True, exist_ok=True)
     results = output / "results.jsonl"

@@ -27,8 +27,8 @@ TEMPLATES = next(
 LEARN_RATES = {767: 0.0002, 1023: 0.00005}
 LARGE_LEARN_RATE = 0.00002
 UNKNOWN_LEARN_RATE = 0.00005
-# Settings for GPUs: more wordpieces at once.
-GPU_SETTINGS = {"batch_pieces": 16384}
+# Documents that a component gets at once in prediction on a GPU: enough to fill a micro-batch.
+GPU_BATCH_SIZE = 512
 # The recipe that learns from soft labels, and the header of the block that sets it.
 STUDENT, LOSS = "student", "[components.bert_ner.loss]"
 ENCODERS = ("spacy-bert-ner.TransformerModel.v1", "spacy-bert-ner.Tok2VecTransformer.v1")
@@ -87,9 +87,8 @@ def init_config(
     if encoder is not None and blocks and isinstance(schedule, dict):
         rate = get_learn_rate(encoder)
         text = _set(text, "training.optimizer.learn_rate", "initial_rate", rate)
-    for path in blocks if gpu else ():
-        for key, value in GPU_SETTINGS.items():
-            text = _set(text, path, key, value)
+    if gpu and blocks:
+        text = _set(text, "nlp", "batch_size", GPU_BATCH_SIZE)
     for key, data in (("train", train), ("dev", dev)):
         if data is not None:
             text = _set(text, "paths", key, str(data))

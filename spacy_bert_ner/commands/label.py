@@ -17,7 +17,7 @@ from ..types import Floats1d
 from ..zones import take_at_most, take_batches
 from .checks import check_input, check_soft_output
 from .labeling import Labeling, LabelReport, label_docs
-from .resumable import describe_input, digest_files, write_batches
+from .resumable import describe_input, digest_files, get_precisions, write_batches
 from .teachers import School, check_weights, load_teacher, make_school
 
 
@@ -114,11 +114,13 @@ def _describe(
     labeling: Labeling, input_path: Path, source: str, column: Optional[str]
 ) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): Everything that the output depends on, see `annotate`."""
-    paths = [teacher.nlp.path for teacher in labeling.school.teachers]
+    pipelines = [teacher.nlp for teacher in labeling.school.teachers]
+    paths = [nlp.path for nlp in pipelines]
     return {
         "spacy-bert-ner": __version__,
         "teachers": [str(path.resolve()) for path in paths],
         "the digests of their files": [digest_files(path) for path in paths],
+        "the precision of their encoders": [get_precisions(nlp) for nlp in pipelines],
         **describe_input(input_path),
         "--weights": labeling.weights.tolist(),
         "--vote": labeling.vote,

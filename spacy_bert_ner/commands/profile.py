@@ -239,6 +239,8 @@ def _replaced(owner: Any, function: str, stage: str, name: str, result: Profile)
     def timed(*args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
         output = original(*args, **kwargs)
+        if stage == "forward":
+            owner.wait()
         result.add(name, stage, time.perf_counter() - start)
         if stage == "forward":
             (batch,) = args

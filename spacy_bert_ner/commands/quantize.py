@@ -17,7 +17,6 @@ from ..hf.folders import check_folder, write_folder
 from ..hf.loader import from_huggingface
 from ..model.encoder.lookup import find_pretrained
 from ..model.encoder.onnx_export import Exported, export_encoder
-from ..model.encoder.precision import name_precision
 from ..model.onnx.layer import set_export
 from ..model.onnx.quantizing import Step, find_layers, quantize_graph, require_packages
 from ..training.callbacks import META_KEY
@@ -107,7 +106,7 @@ def quantize(
     notify(f"original: {_show(original)}")
     result = _climb(made, exported, gold, docs, original, precision, max_loss, notify)
     shim = made.found.shim
-    result.original_precision = name_precision(shim.precision, shim.device)
+    result.original_precision = shim.used_precision
     made.nlp.meta.setdefault(META_KEY, {})["export"] = {
         "source": str(pipeline),
         "precision": precision,

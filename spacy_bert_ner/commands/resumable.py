@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Callable, Dict, Generator, Iterable, List, Optional
 
+from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..formats.output import get_stream
@@ -14,6 +15,7 @@ from ..formats.part import open_part
 from ..formats.report import Report
 from ..formats.text import find_texts
 from ..formats.writing import Writer
+from ..pipeline.encoders import iter_encoders
 
 
 def write_batches(
@@ -77,6 +79,18 @@ def describe_input(path: Path) -> Dict[str, Any]:
         "its size": stat.st_size,
         "its time": stat.st_mtime_ns,
     }
+
+
+def get_precisions(nlp: Language) -> List[str]:
+    """Find the precision that each encoder of a pipeline computes with. For `precision = "auto"`,
+    it depends on the device, and half precision changes scores by about 0.01.
+
+    nlp (Language): The pipeline.
+    RETURNS (List[str]): "fp32", "bf16" or "fp16" for each encoder of this package.
+    """
+    models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
+    encoders = [encoder for model in models for encoder in iter_encoders(model)]
+    return [encoder.shim.used_precision for encoder in encoders if encoder.is_ours]
 
 
 def digest_files(folder: Path, paths: Optional[List[Path]] = None) -> str:

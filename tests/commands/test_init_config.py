@@ -86,7 +86,7 @@ def test_sets_what_it_says_and_nothing_else(recipe, gpu, encoder):
     if has_transformer:
         expected["vars.encoder"] = encoder
         if gpu:
-            expected["components.transformer.model.batch_pieces"] = 16384
+            expected["nlp.batch_size"] = 512
     assert set(before) == set(after)
     assert changed == expected  # the toy encoder is small, as that of the templates
     comments = [line for line in text.split("\n") if line.startswith("#")]

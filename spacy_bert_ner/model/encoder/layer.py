@@ -148,6 +148,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
             _write_rows(vectors, shim.encode(batch), batch)
     data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, vectors)])
     if logger.isEnabledFor(logging.DEBUG):
+        shim.wait()
         n_padded = sum(batch.ids.size for batch in batches)
         _log(cut, n_padded, time.perf_counter() - start_time)
     output = FullTransformerBatch.empty(len(docs))

@@ -15,6 +15,7 @@ from ...damage import reading
 from ..optimizers import LayeredAdam
 from .batches import Batch
 from .blocks import add_noise, check_mixed_layers, freeze, get_depths
+from .devices import get_random_state, shares_memory, using_random_state, wait_for
 from .fused_adam import Params, is_adam, step_adam
 from .huggingface import (
     Encoder,
@@ -25,7 +26,7 @@ from .huggingface import (
     get_rows,
 )
 from .memory import return_free_memory
-from .precision import check_precision, computing
+from .precision import check_precision, computing, name_precision
 from .tokenizer import PieceTokenizer
 
 # The threads of a pool don't exist after a fork: in a child process of nlp.pipe(n_process=2), torch
@@ -100,6 +101,15 @@ class EncoderShim(PyTorchShim):
             add_noise(encoder.model, self.embedding_noise)
         self._model = encoder.model.to(get_torch_default_device()).eval()
 
+    @property
+    def used_precision(self) -> str:
+        """RETURNS (str): "fp32", "bf16" or "fp16": what the setting means on the device."""
+        return name_precision(self.precision, self.device)
+
+    def wait(self) -> None:
+        """Wait until all that was started on the device is done, to measure its time."""
+        wait_for(self.device)
+
     def encode(self, batch: Batch) -> torch.Tensor:
         """Run the encoder to predict.
 
@@ -121,7 +131,7 @@ class EncoderShim(PyTorchShim):
         """
         self._model.train()
         inputs = self._inputs(batch)
-        random_state = None if keep else _get_random_state(self.device)
+        random_state = None if keep else get_random_state(self.device)
         with torch.set_grad_enabled(keep):
             hidden = self._forward(*inputs)
 
@@ -129,8 +139,7 @@ class EncoderShim(PyTorchShim):
             if random_state is None:
                 output = hidden
             else:
-                with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-                    _set_random_state(self.device, random_state)
+                with using_random_state(self.device, random_state):
                     self._model.train()
                     output = self._forward(*inputs)
             if output.requires_grad:  # not if all layers are frozen
@@ -157,10 +166,11 @@ class EncoderShim(PyTorchShim):
             clip = getattr(optimizer, "grad_clip", 0.0)
             if clip:
                 torch.nn.utils.clip_grad_norm_([param for _, param in trained], clip)
-            if is_adam(optimizer):
-                step_adam(optimizer, self.id, trained, self._get_scales(optimizer))
+            scales = self._get_scales(optimizer)
+            if is_adam(optimizer) and shares_memory(self.device):
+                step_adam(optimizer, self.id, trained, scales)
             else:
-                self._step_each(optimizer, trained)
+                self._step_each(optimizer, trained, scales)
         for _, param in trained:
             param.grad = None
         self.grad_scaler.update()
@@ -175,13 +185,18 @@ class EncoderShim(PyTorchShim):
             self._scales[decay] = {name: decay**depth for name, depth in depths.items()}
         return self._scales[decay]
 
-    def _step_each(self, optimizer: Optimizer, trained: Params) -> None:
+    def _step_each(self, optimizer: Optimizer, trained: Params, scales: Dict[str, float]) -> None:
+        # Not with the factor that LayeredAdam has for heads.
+        layered = isinstance(optimizer, LayeredAdam)
+        step = partial(Optimizer.__call__, optimizer) if layered else optimizer
         with _without_clipping(optimizer):
             for name, param in trained:
-                weights, _ = optimizer(
+                scale = {"lr_scale": scales[name]} if name in scales else {}
+                weights, _ = step(
                     (self.id, name),
                     torch2xp(param.data),  # type: ignore[arg-type]
                     torch2xp(param.grad),  # type: ignore[arg-type]
+                    **scale,
                 )
                 param.data = xp2torch(weights, device=param.device)
 
@@ -265,17 +280,6 @@ def get_vectors(
     if mixed_layers > 1:
         return torch.stack(output.hidden_states[-mixed_layers:]).float().mean(dim=0)
     return cast(torch.Tensor, output.last_hidden_state.float())
-
-
-def _get_random_state(device: torch.device) -> Tuple[torch.Tensor, ...]:
-    states = (torch.get_rng_state(),)
-    return (*states, torch.cuda.get_rng_state(device)) if device.type == "cuda" else states
-
-
-def _set_random_state(device: torch.device, states: Tuple[torch.Tensor, ...]) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)
 
 
 @contextmanager

@@ -102,6 +102,9 @@ class OnnxShim(Shim):
         self.limit = facts.limit
         self.export = Export(get_graph(graph), tokenizer, facts)
 
+    def wait(self) -> None:
+        """Does nothing, since `encode` returns when all is done. See `EncoderShim.wait`."""
+
     def encode(self, batch: Batch) -> Floats3d:
         """Run the encoder to predict.
 
