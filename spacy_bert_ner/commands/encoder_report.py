@@ -84,8 +84,8 @@ class EncoderReport:
             return
         if self.n_tokens < MOST_TOKENS:
             self.first.append(take_beginning(doc))
-        (pieces,) = get_pieces(self.tokenizer, [doc])
-        windows = get_windows(
+        pieces = get_pieces(self.tokenizer, [doc])
+        windows, _ = get_windows(
             self.tokenizer,
             pieces,
             window=self.window,
@@ -98,7 +98,7 @@ class EncoderReport:
         self.doc_windows.add([len(windows.lengths)])
         self.n_tokens += len(doc)
         self.n_unknown += int((pieces.ids == self.unknown_id).sum())
-        self.n_unmarked += not pieces.has_sents
+        self.n_unmarked += not pieces.has_sents[0]
         self._add_long_sents(doc, pieces)
         counts = numpy.bincount(pieces.pairs[0], minlength=len(doc))
         visible = visible_tokens(doc)
@@ -109,7 +109,7 @@ class EncoderReport:
                 self.blank.add(ascii(doc[i].text))
 
     def _add_long_sents(self, doc: Doc, pieces: Any) -> None:
-        if not pieces.has_sents:
+        if not pieces.has_sents[0]:
             return
         longest = self.limit - len(self.tokenizer.prefix) - len(self.tokenizer.suffix)
         lengths = numpy.diff(pieces.sents)

@@ -65,5 +65,8 @@ def make_reader(
 
 def _ask_tokenizer(docs: List[Doc], tokenizer: PieceTokenizer) -> List[Bools1d]:
     """Whether tokens have wordpieces, bool, (n_tokens,)."""
-    pieces = iter(get_pieces(tokenizer, [doc for doc in docs if len(doc)]))
-    return [next(pieces).has_pieces if len(doc) else numpy.zeros(0, dtype=bool) for doc in docs]
+    read = [doc for doc in docs if len(doc)]
+    if not read:
+        return [numpy.zeros(0, dtype=bool) for _ in docs]
+    ends = numpy.cumsum([len(doc) for doc in docs])
+    return numpy.split(get_pieces(tokenizer, read).has_pieces, ends[:-1])

@@ -15,7 +15,7 @@ from typing import NamedTuple, Tuple
 import numpy
 from spacy.tokens import Doc
 
-from ..characters import count_before, make_table, nonspace_table, token_chars
+from ..characters import count_before, get_text, make_table, nonspace_table, token_chars
 from ..types import Bools1d, Ints1d
 
 # Punctuation in Unicode that is a part of the word next to it: #tag, 5%, R&D, @name.
@@ -61,7 +61,7 @@ def get_words(doc: Doc, rows: Ints1d, breaks: Bools1d, align: str) -> Words:
     if align == "token" or not len(rows):
         return Words(numpy.arange(len(rows)), rows, rows)
     token_starts, token_ends = (chars[rows] for chars in token_chars(doc))
-    text = doc.text
+    text = get_text(doc)
     # An invisible token between two others doesn't divide them.
     position = count_before(text, nonspace_table())
     gap = token_starts[1:] - token_ends[:-1]

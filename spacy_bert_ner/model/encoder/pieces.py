@@ -1,37 +1,49 @@
 """Split the text of documents into wordpieces, and align them with spaCy's tokens."""
 
 from dataclasses import dataclass
-from typing import List, Tuple
+from typing import Any, List, Tuple
 
 import numpy
 from spacy.tokens import Doc
 
-from ...characters import count_before, nonspace_table, token_chars
+from ...characters import count_before, get_text, nonspace_table
 from ...types import Bools1d, Ints1d, Ints2d
 from .tokenizer import PieceTokenizer
 
 
 @dataclass
 class Pieces:
-    """The wordpieces of one document.
+    """The wordpieces of documents, one after the other. Tokens and characters are also counted over
+    all documents.
 
     Attributes
     ----------
     ids (Ints1d): Vocabulary ids in text order, int32, (n_pieces,).
     sents (Ints1d): First piece of every sentence, and n_pieces, int64, (n_sents + 1,).
     sent_tokens (Ints1d): First token of every sentence, and n_tokens, int64, (n_sents + 1,).
+    docs (Ints1d): First sentence of every document, and n_sents, int64, (n_docs + 1,).
     pairs (Tuple[Ints1d, Ints1d]): A token and a piece that contains a part of it, in this order,
         int64, (n_pairs,) each.
-    n_tokens (int): Number of tokens.
-    has_sents (bool): Whether the document has sentence marks; if not, it is one sentence here.
+    has_sents (Bools1d): Whether a document has sentence marks; if not, it is one sentence here,
+        bool, (n_docs,).
     """
 
     ids: Ints1d
     sents: Ints1d
     sent_tokens: Ints1d
+    docs: Ints1d
     pairs: Tuple[Ints1d, Ints1d]
-    n_tokens: int
-    has_sents: bool
+    has_sents: Bools1d
+
+    @property
+    def n_tokens(self) -> int:
+        """RETURNS (int): Number of tokens."""
+        return int(self.sent_tokens[-1])
+
+    @property
+    def doc_tokens(self) -> Ints1d:
+        """RETURNS (Ints1d): First token of every document, and n_tokens, int64, (n_docs + 1,)."""
+        return self.sent_tokens[self.docs]
 
     @property
     def has_pieces(self) -> Bools1d:
@@ -39,48 +51,47 @@ class Pieces:
         return numpy.bincount(self.pairs[0], minlength=self.n_tokens) > 0
 
 
-def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> List[Pieces]:
+def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> Pieces:
     """Tokenize documents sentence by sentence, in one call. The text of a sentence begins where the
     one before it ends, white space included, so that the pieces of a word don't depend on the text
     before it. A document without sentence marks is one sentence.
 
     tokenizer (PieceTokenizer): The tokenizer.
-    docs (List[Doc]): Documents that have tokens.
-    RETURNS (List[Pieces]): One for each document.
+    docs (List[Doc]): Documents that have tokens, at least one.
+    RETURNS (Pieces): The pieces of all of them.
     """
-    bounds = [_sentence_starts(doc) for doc in docs]
-    chars = [token_chars(doc) for doc in docs]
-    cuts = []
-    texts: List[str] = []
-    doc_texts = [doc.text for doc in docs]
-    for text, starts, (_, token_ends) in zip(doc_texts, bounds, chars):
-        cut = numpy.zeros(len(starts), dtype="int64")
-        cut[1:] = token_ends[starts[1:] - 1]
-        cuts.append(cut)
-        texts.extend(text[i:j] for i, j in zip(cut[:-1], cut[1:]))
-    ids, offsets, lengths = tokenizer(texts)
-    output = []
-    sent, piece = 0, 0
-    for doc, text, starts, cut, (token_starts, token_ends) in zip(
-        docs, doc_texts, bounds, cuts, chars
-    ):
-        sent_lengths = lengths[sent : sent + len(starts) - 1]
-        n_pieces = int(sent_lengths.sum())
-        doc_offsets = offsets[piece : piece + n_pieces]
-        doc_offsets += numpy.repeat(cut[:-1], sent_lengths)[:, None]
-        output.append(
-            Pieces(
-                ids=ids[piece : piece + n_pieces],
-                sents=get_starts(sent_lengths),
-                sent_tokens=starts,
-                pairs=align_tokens(text, token_starts, token_ends, doc_offsets),
-                n_tokens=len(doc),
-                has_sents=doc.has_annotation("SENT_START"),
-            )
-        )
-        sent += len(starts) - 1
-        piece += n_pieces
-    return output
+    texts = [get_text(doc) for doc in docs]
+    first_tokens, first_chars = (get_starts(list(map(len, items))) for items in (docs, texts))
+    begins, lengths, sent_starts = _concatenate(docs, ["IDX", "LENGTH", "SENT_START"])
+    begins += numpy.repeat(first_chars[:-1], numpy.diff(first_tokens))
+    ends = begins + lengths
+    marks = sent_starts == 1
+    marks[first_tokens[:-1]] = True
+    sent_tokens = numpy.append(numpy.nonzero(marks)[0], len(marks))
+    doc_sents = numpy.searchsorted(sent_tokens, first_tokens)
+    # A sentence begins where the one before it ends, and the first of a document at its beginning.
+    cuts = ends[sent_tokens - 1]
+    cuts[doc_sents[:-1]] = first_chars[:-1]
+    text = "".join(texts)
+    sent_ends = ends[sent_tokens[1:] - 1]
+    ids, offsets, counts = tokenizer(
+        [text[i:j] for i, j in zip(cuts[:-1].tolist(), sent_ends.tolist())]
+    )
+    offsets += numpy.repeat(cuts[:-1], counts)[:, None]
+    return Pieces(
+        ids=ids,
+        sents=get_starts(counts),
+        sent_tokens=sent_tokens,
+        docs=doc_sents,
+        pairs=align_tokens(text, begins, ends, offsets),
+        has_sents=numpy.array([doc.has_annotation("SENT_START") for doc in docs]),
+    )
+
+
+def _concatenate(docs: List[Doc], names: Any) -> Ints2d:
+    """Attributes of the tokens of all documents, int64, (n_names, n_tokens)."""
+    arrays = [doc.to_array(names).reshape(len(doc), len(names)) for doc in docs]
+    return numpy.concatenate(arrays).astype("int64").T.copy()
 
 
 def align_tokens(
@@ -109,10 +120,10 @@ def align_tokens(
     return pair_tokens[order], pieces[order]
 
 
-def get_starts(lengths: Ints1d) -> Ints1d:
+def get_starts(lengths: Any) -> Ints1d:
     """Get the indices of the first items of consecutive groups.
 
-    lengths (Ints1d): Items in each group, int or bool, (n,).
+    lengths (Union[Ints1d, List[int]]): Items in each group, int or bool, (n,).
     RETURNS (Ints1d): Running sums, beginning with 0, int64, (n + 1,).
     """
     starts = numpy.zeros(len(lengths) + 1, dtype="int64")
@@ -129,12 +140,3 @@ def get_ranks(counts: Ints1d) -> Ints1d:
     starts = get_starts(counts)
     ranks: Ints1d = numpy.arange(starts[-1]) - numpy.repeat(starts[:-1], counts)
     return ranks
-
-
-def _sentence_starts(doc: Doc) -> Ints1d:
-    """First token of every sentence, and the number of tokens, int64, (n_sents + 1,)."""
-    marks = numpy.zeros(len(doc) + 1, dtype=bool)
-    if doc.has_annotation("SENT_START"):
-        marks[:-1] = doc.to_array("SENT_START") == 1
-    marks[[0, -1]] = True
-    return numpy.nonzero(marks)[0]

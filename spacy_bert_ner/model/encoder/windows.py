@@ -26,7 +26,7 @@ from .tokenizer import PieceTokenizer
 
 @dataclass
 class Windows:
-    """One document, in windows.
+    """Documents, in windows.
 
     Attributes
     ----------
@@ -40,6 +40,33 @@ class Windows:
     starts: Ints1d
     align: Ragged
     has_pieces: Bools1d
+
+    def split(self, docs: Ints1d, doc_tokens: Ints1d) -> List["Windows"]:
+        """Split by document. Nothing is shared: who keeps one document doesn't keep all of them.
+
+        docs (Ints1d): First window of every document, and n_windows, int64, (n_docs + 1,).
+        doc_tokens (Ints1d): First token of every document, and n_tokens, int64, (n_docs + 1,).
+        RETURNS (List[Windows]): One for each document, whose rows begin with 0.
+        """
+        first_rows, lengths = self.starts[docs], cast(Ints1d, self.align.lengths)
+        first_pairs = get_starts(lengths)[doc_tokens]
+        data = cast(Ints1d, self.align.dataXd) - numpy.repeat(
+            first_rows[:-1].astype("int32"), numpy.diff(first_pairs)
+        )
+        starts = self.starts[:-1] - numpy.repeat(first_rows[:-1], numpy.diff(docs))
+        ranges = [
+            list(map(slice, edges, edges[1:]))
+            for edges in (x.tolist() for x in (docs, first_rows, doc_tokens, first_pairs))
+        ]
+        return [
+            Windows(
+                ids=self.ids[rows].copy(),
+                starts=numpy.append(starts[windows], rows.stop - rows.start),
+                align=Ragged(cast(Any, data[pairs].copy()), cast(Any, lengths[tokens].copy())),
+                has_pieces=self.has_pieces[tokens].copy(),
+            )
+            for windows, rows, tokens, pairs in zip(*ranges)
+        ]
 
     @property
     def lengths(self) -> Ints1d:
@@ -64,18 +91,19 @@ def cut_docs(
     context_dropout (float): Share of windows that are left without context, 0 to 1.
     RETURNS (List[Windows]): The documents, in windows.
     """
-    return [
-        get_windows(
-            tokenizer,
-            pieces,
-            window=settings.window,
-            stride=settings.stride,
-            limit=limit,
-            context=settings.context,
-            context_dropout=context_dropout,
-        )
-        for pieces in get_pieces(tokenizer, docs)
-    ]
+    if not docs:
+        return []
+    pieces = get_pieces(tokenizer, docs)
+    windows, first_windows = get_windows(
+        tokenizer,
+        pieces,
+        window=settings.window,
+        stride=settings.stride,
+        limit=limit,
+        context=settings.context,
+        context_dropout=context_dropout,
+    )
+    return windows.split(first_windows, pieces.doc_tokens)
 
 
 def check_window(window: int, tokenizer: PieceTokenizer, limit: int, name: str, block: str) -> None:
@@ -106,8 +134,8 @@ def get_windows(
     limit: int,
     context: int = 0,
     context_dropout: float = 0.0,
-) -> Windows:
-    """Divide a document into windows. Whole consecutive sentences are packed as long as they fit in
+) -> Tuple[Windows, Ints1d]:
+    """Divide documents into windows. Whole consecutive sentences are packed as long as they fit in
     `window`. A sentence longer than `limit` is divided into overlapping windows, and each token
     gets its vector from the window in which its shorter side of context is longest. A document
     without sentence starts is divided like such a sentence, `window` pieces at a time. Then each
@@ -115,65 +143,82 @@ def get_windows(
     (Devlin et al. 2019, section 5.3; Schweter & Akbik 2020).
 
     tokenizer (PieceTokenizer): The tokenizer of the pieces.
-    pieces (Pieces): The wordpieces of the document.
+    pieces (Pieces): The wordpieces of the documents.
     window (int): Length of a window in wordpieces, special tokens included; 0 for one sentence
         each.
     stride (int): Wordpieces between the starts of overlapping windows; 0 for three quarters.
     limit (int): The most wordpieces that the encoder can read at once.
     context (int): Wordpieces to read on either side of a window, as far as `limit` has room.
     context_dropout (float): Share of windows that are left without them, 0 to 1.
-    RETURNS (Windows): The document, in windows.
+    RETURNS (Tuple[Windows, Ints1d]): The documents, in windows, and the first window of every
+        document, and n_windows, int64, (n_docs + 1,).
     """
     n_special = len(tokenizer.prefix) + len(tokenizer.suffix)
-    longest = (limit if pieces.has_sents or window == 0 else window) - n_special
-    pieces = _drop_beyond(pieces, longest)
+    longest = numpy.where(pieces.has_sents | (window == 0), limit, window or limit) - n_special
+    pieces = _drop_beyond(pieces, numpy.repeat(longest, numpy.diff(pieces.doc_tokens)))
     most = window - n_special if window else -1
+    longest = numpy.repeat(longest, numpy.diff(pieces.docs))
     bounds, owner = _pack(pieces, longest=longest, most=most, stride=stride)
+    docs = numpy.append(owner[pieces.doc_tokens[:-1]], len(bounds))
     if context:
         kept = numpy.random.random(len(bounds)) >= context_dropout if context_dropout else True
         wanted = numpy.where(kept, context, 0)
-        bounds = _widen(bounds, len(pieces.ids), wanted, limit - n_special)
-    return _lay_out(tokenizer, pieces, bounds, owner)
+        doc_pieces = pieces.sents[pieces.docs]
+        n_windows = numpy.diff(docs)
+        edges = [numpy.repeat(edge, n_windows) for edge in (doc_pieces[:-1], doc_pieces[1:])]
+        bounds = _widen(bounds, edges, wanted, limit - n_special)
+    return _lay_out(tokenizer, pieces, bounds, owner), docs
 
 
-def _pack(pieces: Pieces, *, longest: int, most: int, stride: int) -> Tuple[Ints2d, Ints1d]:
+def _pack(pieces: Pieces, *, longest: Ints1d, most: int, stride: int) -> Tuple[Ints2d, Ints1d]:
     """Pack whole consecutive sentences into windows, and divide those that are too long for one.
 
-    longest (int): Wordpieces of the longest sentence that stays whole.
+    longest (Ints1d): Wordpieces up to which a sentence stays whole, (n_sents,).
     most (int): Wordpieces up to which sentences are packed; -1 for one sentence each.
     stride (int): See `get_windows`.
     RETURNS (Tuple[Ints2d, Ints1d]): Ranges of pieces, int64, (n_windows, 2), and which of them each
         token belongs to, int64, (n_tokens,).
     """
-    first, end = _token_ranges(pieces)
-    owner = numpy.zeros(pieces.n_tokens, dtype="int64")
     bounds: List[Tuple[int, int]] = []
+    owners: List[int] = []  # the window of each sentence, the first one of those that are divided
+    divided: List[Tuple[slice, Ints1d]] = []
     room = 0  # pieces for which the last window has room
-    sents, sent_tokens = pieces.sents.tolist(), pieces.sent_tokens.tolist()
-    for i, n_pieces in enumerate(numpy.diff(pieces.sents).tolist()):
-        tokens = slice(sent_tokens[i], sent_tokens[i + 1])
-        if n_pieces > longest:
-            cuts, owners = _cut_sentence(first[tokens], end[tokens], longest, stride)
-            owner[tokens] = len(bounds) + owners
+    n_pieces = numpy.diff(pieces.sents)
+    is_long = (n_pieces > longest).tolist()
+    is_first = numpy.zeros(len(n_pieces), dtype=bool)
+    is_first[pieces.docs[:-1]] = True
+    first, end = _token_ranges(pieces) if any(is_long) else (pieces.sents, pieces.sents)
+    sents = pieces.sents.tolist()
+    for i, (n, begins) in enumerate(zip(n_pieces.tolist(), is_first.tolist())):
+        if is_long[i]:
+            tokens = slice(*pieces.sent_tokens[i : i + 2].tolist())
+            cuts, parts = _cut_sentence(first[tokens], end[tokens], int(longest[i]), stride)
+            divided.append((tokens, len(bounds) + parts))
+            owners.append(len(bounds))
             # A sentence of white space alone may have pieces, but no token has any.
             bounds += cuts or [(sents[i], sents[i])]
             room = -1  # not even for a sentence without pieces
             continue
-        if bounds and n_pieces <= room:
+        if n <= room and not begins:
             bounds[-1] = (bounds[-1][0], sents[i + 1])
-            room -= n_pieces
+            room -= n
         else:
             bounds.append((sents[i], sents[i + 1]))
-            room = max(most - n_pieces, -1)
-        owner[tokens] = len(bounds) - 1
+            room = max(most - n, -1)
+        owners.append(len(bounds) - 1)
+    owner = numpy.repeat(owners, numpy.diff(pieces.sent_tokens))
+    for tokens, its_owners in divided:
+        owner[tokens] = its_owners
     return numpy.asarray(bounds, dtype="int64"), owner
 
 
-def _widen(bounds: Ints2d, n_pieces: int, context: Ints1d, longest: int) -> Ints2d:
-    """Widen ranges of pieces by `context` on either side, but not beyond the document, and to no
-    more than `longest` pieces: room that one side doesn't need is left to the other."""
+def _widen(bounds: Ints2d, edges: List[Ints1d], context: Ints1d, longest: int) -> Ints2d:
+    """Widen ranges of pieces by `context` on either side, but not beyond the `edges` of the
+    document, and to no more than `longest` pieces: room that one side doesn't need is left to the
+    other."""
     starts, ends = bounds[:, 0], bounds[:, 1]
-    before, behind = numpy.minimum(starts, context), numpy.minimum(n_pieces - ends, context)
+    before = numpy.minimum(starts - edges[0], context)
+    behind = numpy.minimum(edges[1] - ends, context)
     room = numpy.maximum(longest - (ends - starts), 0)
     left = numpy.minimum(before, numpy.maximum(room // 2, room - behind))
     right = numpy.minimum(behind, room - left)
@@ -255,8 +300,8 @@ def _last_pieces(pieces: Pieces) -> Ints1d:
     return numpy.maximum.accumulate(last)
 
 
-def _drop_beyond(pieces: Pieces, longest: int) -> Pieces:
-    """Drop the pieces of a token beyond those that fit in a window."""
+def _drop_beyond(pieces: Pieces, longest: Ints1d) -> Pieces:
+    """Drop the pieces of a token beyond those that fit in a window, `longest` for each token."""
     first, end = _token_ranges(pieces)
     over = end - first > longest  # with the white space inside it
     if not over.any():
@@ -264,7 +309,7 @@ def _drop_beyond(pieces: Pieces, longest: int) -> Pieces:
     pair_tokens, pair_pieces = pieces.pairs
     kept_pairs = pair_pieces < (first + longest)[pair_tokens]
     edges = numpy.zeros(len(pieces.ids) + 1, dtype="int64")
-    numpy.add.at(edges, first[over] + longest, 1)
+    numpy.add.at(edges, (first + longest)[over], 1)
     numpy.add.at(edges, end[over], -1)
     dropped = numpy.cumsum(edges)[:-1] > 0
     dropped[pair_pieces[kept_pairs]] = False
@@ -273,8 +318,8 @@ def _drop_beyond(pieces: Pieces, longest: int) -> Pieces:
         ids=pieces.ids[~dropped],
         sents=position[pieces.sents],
         sent_tokens=pieces.sent_tokens,
+        docs=pieces.docs,
         pairs=(pair_tokens[kept_pairs], position[pair_pieces[kept_pairs]]),
-        n_tokens=pieces.n_tokens,
         has_sents=pieces.has_sents,
     )
 

@@ -9,8 +9,9 @@ from spacy.vocab import Vocab
 from transformers import AutoTokenizer
 
 from spacy_bert_ner.model.encoder.pieces import Pieces, align_tokens, get_pieces
+from spacy_bert_ner.model.encoder.settings import WindowSettings
 from spacy_bert_ner.model.encoder.tokenizer import PieceTokenizer
-from spacy_bert_ner.model.encoder.windows import get_windows
+from spacy_bert_ner.model.encoder.windows import cut_docs, get_windows
 
 from ... import toy
 from ...util import ENCODER
@@ -36,8 +37,8 @@ def make_pieces(sents, has_sents=True):
         sents=numpy.cumsum([0, *map(sum, sents)]),
         sent_tokens=numpy.cumsum([0, *map(len, sents)]),
         pairs=(numpy.repeat(numpy.arange(len(counts)), counts), numpy.arange(sum(counts))),
-        n_tokens=len(counts),
-        has_sents=has_sents,
+        docs=numpy.asarray([0, len(sents)]),
+        has_sents=numpy.asarray([has_sents]),
     )
 
 
@@ -130,12 +131,12 @@ def test_align_tokens(text, tokens, offsets, expected):
 def test_get_pieces(kind, strings, pairs):
     tokenizer = TOKENIZERS[kind]
     doc = Doc(VOCAB, words=["ab", "ab", "."], spaces=[True, False, False])
-    (pieces,) = get_pieces(tokenizer, [doc])
+    pieces = get_pieces(tokenizer, [doc])
     assert tokenizer.strings(pieces.ids) == strings
     assert to_lists(pieces.pairs) == pairs
     assert pieces.sents.tolist() == [0, len(strings)]
     assert pieces.sent_tokens.tolist() == [0, 3]
-    assert not pieces.has_sents
+    assert not pieces.has_sents[0]
 
 
 def test_get_pieces_of_sentences():
@@ -144,21 +145,24 @@ def test_get_pieces_of_sentences():
     words = ["ab", ".", "ab", "\u200b"]
     doc = Doc(VOCAB, words=words, spaces=[False, True, True, False], sent_starts=[1, 0, 1, 0])
     other = Doc(VOCAB, words=["c"])
-    first, second = get_pieces(tokenizer, [doc, other])
-    assert tokenizer.strings(first.ids) == ["a", "b", ".", "Ġab", "Ġ", "â", "Ģ", "ĭ"]
-    assert first.sents.tolist() == [0, 3, 8]
-    assert first.sent_tokens.tolist() == [0, 2, 4]
+    pieces = get_pieces(tokenizer, [doc, other])
+    strings = tokenizer.strings(pieces.ids)
+    assert strings == ["a", "b", ".", "Ġab", "Ġ", "â", "Ģ", "ĭ", "c"]
+    assert pieces.sents.tolist() == [0, 3, 8, 9]
+    assert pieces.sent_tokens.tolist() == [0, 2, 4, 5]
+    assert pieces.docs.tolist() == [0, 2, 3]
+    assert pieces.doc_tokens.tolist() == [0, 4, 5]
     # Bytes of a character that isn't white space: its space before it is no part of it.
-    expected = [(0, 0), (0, 1), (1, 2), (2, 3), (3, 5), (3, 6), (3, 7)]
-    assert to_lists(first.pairs) == expected
-    assert first.has_sents
-    assert tokenizer.strings(second.ids) == ["c"]
+    expected = [(0, 0), (0, 1), (1, 2), (2, 3), (3, 5), (3, 6), (3, 7), (4, 8)]
+    assert to_lists(pieces.pairs) == expected
+    assert pieces.has_sents.tolist() == [True, True]  # spaCy's answer for a single token
+    assert pieces.has_pieces.all()
 
 
 def test_get_pieces_of_package():
     tokenizer = PieceTokenizer.from_huggingface(AutoTokenizer.from_pretrained(ENCODER))
     words = ["Zoë", " ", "lives", "in", "Saint-Denis", "\u200b", "[SEP]"]
-    (pieces,) = get_pieces(tokenizer, [Doc(VOCAB, words=words)])
+    pieces = get_pieces(tokenizer, [Doc(VOCAB, words=words)])
     strings = tokenizer.strings(pieces.ids)
     assert strings == ["zoe", "lives", "in", "saint", "-", "denis", "[", "sep", "]"]
     expected = [(0, 0), (2, 1), (3, 2), (4, 3), (4, 4), (4, 5), (6, 6), (6, 7), (6, 8)]
@@ -196,7 +200,7 @@ def test_get_pieces_of_package():
 )
 def test_sentences(sents, window, expected):
     tokenizer = Specials()
-    windows = get_windows(tokenizer, make_pieces(sents), window=window, stride=0, limit=12)
+    windows, _ = get_windows(tokenizer, make_pieces(sents), window=window, stride=0, limit=12)
     assert contents(windows, tokenizer) == expected
 
 
@@ -220,14 +224,14 @@ def test_sentences(sents, window, expected):
 def test_without_sentences(n_tokens, window, stride, expected):
     tokenizer = Specials()
     pieces = make_pieces([[1] * n_tokens], has_sents=False)
-    windows = get_windows(tokenizer, pieces, window=window, stride=stride, limit=12)
+    windows, _ = get_windows(tokenizer, pieces, window=window, stride=stride, limit=12)
     assert contents(windows, tokenizer) == [list(range(*bounds)) for bounds in expected]
 
 
 def test_stride_breaks_between_tokens():
     """Tokens of 3 pieces, windows of 8, a start every 4: the token behind it begins at 6."""
     tokenizer = Specials()
-    windows = get_windows(tokenizer, make_pieces([[3] * 5]), window=0, stride=4, limit=10)
+    windows, _ = get_windows(tokenizer, make_pieces([[3] * 5]), window=0, stride=4, limit=10)
     assert contents(windows, tokenizer) == [
         list(range(100, 106)),
         list(range(106, 112)),
@@ -238,7 +242,7 @@ def test_stride_breaks_between_tokens():
 def test_rows():
     """Two windows, rows 0 to 6 and 7 to 10."""
     tokenizer = Specials(n_prefix=1, n_suffix=1)
-    windows = get_windows(
+    windows, _ = get_windows(
         tokenizer, make_pieces([[2, 1], [1, 1], [2]]), window=7, stride=0, limit=12
     )
     assert windows.ids.tolist() == [1, 100, 101, 102, 103, 104, 11, 1, 105, 106, 11]
@@ -254,7 +258,7 @@ def test_most_context():
     has 1 behind it in the first and none before it in the second: the first. Token 5 has 0 behind
     it, and 1 before it in the second. So do tokens 8 and 9."""
     tokenizer = Specials()
-    windows = get_windows(tokenizer, make_pieces([[1] * 12]), window=0, stride=4, limit=8)
+    windows, _ = get_windows(tokenizer, make_pieces([[1] * 12]), window=0, stride=4, limit=8)
     assert contents(windows, tokenizer) == [
         list(range(100, 106)),
         list(range(104, 110)),
@@ -269,7 +273,7 @@ def test_most_context():
 
 def test_context_ties_to_the_first():
     """A stride of 1 and windows of 2: every token but the last ends and begins a window."""
-    windows = get_windows(Specials(), make_pieces([[1] * 4]), window=0, stride=1, limit=4)
+    windows, _ = get_windows(Specials(), make_pieces([[1] * 4]), window=0, stride=1, limit=4)
     assert windows.starts.tolist() == [0, 4, 8, 12]
     assert token_rows(windows) == [[1], [2], [6], [10]]
 
@@ -293,7 +297,7 @@ def test_context_ties_to_the_first():
 )
 def test_token_over_limit(counts, expected_ids, expected_rows):
     """Keeps its first pieces."""
-    windows = get_windows(Specials(), make_pieces([counts]), window=0, stride=0, limit=6)
+    windows, _ = get_windows(Specials(), make_pieces([counts]), window=0, stride=0, limit=6)
     assert windows.ids.tolist() == expected_ids
     assert token_rows(windows) == expected_rows
 
@@ -305,10 +309,10 @@ def test_shared_piece_of_token_over_limit():
         sents=numpy.asarray([0, 7]),
         sent_tokens=numpy.asarray([0, 3]),
         pairs=(numpy.asarray([0] * 6 + [1, 2]), numpy.asarray([0, 1, 2, 3, 4, 5, 5, 6])),
-        n_tokens=3,
-        has_sents=True,
+        docs=numpy.asarray([0, 1]),
+        has_sents=numpy.asarray([True]),
     )
-    windows = get_windows(Specials(), pieces, window=0, stride=0, limit=6)
+    windows, _ = get_windows(Specials(), pieces, window=0, stride=0, limit=6)
     ids = windows.ids
     assert [ids[rows].tolist() for rows in token_rows(windows)] == [
         [100, 101, 102, 103],
@@ -326,10 +330,10 @@ def test_white_space_inside_token_over_limit():
         sents=numpy.asarray([0, 12]),
         sent_tokens=numpy.asarray([0, 4]),
         pairs=(numpy.asarray([0, 1, 1, 1, 2, 3]), numpy.asarray([0, 1, 8, 9, 10, 11])),
-        n_tokens=4,
-        has_sents=True,
+        docs=numpy.asarray([0, 1]),
+        has_sents=numpy.asarray([True]),
     )
-    windows = get_windows(Specials(), pieces, window=0, stride=0, limit=6)
+    windows, _ = get_windows(Specials(), pieces, window=0, stride=0, limit=6)
     assert max(windows.lengths) <= 6
     firsts = [windows.ids[rows[0]].item() for rows in token_rows(windows)]
     assert firsts == [100, 101, 110, 111]
@@ -351,14 +355,14 @@ def test_white_space_inside_token_over_limit():
     ],
 )
 def test_tokens_without_pieces(sents, window, expected):
-    windows = get_windows(Specials(), make_pieces(sents), window=window, stride=0, limit=12)
+    windows, _ = get_windows(Specials(), make_pieces(sents), window=window, stride=0, limit=12)
     assert token_rows(windows) == expected
 
 
 def test_tokens_without_pieces_in_cut_sentence():
     """Each goes with the token before it: 3 to the first window, where token 2 is best placed."""
     sent = [0, 1, 1, 0, 1, 1, 0, 1, 0]
-    windows = get_windows(Specials(), make_pieces([sent]), window=0, stride=2, limit=6)
+    windows, _ = get_windows(Specials(), make_pieces([sent]), window=0, stride=2, limit=6)
     assert windows.ids.tolist() == [1, 100, 101, 102, 103, 11, 1, 102, 103, 104, 11]
     assert token_rows(windows) == [[0], [1], [2], [2], [3], [8], [8], [9], [9]]
 
@@ -374,7 +378,7 @@ def test_tokens_without_pieces_in_cut_sentence():
 )
 def test_other_special_tokens(n_prefix, n_suffix, expected_ids, expected_rows):
     tokenizer = Specials(n_prefix, n_suffix)
-    windows = get_windows(tokenizer, make_pieces([[0, 1], [0]]), window=0, stride=0, limit=12)
+    windows, _ = get_windows(tokenizer, make_pieces([[0, 1], [0]]), window=0, stride=0, limit=12)
     assert windows.ids.tolist() == expected_ids
     assert token_rows(windows) == expected_rows
 
@@ -388,10 +392,10 @@ def test_sentence_without_pieces_after_cut_one(blank):
         sents=numpy.asarray([0, 11 + blank, 11 + blank]),
         sent_tokens=numpy.asarray([0, 11, 13]),
         pairs=(numpy.arange(11), numpy.arange(11)),
-        n_tokens=13,
-        has_sents=True,
+        docs=numpy.asarray([0, 2]),
+        has_sents=numpy.asarray([True]),
     )
-    windows = get_windows(Specials(), pieces, window=12, stride=0, limit=12)
+    windows, _ = get_windows(Specials(), pieces, window=12, stride=0, limit=12)
     assert max(windows.lengths) <= 12
 
 
@@ -402,10 +406,10 @@ def test_sentence_of_white_space_over_limit():
         sents=numpy.asarray([0, 20, 20]),
         sent_tokens=numpy.asarray([0, 1, 2]),
         pairs=(numpy.zeros(0, dtype="int64"), numpy.zeros(0, dtype="int64")),
-        n_tokens=2,
-        has_sents=True,
+        docs=numpy.asarray([0, 2]),
+        has_sents=numpy.asarray([True]),
     )
-    windows = get_windows(Specials(), pieces, window=12, stride=0, limit=12)
+    windows, _ = get_windows(Specials(), pieces, window=12, stride=0, limit=12)
     assert max(windows.lengths) <= 12
     assert [window_of(windows, row) for (row,) in token_rows(windows)] in ([0, 0], [0, 1])
 
@@ -430,7 +434,7 @@ def test_context(context, limit, expected):
     """Sentences of 2, 3, 1 and 2 pieces: tokens stay in the windows that they were in."""
     tokenizer = Specials()
     pieces = make_pieces([[2], [1, 2], [1], [1, 1]])
-    windows = get_windows(tokenizer, pieces, window=0, stride=0, limit=limit, context=context)
+    windows, _ = get_windows(tokenizer, pieces, window=0, stride=0, limit=limit, context=context)
     assert contents(windows, tokenizer) == [list(range(*bounds)) for bounds in expected]
     rows = token_rows(windows)
     assert [windows.ids[own].tolist() for own in rows] == [
@@ -448,7 +452,7 @@ def test_context(context, limit, expected):
 def test_context_dropout(share, expected):
     numpy.random.seed(0)
     tokenizer = Specials()
-    windows = get_windows(
+    windows, _ = get_windows(
         tokenizer,
         make_pieces([[1]] * 50),
         window=0,
@@ -475,8 +479,8 @@ def test_context_widens(sents, limit, window, context, has_sents):
     window = min(max(window, 3), limit) if window else 0
     tokenizer, pieces = Specials(), make_pieces(sents, has_sents)
     settings = {"window": window, "stride": 0, "limit": limit}
-    plain = get_windows(tokenizer, pieces, **settings)
-    wide = get_windows(tokenizer, pieces, **settings, context=context)
+    plain, _ = get_windows(tokenizer, pieces, **settings)
+    wide, _ = get_windows(tokenizer, pieces, **settings, context=context)
     kept = sorted({piece for ids in contents(plain, tokenizer) for piece in ids})
     assert max(wide.lengths) <= limit
     for ids, own in zip(contents(wide, tokenizer), contents(plain, tokenizer)):
@@ -516,7 +520,7 @@ def test_context_rule(sents, limit, window, stride, has_sents):
         sents = [[count for sent in sents for count in sent]]
     tokenizer = Specials()
     pieces = make_pieces(sents, has_sents)
-    windows = get_windows(tokenizer, pieces, window=window, stride=stride, limit=limit)
+    windows, _ = get_windows(tokenizer, pieces, window=window, stride=stride, limit=limit)
     longest = (limit if has_sents or not window else window) - 2
     assert max(windows.lengths) <= longest + 2
     held = contents(windows, tokenizer)
@@ -604,7 +608,7 @@ def reference_pieces(tokenizer, doc):
 
 
 def check(tokenizer, doc, *, window, stride, limit):
-    (pieces,) = get_pieces(tokenizer, [doc])
+    pieces = get_pieces(tokenizer, [doc])
     sents = reference_pieces(tokenizer, doc)
     has_sents = doc.has_annotation("SENT_START")
     flat = [piece for _, sent in sents for piece in sent]
@@ -613,7 +617,7 @@ def check(tokenizer, doc, *, window, stride, limit):
     assert to_lists(pieces.pairs) == expected_pairs
     has_pieces = [any(token == owner for owner, _ in expected_pairs) for token in range(len(doc))]
     assert pieces.has_pieces.tolist() == has_pieces
-    windows = get_windows(tokenizer, pieces, window=window, stride=stride, limit=limit)
+    windows, _ = get_windows(tokenizer, pieces, window=window, stride=stride, limit=limit)
     longest = (limit if has_sents or not window else window) - len(tokenizer.prefix)
     longest -= len(tokenizer.suffix)
     held = contents(windows, tokenizer)
@@ -686,15 +690,29 @@ def test_arbitrary_text(kind, doc, window, limit, stride):
 
 @pytest.mark.parametrize("kind", toy.TOKENIZERS)
 @settings(deadline=None, derandomize=True, max_examples=50)
-@given(doc=docs(), others=st.lists(docs(), max_size=3))
-def test_documents_are_independent(kind, doc, others):
+@given(
+    many=st.lists(docs(), min_size=1, max_size=4),
+    window=st.sampled_from([0, 8]),
+    context=st.sampled_from([0, 2]),
+)
+def test_documents_are_independent(kind, many, window, context):
+    """Each has the windows that it has alone, and nothing of the memory of the others."""
     tokenizer = TOKENIZERS[kind]
-    (alone,) = get_pieces(tokenizer, [doc])
-    for place in range(len(others) + 1):
-        pieces = get_pieces(tokenizer, [*others[:place], doc, *others[place:]])[place]
-        assert pieces.ids.tolist() == alone.ids.tolist()
-        assert to_lists(pieces.pairs) == to_lists(alone.pairs)
-        assert pieces.sents.tolist() == alone.sents.tolist()
+    how = WindowSettings(window=window, stride=0, context=context, batch_pieces=None)
+    together = cut_docs(tokenizer, many, how, limit=8)
+    for doc, windows in zip(many, together):
+        (alone,) = cut_docs(tokenizer, [doc], how, limit=8)
+        assert windows.ids.tolist() == alone.ids.tolist()
+        assert windows.starts.tolist() == alone.starts.tolist()
+        assert token_rows(windows) == token_rows(alone)
+        assert windows.has_pieces.tolist() == alone.has_pieces.tolist()
+        arrays = (windows.ids, windows.align.dataXd, windows.align.lengths, windows.has_pieces)
+        assert all(array.base is None or array.base.size == array.size for array in arrays)
+
+
+def test_no_documents():
+    how = WindowSettings(window=0, stride=0, context=0, batch_pieces=None)
+    assert cut_docs(TOKENIZERS["bytes"], [], how, limit=8) == []
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -1,0 +1,174 @@
+"""What does everything around the encoder cost? Time of one core per wordpiece, by stage.
+
+    python benchmarks/road.py [--pipeline PIPELINE] [--repeats 5]
+
+The encoder is replaced by a stub that returns the same random vectors for all texts, so that the
+rest is all that is left. Time is that of the thread, not of the clock: other programs don't count.
+The fastest of several rounds is taken for each stage. Texts are sentences of the sample corpus: one
+each (short), ten (paragraph), or 400 (long).
+
+Writes results/road.md, .json and .png.
+"""
+
+import argparse
+import os
+import time
+from collections import Counter
+from contextlib import contextmanager
+from functools import partial
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads of its own wouldn't be counted
+
+import spacy
+import torch
+from harness import report
+from systems import make_texts
+
+from spacy_bert_ner.pipeline.encoders import iter_encoders
+
+# Sentences of a text, number of texts, and texts that are read at once.
+KINDS = {"short": (1, 2000, 256), "paragraph": (10, 200, 64), "long": (400, 6, 6)}
+GPU_PIECES = 16384  # of a micro-batch: a call of the stub costs nothing, as a GPU's costs little
+OTHER = "spaCy: pipe, sentencizer, doc_cleaner"
+
+
+class Clock:
+    """Time of functions by stage, without that of other timed functions that they call."""
+
+    def __init__(self):
+        self.seconds, self.inner = Counter(), []
+
+    def time(self, function, stage):
+        def timed(*args, **kwargs):
+            start = time.thread_time()
+            self.inner.append(0.0)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                seconds = time.thread_time() - start
+                self.seconds[stage] += seconds - self.inner.pop()
+                if self.inner:
+                    self.inner[-1] += seconds
+
+        return timed
+
+
+def get_stages(nlp):
+    """RETURNS (list): Functions of the road: their owners, their names, and their stages."""
+    from spacy_bert_ner.model.encoder import layer, pieces, windows
+    from spacy_bert_ner.pipeline import bert_ner
+    from spacy_bert_ner.tagging import entities
+
+    transformer, ner = nlp.get_pipe("transformer"), nlp.get_pipe("bert_ner")
+    shim = transformer.model.shims[0]
+    return [
+        (nlp, "_ensure_doc", "spaCy's tokenizer"),
+        (type(shim.pieces), "__call__", "tokenizer of the encoder"),
+        (windows, "get_pieces", "wordpieces"),
+        (pieces, "align_tokens", "alignment"),
+        (layer, "cut_docs", "windows"),
+        (layer, "get_batches", "micro-batches"),
+        (layer, "_doc_data", "strings"),
+        (transformer.model, "_func", "packing"),
+        (transformer, "predict", "transformer component"),
+        (transformer, "set_annotations", "transformer component"),
+        (ner, "predict", "listener and head"),
+        (ner, "set_annotations", "entities, rest"),
+        (entities, "get_constraints", "constraints"),
+        (bert_ner, "get_units", "constraints"),
+        (bert_ner, "decode_units", "decode"),
+        (bert_ner, "write_entities", "write"),
+    ]
+
+
+def to_list(generator, *args, **kwargs):
+    return list(generator(*args, **kwargs))
+
+
+@contextmanager
+def timing(nlp, clock):
+    """Time the stages."""
+    originals = []
+    for owner, name, stage in get_stages(nlp):
+        original = getattr(owner, name)
+        originals.append((owner, name, original))
+        timed = clock.time(original, stage)
+        if name == "get_batches":  # a generator
+            timed = clock.time(partial(to_list, original), stage)
+        setattr(owner, name, timed)
+    try:
+        yield
+    finally:
+        for owner, name, original in reversed(originals):
+            setattr(owner, name, original)
+
+
+def put_stub(nlp):
+    """Replace the encoder. RETURNS (list): The number of wordpieces read, in its only item."""
+    (found,) = iter_encoders(nlp.get_pipe("transformer").model)
+    found.node.attrs["settings"].batch_pieces = GPU_PIECES
+    width, n_pieces = found.width, [0]
+    vectors = torch.randn(2 * GPU_PIECES, width, generator=torch.Generator().manual_seed(0))
+
+    def encode(batch):
+        n_pieces[0] += int(batch.lengths.sum())
+        n_windows, longest = batch.ids.shape
+        return vectors[: n_windows * longest].view(n_windows, longest, width)
+
+    found.shim.encode = encode
+    return n_pieces
+
+
+def run(nlp, texts, batch_size, n_pieces):
+    """RETURNS (Counter): Microseconds per wordpiece, by stage, with their total."""
+    clock, n_pieces[0] = Clock(), 0
+    with timing(nlp, clock):
+        start = time.thread_time()
+        for _ in nlp.pipe(texts, batch_size=batch_size):
+            pass
+        total = time.thread_time() - start
+    clock.seconds[OTHER] = total - clock.seconds.total()
+    clock.seconds["total"] = total
+    return Counter({name: 1e6 * value / n_pieces[0] for name, value in clock.seconds.items()})
+
+
+def plot_stages(axes, rows):
+    names = [row["stage"] for row in rows[1:]]
+    for offset, kind in enumerate(KINDS):
+        places = [-place - 0.25 * offset for place in range(len(names))]
+        axes.barh(places, [row[kind] for row in rows[1:]], height=0.25, label=kind)
+    axes.set_yticks([-place - 0.25 for place in range(len(names))], names)
+    axes.set_xlabel("microseconds per wordpiece")
+    axes.legend()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pipeline", default="training/sample/model-last")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    nlp = spacy.load(args.pipeline)
+    n_pieces = put_stub(nlp)
+    columns = {}
+    for kind, (n_sentences, n_texts, batch_size) in KINDS.items():
+        texts = make_texts(n_texts, n_sentences)
+        list(nlp.pipe(texts[: n_texts // 4], batch_size=batch_size))
+        rounds = [run(nlp, texts, batch_size, n_pieces) for _ in range(args.repeats)]
+        columns[kind] = min(rounds, key=lambda one: one["total"])
+    names = sorted(columns["short"], key=lambda name: -columns["short"][name])
+    rows = [
+        {"stage": name, **{kind: round(found[name], 2) for kind, found in columns.items()}}
+        for name in names
+    ]
+    report(
+        "road",
+        "Microseconds of one core per wordpiece, around the encoder",
+        rows,
+        notes=["A stub in place of the encoder; short, paragraph and long texts."],
+        plot=lambda axes: plot_stages(axes, rows),
+    )
+
+
+if __name__ == "__main__":
+    main()
