@@ -3,12 +3,12 @@
 import sys
 import unicodedata
 from functools import cache
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, List, Sequence, Tuple
 
 import numpy
 from spacy.tokens import Doc
 
-from .types import Bools1d, Ints1d
+from .types import Bools1d, Ints1d, Ints2d
 
 # Separators, control and format characters, and combining marks.
 _INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
@@ -25,6 +25,28 @@ def token_chars(doc: Doc) -> Tuple[Ints1d, Ints1d]:
     """
     idx_length = doc.to_array(["IDX", "LENGTH"]).astype("int64").reshape(len(doc), 2)
     return idx_length[:, 0], idx_length[:, 0] + idx_length[:, 1]
+
+
+def concatenate(docs: Sequence[Doc], names: Any) -> Ints2d:
+    """Get attributes of the tokens of several documents.
+
+    docs (Sequence[Doc]): The documents.
+    names (List[str]): Names of the attributes, at least two.
+    RETURNS (Ints2d): int64, (n_names, n_tokens).
+    """
+    arrays = [doc.to_array(names).reshape(len(doc), len(names)) for doc in docs]
+    return numpy.concatenate(arrays).astype("int64").T.copy()
+
+
+def split_by_doc(values: Any, docs: Sequence[Doc]) -> List[Any]:
+    """Split an array of values of tokens.
+
+    values (Array): One for each token of all documents, (n_tokens, ...).
+    docs (Sequence[Doc]): The documents.
+    RETURNS (List[Array]): Views on the values of each document.
+    """
+    edges = add_before([len(doc) for doc in docs]).tolist()
+    return [values[i:j] for i, j in zip(edges, edges[1:])]
 
 
 def get_text(doc: Doc) -> str:
@@ -77,24 +99,27 @@ def add_before(sizes: Any) -> Ints1d:
     """RETURNS (Ints1d): Running sums: the sum of the values before each position, and their total,
     int64, (n + 1,).
 
-    sizes (Union[Bools1d, Ints1d]): The values, (n,).
+    sizes (Sequence[int]): The values, or an array of them, (n,).
     """
     sums = numpy.zeros(len(sizes) + 1, dtype="int64")
     numpy.cumsum(sizes, out=sums[1:])
     return sums
 
 
-def visible_tokens(doc: Doc) -> Bools1d:
+def visible_tokens(*docs: Doc) -> Bools1d:
     """Find the visible tokens: those with at least one character that is not white space, a control
     or format character (U+200B, U+00AD) or a combining mark (U+FE0F). Wordpiece tokenizers drop the
     other tokens, so these get no tag in training or prediction.
 
-    doc (Doc): The document.
-    RETURNS (Bools1d): bool, (n_tokens,).
+    docs (Doc): The documents.
+    RETURNS (Bools1d): bool, (n_tokens,) of all of them.
     """
-    starts, ends = token_chars(doc)
-    counts = count_before(get_text(doc), visible_table())
-    return counts[ends] > counts[starts]
+    starts, lengths = concatenate(docs, ["IDX", "LENGTH"])
+    texts = [get_text(doc) for doc in docs]
+    first_chars = add_before([len(text) for text in texts])[:-1]
+    starts += numpy.repeat(first_chars, [len(doc) for doc in docs])
+    counts = count_before("".join(texts), visible_table())
+    return counts[starts + lengths] > counts[starts]
 
 
 def make_table(marks: Callable[[str], bool]) -> Bools1d:

@@ -31,14 +31,12 @@ from ..formats.files import RECORD_KEY
 from ..formats.output import check_target
 from ..formats.progress import Progress
 from ..formats.spans import get_scores
+from ..pipeline.listener_kinds import TRF_DATA
 from ..terminal import printable
 from ..zones import take_at_most, take_batches
 from .checks import check_input
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 from .resumable import describe_input, digest_files, get_precisions, write_batches
-
-# Key in `doc.user_data` of the encoder's output, in the form of spaCy's extensions.
-TRF_DATA: Any = ("._.", "trf_data", None, None)
 
 
 class EntityRow(NamedTuple):

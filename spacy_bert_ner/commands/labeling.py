@@ -10,12 +10,13 @@ from spacy.tokens import Doc, Span
 from ..characters import copy_sent_starts
 from ..findings import number
 from ..formats import Report
+from ..pipeline.listener_kinds import TRF_DATA
 from ..tagging.entities import decode_units, get_units, write_entities
 from ..tagging.entity_scores import make_span_group
 from ..tagging.presets import MISSING_IOB
 from ..tagging.soft_labels import SoftLabels, average_tags, set_soft_labels
 from ..types import Floats1d
-from .annotate import TRF_DATA, copy_words
+from .annotate import copy_words
 from .teachers import Opinion, School
 
 
@@ -129,7 +130,7 @@ def _write_mean(labeling: Labeling, doc: Doc, soft: SoftLabels, opinions: List[O
     settings = replace(labeling.school.teachers[0].ner.settings, overwrite_ents=True, threshold=0.0)
     tag_set = labeling.school.tag_set
     read = numpy.logical_or.reduce([opinion.read for opinion in opinions])
-    units = get_units(doc, read, settings)
+    (units,) = get_units([doc], [read], settings)
     (entities,) = decode_units([units], [soft.probs], tag_set, settings)
     write_entities(doc, entities, units.blocked, tag_set.labels, settings)
 

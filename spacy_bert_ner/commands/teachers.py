@@ -60,7 +60,7 @@ class Teacher(NamedTuple):
             scores = ner.predict(read_docs)
             check_scores(scores, ner.name)
             read = get_read_tokens(read_docs, ner.model, is_train=False)
-            units = [get_units(doc, marks, ner.settings) for doc, marks in zip(read_docs, read)]
+            units = get_units(read_docs, read, ner.settings)
             transitions = get_transitions(ner.model)
             probs = [
                 get_tag_probs(doc, its_units, X, ner.tag_set, transitions)

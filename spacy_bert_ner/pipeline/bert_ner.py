@@ -143,7 +143,7 @@ class BertNER(LabeledPipe):
         if settings.by_sentence:
             check_sentences(docs, self.name)
         read = get_read_tokens(docs, self.model, is_train=False)
-        units = [get_units(doc, marks, settings) for doc, marks in zip(docs, read)]
+        units = get_units(docs, read, settings)
         scores = get_head(self.model).to_scores(scores)
         tag_set, calibration = self.tag_set, self.calibration
         transitions, key = get_transitions(self.model), settings.spans_key

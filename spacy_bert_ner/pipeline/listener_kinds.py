@@ -9,6 +9,8 @@ from spacy.tokens import Doc
 # Private attributes in which the listeners of spaCy and spacy-transformers store what they
 # `receive`. Without these attributes, checks and balance are left out.
 OUTPUTS, BACKPROP = "_outputs", "_backprop"
+# Key in `doc.user_data` of a transformer's output, `doc._.trf_data`, which is slower to read.
+TRF_DATA: Any = ("._.", "trf_data", None, None)
 ADD = (
     'Add a {factory} before \'{name}\': nlp.add_pipe("{factory}", before="{name}"){model}, or '
     '"{factory}" before "{name}" in [nlp] pipeline with a block [components.{factory}].'
@@ -61,7 +63,7 @@ def get_output(doc: Doc) -> Any:
     doc (Doc): The document.
     RETURNS (Any): Its `trf_data`, None if it has none.
     """
-    return doc._.trf_data if Doc.has_extension("trf_data") else None
+    return doc.user_data.get(TRF_DATA)
 
 
 def _count_pieces(output: Any) -> Any:

@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model
 
-from ..characters import visible_tokens
+from ..characters import split_by_doc, visible_tokens
 from ..model.encoder.pieces import get_pieces
 from ..model.encoder.tokenizer import PieceTokenizer
 from ..types import Bools1d
@@ -27,7 +27,7 @@ def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) 
     is_train (bool): Whether the model was called for training.
     RETURNS (List[Bools1d]): bool, (n_tokens,).
     """
-    read = [visible_tokens(doc) for doc in docs]
+    read = split_by_doc(visible_tokens(*docs), docs)
     answers: List[Sequence[Optional[Bools1d]]] = [
         _ask_tokenizer(docs, found.pieces)
         for found in iter_encoders(model)
@@ -68,5 +68,4 @@ def _ask_tokenizer(docs: List[Doc], tokenizer: PieceTokenizer) -> List[Bools1d]:
     read = [doc for doc in docs if len(doc)]
     if not read:
         return [numpy.zeros(0, dtype=bool) for _ in docs]
-    ends = numpy.cumsum([len(doc) for doc in docs])
-    return numpy.split(get_pieces(tokenizer, read).has_pieces, ends[:-1])
+    return split_by_doc(get_pieces(tokenizer, read).has_pieces, docs)

@@ -37,17 +37,24 @@ class Units(NamedTuple):
     blocked: List[Span]
 
 
-def get_units(doc: Doc, read: Bools1d, settings: Settings) -> Units:
+def get_units(docs: Sequence[Doc], read: Sequence[Bools1d], settings: Settings) -> List[Units]:
     """Find the units that get a tag.
 
-    doc (Doc): A document, with sentences if entities stay within them.
-    read (Bools1d): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
+    docs (Sequence[Doc]): Documents, with sentences if entities stay within them, at least one.
+    read (Sequence[Bools1d]): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
     settings (Settings): How to decode.
-    RETURNS (Units): The units.
+    RETURNS (List[Units]): The units of each document.
     """
-    rows, breaks, blocked = get_constraints(doc, read, settings)
-    words = get_words(doc, rows, breaks, settings.align)
-    return Units(rows[words.starts], breaks[words.starts], words.first, words.last, blocked)
+    output = []
+    for doc, (rows, breaks, blocked) in zip(docs, get_constraints(docs, read, settings)):
+        if settings.align == "token":
+            output.append(Units(rows, breaks, rows, rows, blocked))
+            continue
+        words = get_words(doc, rows, breaks, settings.align)
+        output.append(
+            Units(rows[words.starts], breaks[words.starts], words.first, words.last, blocked)
+        )
+    return output
 
 
 def check_scores(scores: Sequence[Floats2d], name: str) -> None:

@@ -1,10 +1,11 @@
 """Entities and blocked tokens that documents have before decoding."""
 
-from typing import Iterable, List, NamedTuple
+from typing import Iterable, List, NamedTuple, Sequence
 
 import numpy
 from spacy.tokens import Doc, Span
 
+from ..characters import add_before, concatenate
 from ..errors import UserError
 from ..types import Bools1d, Ints1d
 from .settings import Settings
@@ -41,27 +42,40 @@ def check_sentences(docs: Iterable[Doc], name: str) -> None:
         )
 
 
-def get_constraints(doc: Doc, read: Bools1d, settings: Settings) -> Constraints:
+def get_constraints(
+    docs: Sequence[Doc], read: Sequence[Bools1d], settings: Settings
+) -> List[Constraints]:
     """Find the tokens to tag. Those that aren't read are left out: an entity can contain them, but
     not begin or end with them. Preset entities and blocked tokens that are kept are left out as
     well, and end a sequence.
 
-    doc (Doc): A document, with sentences if entities stay within them.
-    read (Bools1d): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
+    docs (Sequence[Doc]): Documents, with sentences if entities stay within them.
+    read (Sequence[Bools1d]): The tokens that are read, see `get_read_tokens`, bool, (n_tokens,).
     settings (Settings): Whether preset entities are kept, and whether a sequence ends with its
         sentence.
-    RETURNS (Constraints): The tokens, and where sequences begin.
+    RETURNS (List[Constraints]): By document, the tokens, and where sequences begin.
     """
-    ent_iob, ent_type = doc.to_array(["ENT_IOB", "ENT_TYPE"]).reshape(len(doc), 2).T
+    ent_iob, ent_type, sent_start = concatenate(docs, ["ENT_IOB", "ENT_TYPE", "SENT_START"])
+    lengths = [len(doc) for doc in docs]
     is_blocked = (ent_iob == BEGIN_IOB) & (ent_type == 0) & settings.annotate_ents
     fixed = is_blocked.copy()
     if settings.keeps_ents:
         fixed |= (ent_iob != MISSING_IOB) & (ent_iob != OUTSIDE_IOB)
     # A sequence number for each token: where it changes among the tokens to tag, a sequence begins.
     sequence = numpy.cumsum(fixed)
+    sequence += numpy.repeat(numpy.arange(len(docs)), lengths)
     if settings.by_sentence:
-        sequence = sequence + numpy.cumsum(doc.to_array("SENT_START") == 1)
-    rows = numpy.nonzero(read & ~fixed)[0]
+        sequence += numpy.cumsum(sent_start == 1)
+    rows = numpy.nonzero(numpy.concatenate(read) & ~fixed)[0]
     breaks = numpy.diff(sequence[rows], prepend=-1) != 0
-    blocked = [doc[int(i) : int(i) + 1] for i in numpy.nonzero(is_blocked)[0]]
-    return Constraints(rows, breaks, blocked)
+    first_tokens = add_before(lengths)
+    edges = numpy.searchsorted(rows, first_tokens).tolist()
+    rows -= numpy.repeat(first_tokens[:-1], numpy.diff(edges))
+    blocked: List[List[Span]] = [[] for _ in docs]
+    for i in numpy.nonzero(is_blocked)[0].tolist():
+        owner = int(numpy.searchsorted(first_tokens, i, side="right")) - 1
+        place = i - int(first_tokens[owner])
+        blocked[owner].append(docs[owner][place : place + 1])
+    return [
+        Constraints(rows[i:j], breaks[i:j], spans) for i, j, spans in zip(edges, edges[1:], blocked)
+    ]

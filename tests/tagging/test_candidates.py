@@ -111,7 +111,7 @@ def test_written():
     doc = Doc(Vocab(), words=words, spaces=[True, True, False, False, False])
     settings = Settings(align="word")
     tag_set = TagSet("BIO", ["LOC"])
-    units = get_units(doc, numpy.ones(5, dtype=bool), settings)
+    (units,) = get_units([doc], [numpy.ones(5, dtype=bool)], settings)
     probs = numpy.full((5, 3), [0.88, 0.02, 0.1], dtype="float32")
     probs[0], probs[1] = [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]
     candidates = CandidateSettings(float(numpy.log(0.1)), Curve(2.0, 0.5))

@@ -132,39 +132,44 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
     settings: EncoderSettings = model.attrs["settings"]
     cut = _cut(model, [doc for doc in docs if len(doc)], is_train)
     width = model.get_dim("nO")
-    vectors = [torch.empty(len(windows.ids), width, device=shim.device) for windows in cut]
-    batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(shim.device.type, 1024)
+    device = shim.device
+    vectors = [_get_rows(torch.empty(len(windows.ids), width, device=device)) for windows in cut]
+    batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(device.type, 1024)
     # No division saves as many as `batch_pieces`.
-    call_pieces = CALL_PIECES.get(shim.device.type, batch_pieces)
+    call_pieces = CALL_PIECES.get(device.type, batch_pieces)
     sizes = {"batch_pieces": batch_pieces, "call_pieces": call_pieces}
     batches = list(get_batches(cut, **sizes, pad_id=shim.pad_id))
     backprops: List[Tuple[Batch, ShimBackpropT]] = []
     if is_train:
         # A GPU needs memory for a whole micro-batch in any case.
-        kept = KEPT_PIECES if shim.device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
+        kept = KEPT_PIECES if device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
         backprops = _encode_for_update(shim, batches, vectors, kept)
     else:
         for batch in batches:
             _write_rows(vectors, shim.encode(batch), batch)
-    data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, vectors)])
+    arrays = vectors if device.type == "cpu" else map(torch2xp, vectors)
+    data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, arrays)])
     if logger.isEnabledFor(logging.DEBUG):
         shim.wait()
         n_padded = sum(batch.ids.size for batch in batches)
         _log(cut, n_padded, time.perf_counter() - start_time)
-    output = FullTransformerBatch.empty(len(docs))
+    output = FullTransformerBatch.empty(0)
+    output.spans = [[] for _ in docs]
     output.cached_doc_data = [next(data) if len(doc) else TransformerData.empty() for doc in docs]
 
     def backprop(d_output: OutT) -> InT:
         (gradient,) = d_output.model_output.values()  # (n_rows, width) of all documents
         gradient = gradient.float()
         first_rows = numpy.cumsum([0] + [len(windows.ids) for windows in cut]).tolist()
+        d_rows = _get_rows(gradient)
         backprops.reverse()
         while backprops:  # first those whose activations are kept, to free them
             batch, backprop_batch = backprops.pop()
             d_hidden = gradient.new_zeros(*batch.ids.shape, width)
-            for row, length, (doc, start) in zip(d_hidden, batch.lengths.tolist(), batch.places):
+            rows = zip(_get_rows(d_hidden), batch.lengths.tolist(), batch.places)
+            for row, length, (doc, start) in rows:
                 start += first_rows[doc]
-                row[:length] = gradient[start : start + length]
+                row[:length] = d_rows[start : start + length]
             backprop_batch(d_hidden)
         return docs
 
@@ -183,7 +188,7 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
 
 
 def _encode_for_update(
-    shim: EncoderShim, batches: List[Batch], vectors: List[torch.Tensor], kept: int
+    shim: EncoderShim, batches: List[Batch], vectors: List[Any], kept: int
 ) -> List[Tuple[Batch, ShimBackpropT]]:
     """Run the encoder for training, the shortest windows first: activations grow with length, and
     the first ones are kept.
@@ -204,10 +209,15 @@ def _encode_for_update(
     return backprops
 
 
-def _write_rows(vectors: List[torch.Tensor], hidden: torch.Tensor, batch: Batch) -> None:
+def _write_rows(vectors: List[Any], hidden: torch.Tensor, batch: Batch) -> None:
     """Write the output of a batch, (n_windows, longest, width), to the rows of its documents."""
-    for row, length, (doc, start) in zip(hidden, batch.lengths.tolist(), batch.places):
+    for row, length, (doc, start) in zip(_get_rows(hidden), batch.lengths.tolist(), batch.places):
         vectors[doc][start : start + length] = row[:length]
+
+
+def _get_rows(X: torch.Tensor) -> Any:
+    """The same memory as an array of NumPy, which copies small parts faster, if it is on a CPU."""
+    return X.numpy() if X.device.type == "cpu" else X
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
@@ -248,7 +258,7 @@ def _log(cut: List[Windows], n_padded: int, seconds: float) -> None:
     )
 
 
-def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> EncoderData:
+def _doc_data(shim: EncoderShim, windows: Windows, vectors: Any) -> EncoderData:
     ids: Any = windows.ids[None]  # one row for all windows, as `align` counts them
     return EncoderData(
         wordpieces=WordpieceBatch(
@@ -258,7 +268,7 @@ def _doc_data(shim: EncoderShim, windows: Windows, vectors: torch.Tensor) -> Enc
             lengths=[len(windows.ids)],
             token_type_ids=None,
         ),
-        model_output=ModelOutput(last_hidden_state=torch2xp(vectors)),
+        model_output=ModelOutput(last_hidden_state=vectors),
         align=windows.align,
         has_pieces=windows.has_pieces,
     )

@@ -1,12 +1,12 @@
 """Split the text of documents into wordpieces, and align them with spaCy's tokens."""
 
 from dataclasses import dataclass
-from typing import Any, List, Tuple
+from typing import List, Tuple
 
 import numpy
 from spacy.tokens import Doc
 
-from ...characters import count_before, get_text, nonspace_table
+from ...characters import add_before, concatenate, count_before, get_text, nonspace_table
 from ...types import Bools1d, Ints1d, Ints2d
 from .tokenizer import PieceTokenizer
 
@@ -61,8 +61,8 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> Pieces:
     RETURNS (Pieces): The pieces of all of them.
     """
     texts = [get_text(doc) for doc in docs]
-    first_tokens, first_chars = (get_starts(list(map(len, items))) for items in (docs, texts))
-    begins, lengths, sent_starts = _concatenate(docs, ["IDX", "LENGTH", "SENT_START"])
+    first_tokens, first_chars = (add_before(list(map(len, items))) for items in (docs, texts))
+    begins, lengths, sent_starts = concatenate(docs, ["IDX", "LENGTH", "SENT_START"])
     begins += numpy.repeat(first_chars[:-1], numpy.diff(first_tokens))
     ends = begins + lengths
     marks = sent_starts == 1
@@ -80,18 +80,12 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> Pieces:
     offsets += numpy.repeat(cuts[:-1], counts)[:, None]
     return Pieces(
         ids=ids,
-        sents=get_starts(counts),
+        sents=add_before(counts),
         sent_tokens=sent_tokens,
         docs=doc_sents,
         pairs=align_tokens(text, begins, ends, offsets),
         has_sents=numpy.array([doc.has_annotation("SENT_START") for doc in docs]),
     )
-
-
-def _concatenate(docs: List[Doc], names: Any) -> Ints2d:
-    """Attributes of the tokens of all documents, int64, (n_names, n_tokens)."""
-    arrays = [doc.to_array(names).reshape(len(doc), len(names)) for doc in docs]
-    return numpy.concatenate(arrays).astype("int64").T.copy()
 
 
 def align_tokens(
@@ -120,23 +114,12 @@ def align_tokens(
     return pair_tokens[order], pieces[order]
 
 
-def get_starts(lengths: Any) -> Ints1d:
-    """Get the indices of the first items of consecutive groups.
-
-    lengths (Union[Ints1d, List[int]]): Items in each group, int or bool, (n,).
-    RETURNS (Ints1d): Running sums, beginning with 0, int64, (n + 1,).
-    """
-    starts = numpy.zeros(len(lengths) + 1, dtype="int64")
-    numpy.cumsum(lengths, out=starts[1:])
-    return starts
-
-
 def get_ranks(counts: Ints1d) -> Ints1d:
     """Number the items of groups, from 0 in each group.
 
     counts (Ints1d): Items in each group, int, (n,).
     RETURNS (Ints1d): 0, 1, … for each count, one after the other, int64, (sum(counts),).
     """
-    starts = get_starts(counts)
+    starts = add_before(counts)
     ranks: Ints1d = numpy.arange(starts[-1]) - numpy.repeat(starts[:-1], counts)
     return ranks

@@ -17,9 +17,10 @@ import numpy
 from spacy.tokens import Doc
 from thinc.types import Ragged
 
+from ...characters import add_before
 from ...errors import UserError
 from ...types import Bools1d, Ints1d, Ints2d
-from .pieces import Pieces, get_pieces, get_ranks, get_starts
+from .pieces import Pieces, get_pieces, get_ranks
 from .settings import WindowSettings
 from .tokenizer import PieceTokenizer
 
@@ -49,7 +50,7 @@ class Windows:
         RETURNS (List[Windows]): One for each document, whose rows begin with 0.
         """
         first_rows, lengths = self.starts[docs], cast(Ints1d, self.align.lengths)
-        first_pairs = get_starts(lengths)[doc_tokens]
+        first_pairs = add_before(lengths)[doc_tokens]
         data = cast(Ints1d, self.align.dataXd) - numpy.repeat(
             first_rows[:-1].astype("int32"), numpy.diff(first_pairs)
         )
@@ -262,7 +263,7 @@ def _lay_out(tokenizer: PieceTokenizer, pieces: Pieces, bounds: Ints2d, owner: I
     n_prefix, n_suffix = len(tokenizer.prefix), len(tokenizer.suffix)
     n_rows = n_prefix + ends - starts + n_suffix
     empty = n_rows == 0  # nothing but tokens without pieces, and no special tokens
-    window_rows = get_starts(n_rows + empty)
+    window_rows = add_before(n_rows + empty)
     first_rows = window_rows[:-1]
     ids = numpy.full(window_rows[-1], tokenizer.filler, dtype="int32")
     for i, special in enumerate(tokenizer.prefix):
@@ -313,7 +314,7 @@ def _drop_beyond(pieces: Pieces, longest: Ints1d) -> Pieces:
     numpy.add.at(edges, end[over], -1)
     dropped = numpy.cumsum(edges)[:-1] > 0
     dropped[pair_pieces[kept_pairs]] = False
-    position = get_starts(~dropped)
+    position = add_before(~dropped)
     return Pieces(
         ids=pieces.ids[~dropped],
         sents=position[pieces.sents],
