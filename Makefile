@@ -51,6 +51,7 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/long_documents.py
 	$(BIN)/python benchmarks/long_documents.py --docs 40 --repeats 2 --quick
 	$(BIN)/python benchmarks/short_texts.py
+	$(BIN)/python benchmarks/road.py
 	$(BIN)/python benchmarks/huge_document.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/training.py

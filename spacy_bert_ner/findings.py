@@ -58,6 +58,14 @@ class Finding:
         if len(self.shown) < N_SHOWN:
             self.shown.append(example)
 
+    def merge(self, other: "Finding") -> None:
+        """Add the cases of another finding of this kind.
+
+        other (Finding): The cases, which come after.
+        """
+        self.n += other.n
+        self.shown += other.shown[: N_SHOWN - len(self.shown)]
+
     def line(self, total: Optional[int] = None) -> str:
         """Describe the problem.
 

@@ -17,6 +17,7 @@ def annotate_cli(
     column: Optional[str] = COLUMN,
     batch_size: Optional[int] = BATCH_SIZE,
     use_gpu: int = USE_GPU,
+    jobs: int = Option(1, "--jobs", "-j", min=1, help="Number of processes that predict"),
     keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict only outside of them"),
     on_error: OnError = ON_ERROR,
     restart: bool = Option(False, "--restart", help="Start from the beginning, and delete the partial output of an interrupted run"),
@@ -38,7 +39,6 @@ def annotate_cli(
     OUTPUT_PATH.part, with a journal in OUTPUT_PATH.journal.
     """
     from ..commands.annotate import annotate, format_table
-    from ..commands.checks import require_gpu
     from ..errors import wrap
     from ..findings import number
 
@@ -46,7 +46,6 @@ def annotate_cli(
         raise BadParameter(f"--to {target} needs an output file. Add OUTPUT_PATH, or leave out --to.")
     if output_path is None and restart:
         raise BadParameter("--restart needs an output file. Add OUTPUT_PATH, or leave out --restart.")
-    require_gpu(use_gpu)
     rows, report = annotate(
         pipeline,
         input_path,
@@ -58,6 +57,8 @@ def annotate_cli(
         keep_ents=keep_ents,
         skip_broken=on_error == OnError.skip,
         restart=restart,
+        n_jobs=jobs,
+        use_gpu=use_gpu,
         notify=notify,
     )
     if output_path is not None:

@@ -34,7 +34,8 @@ from ..formats.spans import get_scores
 from ..pipeline.listener_kinds import TRF_DATA
 from ..terminal import printable
 from ..zones import take_at_most, take_batches
-from .checks import check_input
+from .checks import check_input, require_gpu
+from .jobs import JobSettings, get_n_threads, predict_in_processes
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 from .resumable import describe_input, digest_files, get_precisions, write_batches
 
@@ -62,6 +63,8 @@ def annotate(
     keep_ents: bool = False,
     skip_broken: bool = False,
     restart: bool = False,
+    n_jobs: int = 1,
+    use_gpu: int = -1,
     notify: Callable[[str], None] = logger.info,
 ) -> Tuple[List[EntityRow], Report]:
     """Find the entities in a file. A progress bar is shown on terminals.
@@ -78,6 +81,8 @@ def annotate(
     batch_size, keep_ents: See `predict`.
     skip_broken (bool): Skip records that can't be read, instead of raising an error.
     restart (bool): Discard the partial output of an earlier call.
+    n_jobs (int): Number of processes that predict.
+    use_gpu (int): Number of the GPU, -1 for the CPU.
     notify (Callable[[str], None]): Gets a message if it resumes, and if it stops early.
     RETURNS (Tuple[List[EntityRow], Report]): The entities, if they are not written; the counts of
         what was read and what didn't fit.
@@ -90,6 +95,7 @@ def annotate(
     if output_path is not None:
         target = check_format(output_path, target, for_writing=True)
         check_target(output_path, [input_path])
+    require_gpu(use_gpu)
     report = Report(skip_broken=skip_broken)
     nlp = load_pipeline(pipeline)
     size = nlp.batch_size if batch_size is None else batch_size
@@ -99,9 +105,18 @@ def annotate(
 
     def predict_batches() -> Generator[Iterator[Doc], None, None]:
         with Progress(input_path, source, report) as progress:
-            docs = read_docs(progress.path, nlp, source, report, column=column, skip=report.n_read)
-            for batch in take_batches([nlp], progress.follow(docs), take_at_most(size)):
-                yield report.count(predict(nlp, batch, batch_size=size, keep_ents=keep_ents))
+            # With several processes, batches are read before those ahead of them are written.
+            reading = report if n_jobs == 1 else Report(skip_broken=skip_broken)
+            docs = read_docs(progress.path, nlp, source, reading, column=column, skip=report.n_read)
+            read = take_batches([nlp], progress.follow(docs), take_at_most(size))
+            done: Iterator[Iterator[Doc]]
+            if n_jobs == 1:
+                done = (predict(nlp, batch, batch_size=size, keep_ents=keep_ents) for batch in read)
+            else:
+                how = JobSettings(pipeline, use_gpu, get_n_threads(n_jobs), size, keep_ents)
+                done = predict_in_processes(nlp, read, reading, report, how, n_jobs, notify)
+            for predicted in done:
+                yield report.count(predicted)
                 progress.update()
 
     with explain_pipeline(pipeline), closing(predict_batches()) as batches:

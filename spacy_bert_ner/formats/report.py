@@ -1,7 +1,7 @@
 """Counts of what a file contains, and of what couldn't be read or written unchanged."""
 
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, Iterable, Iterator, List
 
 from spacy.tokens import Doc
@@ -66,6 +66,26 @@ class Report:
             self.n_tokens += len(doc)
             self.n_ents += len(doc.ents)
             yield doc
+
+    def take(self) -> "Report":
+        """Take all counts out, and begin again with 0.
+
+        RETURNS (Report): The counts.
+        """
+        taken = replace(self)
+        vars(self).update(vars(Report(skip_broken=self.skip_broken)))
+        return taken
+
+    def merge(self, other: "Report") -> None:
+        """Add the counts of another report.
+
+        other (Report): Counts of what comes after.
+        """
+        for name in ("n_read", "n_docs", "n_tokens", "n_ents", "n_broken"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.broken += other.broken[: N_BROKEN_SHOWN - len(self.broken)]
+        for what, finding in other.findings.items():
+            self.findings.setdefault(what, Finding(what)).merge(finding)
 
     def summary(self) -> str:
         """RETURNS (str): The counts, as a line of text."""

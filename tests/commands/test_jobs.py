@@ -1,0 +1,165 @@
+"""Prediction in several processes, some of which are killed."""
+
+import multiprocessing
+import os
+import signal
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from spacy_bert_ner.commands import jobs
+from spacy_bert_ner.commands.annotate import annotate
+from spacy_bert_ner.commands.jobs import MOST_DEATHS, Pool, get_n_threads
+from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.findings import N_SHOWN
+from spacy_bert_ner.formats import FormatError, Report
+
+from ..util import plain, run_cli
+
+
+class Executor:
+    """Answers at once. Those whose number is in `broken` die at the batch that it names."""
+
+    def __init__(self, made, broken):
+        self.dies_at = broken.get(len(made))
+        self.is_dead = self.is_closed = False
+        self.submitted = []
+        made.append(self)
+
+    def submit(self, function, data):
+        if self.is_dead:
+            raise BrokenProcessPool
+        self.submitted.append(data)
+        future = Future()
+        self.is_dead = data == self.dies_at
+        if self.is_dead:
+            future.set_exception(BrokenProcessPool())
+        else:
+            future.set_result([b"done " + data[0]])
+        return future
+
+    def shutdown(self, cancel_futures):
+        self.is_closed = True
+
+
+def batches(n):
+    return [([str(i).encode()], i) for i in range(n)]
+
+
+def make_pool(broken, told=None):
+    made = []
+    pool = Pool(lambda: Executor(made, broken), 3, [].append if told is None else told.append)
+    return pool, made
+
+
+DONE = [([f"done {i}".encode()], i) for i in range(7)]
+
+
+def test_order_and_reading_ahead():
+    read = []
+
+    def reading():
+        for batch in batches(7):
+            read.append(batch)
+            yield batch
+
+    pool, (executor,) = make_pool({})
+    done = pool.map(reading())
+    assert next(done) == DONE[0]
+    assert len(read) == 3
+    assert [next(done), *done] == DONE[1:]
+    assert len(executor.submitted) == 7
+    pool.close()
+    assert executor.is_closed
+
+
+@pytest.mark.parametrize("dies_at", range(7))
+def test_processes_are_replaced(dies_at):
+    told = []
+    pool, made = make_pool({0: [str(dies_at).encode()]}, told)
+    assert list(pool.map(batches(7))) == DONE
+    assert told == ["A process was killed. Starting the processes again."]
+    assert [executor.is_closed for executor in made] == [True, False]
+
+
+def test_processes_that_are_killed_again_and_again():
+    told = []
+    pool, made = make_pool(dict.fromkeys(range(9), [b"4"]), told)
+    done = pool.map(batches(7))
+    assert [next(done) for _ in range(4)] == DONE[:4]
+    with pytest.raises(UserError, match="killed 3 times at the same documents. If the memory"):
+        next(done)
+    assert len(made) == MOST_DEATHS
+    assert len(told) == MOST_DEATHS - 1
+
+
+def test_batch_that_cant_be_read():
+    """Those before it are predicted first."""
+
+    def reading():
+        yield from batches(2)
+        raise FormatError("broken")
+
+    pool, _ = make_pool({})
+    done = pool.map(reading())
+    assert [next(done), next(done)] == DONE[:2]
+    with pytest.raises(FormatError, match="broken"):
+        next(done)
+
+
+@pytest.mark.parametrize(("n_cores", "n_jobs", "expected"), [(8, 2, 4), (8, 3, 2), (2, 4, 1)])
+def test_threads(n_cores, n_jobs, expected, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(n_cores))
+    assert get_n_threads(n_jobs) == expected
+
+
+def test_reports_are_merged():
+    expected, parts = Report(), Report()
+    total = Report()
+    for i in range(3 * N_SHOWN):
+        for report in (expected, parts):
+            report.n_read += 1
+            report.add("odd" if i % 2 else "even", str(i))
+            report.add_broken(FormatError(str(i)))
+        if i % 4 == 3:
+            total.merge(parts.take())
+            assert parts == Report()
+    total.merge(parts.take())
+    assert total == expected
+
+
+def test_annotate(tiny_pipeline, tmp_path, monkeypatch):
+    """The same output and counts as of one process, although a process is killed: with ids, with
+    records that can't be read, and with others behind the last document."""
+    lines = [f'{{"text": "Karl {i} Oslo .", "meta": {{"id": {i}}}}}' for i in range(20)]
+    lines[5] = "{broken"
+    lines.append("{broken")
+    source = tmp_path / "in.jsonl"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    how = {"batch_size": 2, "skip_broken": True}
+    _, expected = annotate(str(tiny_pipeline), source, tmp_path / "one.jsonl", **how)
+    told, unpack = [], jobs.unpack
+
+    def kill_one(*args):
+        if not told:
+            told.append("killed")
+            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        return unpack(*args)
+
+    monkeypatch.setattr(jobs, "unpack", kill_one)
+    _, report = annotate(
+        str(tiny_pipeline), source, tmp_path / "two.jsonl", **how, n_jobs=2, notify=told.append
+    )
+    assert told == ["killed", "A process was killed. Starting the processes again."]
+    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert report == expected
+    assert (report.n_read, report.n_broken, report.n_docs) == (21, 2, 19)
+    assert not multiprocessing.active_children()
+
+
+def test_command(tmp_path):
+    (tmp_path / "texts.txt").write_text("Karl", encoding="utf-8")
+    result = run_cli("annotate", "pipeline", tmp_path / "texts.txt", "--jobs", 0)
+    assert result.exit_code == 2
+    assert "greater than or equal to 1" in plain(result.output)
