@@ -51,6 +51,19 @@ class EntityRow(NamedTuple):
     score: Optional[float]
 
 
+class Input(NamedTuple):
+    """What to read.
+
+    path (Path): A file, or a folder of .txt files.
+    source (str): Its format.
+    column (Optional[str]): Column with the texts, for tables.
+    """
+
+    path: Path
+    source: str
+    column: Optional[str]
+
+
 def annotate(
     pipeline: str,
     input_path: Path,
@@ -103,26 +116,13 @@ def annotate(
     if no_ents is not None:
         raise UserError(no_ents)
 
-    def predict_batches() -> Generator[Iterator[Doc], None, None]:
-        with Progress(input_path, source, report) as progress:
-            # With several processes, batches are read before those ahead of them are written.
-            reading = report if n_jobs == 1 else Report(skip_broken=skip_broken)
-            docs = read_docs(progress.path, nlp, source, reading, column=column, skip=report.n_read)
-            read = take_batches([nlp], progress.follow(docs), take_at_most(size))
-            done: Iterator[Iterator[Doc]]
-            if n_jobs == 1:
-                done = (predict(nlp, batch, batch_size=size, keep_ents=keep_ents) for batch in read)
-            else:
-                how = JobSettings(pipeline, use_gpu, get_n_threads(n_jobs), size, keep_ents)
-                done = predict_in_processes(nlp, read, reading, report, how, n_jobs, notify)
-            for predicted in done:
-                yield report.count(predicted)
-                progress.update()
-
-    with explain_pipeline(pipeline), closing(predict_batches()) as batches:
+    how = JobSettings(pipeline, use_gpu, get_n_threads(n_jobs), size, keep_ents)
+    read = Input(input_path, source, column)
+    predicted = _predict_batches(nlp, read, report, how, n_jobs, notify)
+    with explain_pipeline(pipeline), closing(predicted) as batches:
         if output_path is None:
             return list(make_rows(chain.from_iterable(batches))), report
-        describe = partial(_describe, nlp, input_path, source, target, column, keep_ents)
+        describe = partial(_describe, nlp, read, target, keep_ents)
         write_batches(
             batches,
             get_writer(output_path, target),
@@ -136,14 +136,34 @@ def annotate(
     return [], report
 
 
-def _describe(
+def _predict_batches(
     nlp: Language,
-    input_path: Path,
-    source: Optional[str],
-    target: Optional[str],
-    column: Optional[str],
-    keep_ents: bool,
-) -> Dict[str, Any]:
+    read: Input,
+    report: Report,
+    settings: JobSettings,
+    n_jobs: int,
+    notify: Callable[[str], None],
+) -> Generator[Iterator[Doc], None, None]:
+    """YIELDS (Iterator[Doc]): Batches of new documents with entities, which the report counts."""
+    with Progress(read.path, read.source, report) as progress:
+        # With several processes, batches are read before those ahead of them are written.
+        reading = report if n_jobs == 1 else Report(skip_broken=report.skip_broken)
+        docs = read_docs(
+            progress.path, nlp, read.source, reading, column=read.column, skip=report.n_read
+        )
+        size, keep_ents = settings.batch_size, settings.keep_ents
+        batches = take_batches([nlp], progress.follow(docs), take_at_most(size))
+        done: Iterator[Iterator[Doc]]
+        if n_jobs == 1:
+            done = (predict(nlp, batch, batch_size=size, keep_ents=keep_ents) for batch in batches)
+        else:
+            done = predict_in_processes(nlp, batches, reading, report, settings, n_jobs, notify)
+        for predicted in done:
+            yield report.count(predicted)
+            progress.update()
+
+
+def _describe(nlp: Language, read: Input, target: Optional[str], keep_ents: bool) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): Everything that the output depends on. Batch size and device are
     left out: they change scores by less than 1e-5, and users who run out of memory change them."""
     return {
@@ -151,10 +171,10 @@ def _describe(
         "pipeline": str(nlp.path.resolve()),
         "the digest of its files": digest_files(nlp.path),
         "the precision of its encoders": get_precisions(nlp),
-        **describe_input(input_path),
-        "--from": source,
+        **describe_input(read.path),
+        "--from": read.source,
         "--to": target,
-        "--column": column,
+        "--column": read.column,
         "--keep-ents": keep_ents,
     }
 
