@@ -26,7 +26,7 @@ from harness import report
 from spacy_bert_ner.commands.calibrate import fit
 from spacy_bert_ner.commands.reliability import get_bins, get_error
 from spacy_bert_ner.commands.scored_entities import read_sample, uncalibrated
-from spacy_bert_ner.hf.export import find_component
+from spacy_bert_ner.pipeline.components import find_component
 from spacy_bert_ner.tagging.calibration import NAMED
 
 N_SAMPLES = 200

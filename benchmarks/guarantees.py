@@ -24,7 +24,7 @@ from harness import report
 from spacy_bert_ner.commands.guarantees import find_precision_threshold, find_recall_threshold
 from spacy_bert_ner.commands.scored_entities import read_sample, uncalibrated
 from spacy_bert_ner.errors import UserError
-from spacy_bert_ner.hf.export import find_component
+from spacy_bert_ner.pipeline.components import find_component
 
 N_SPLITS = 100
 RECALLS = (0.8, 0.9, 0.95)

@@ -3,7 +3,8 @@
 import shutil
 import sys
 import textwrap
-from typing import Any, Optional
+from contextlib import contextmanager
+from typing import Any, Iterator, Optional
 
 from spacy.util import logger
 from thinc.api import ConfigValidationError
@@ -12,6 +13,8 @@ from .terminal import printable
 
 # Date and level, which spaCy's logger puts before a message.
 LOG_PREFIX = len("[2000-01-01 00:00:00,000] [WARNING] ")
+# What environments that only run exported pipelines don't have.
+TORCH_PACKAGES = ("torch", "transformers", "spacy_transformers", "safetensors")
 
 
 class UserError(ConfigValidationError):
@@ -39,7 +42,7 @@ class MissingFileError(UserError, FileNotFoundError):
 
 def explain(error: Exception) -> Optional[str]:
     """Get the message of an error that the user can fix: a UserError, spaCy's error for a config,
-    or a file that can't be opened.
+    a file that can't be opened, or a missing package that encoders of torch need.
 
     error (Exception): The error.
     RETURNS (Optional[str]): What to show instead of a traceback; None for a bug of this package.
@@ -48,7 +51,35 @@ def explain(error: Exception) -> Optional[str]:
         return str(error).strip()
     if isinstance(error, OSError) and error.filename is not None:
         return f"Can't open {error.filename}: {error.strerror}."
+    if isinstance(error, ModuleNotFoundError):
+        return _explain_missing(error)
     return None
+
+
+@contextmanager
+def needing_torch() -> Iterator[None]:
+    """A context to import torch and the packages around it in: if one is missing, the error says
+    how to install it.
+
+    RAISES (UserError): If one isn't installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        message = _explain_missing(error)
+        if message is None:
+            raise
+        raise UserError(message) from error
+
+
+def _explain_missing(error: ModuleNotFoundError) -> Optional[str]:
+    package = (error.name or "").split(".")[0]
+    if package not in TORCH_PACKAGES:
+        return None
+    return (
+        f"This needs {package}, which isn't installed: python -m pip install spacy-bert-ner. "
+        "Without torch, use pipelines that 'bert-ner quantize' exported."
+    )
 
 
 def describe_error(error: Exception) -> str:

@@ -10,9 +10,9 @@ from wasabi import table
 
 from ..errors import UserError
 from ..formats import check_format
-from ..hf.export import find_component
 from ..hf.folders import check_folder, write_folder
 from ..pipeline.bert_ner import BertNER
+from ..pipeline.components import find_component
 from ..tagging.calibration import CALIBRATION, NAMED, Calibration, CandidateSettings, Curve
 from ..types import Bools1d, Floats1d
 from .checks import check_input

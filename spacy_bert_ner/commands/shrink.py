@@ -5,10 +5,11 @@ from typing import Optional
 
 from ..errors import UserError
 from ..hf.checkpoint import quiet
-from ..hf.export import find_component, make_model
+from ..hf.export import make_model
 from ..hf.folders import check_folder, write_folder
 from ..model.encoder.pretrained import without_bars
 from ..model.encoder.shrinking import keep_blocks
+from ..pipeline.components import find_component
 from ..pipeline.encoders import find_encoder
 from ..pipeline.settings import get_dropout
 from .pipelines import load_pipeline

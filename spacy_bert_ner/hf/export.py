@@ -17,6 +17,7 @@ from ..model.encoder.pretrained import (
 )
 from ..model.heads import get_head, is_initialized
 from ..pipeline.bert_ner import BertNER
+from ..pipeline.components import find_component
 from ..pipeline.encoders import Found, find_encoder, get_pooling
 from ..pipeline.settings import get_dropout
 from ..training.sentences import marks_sentences
@@ -75,31 +76,6 @@ def to_huggingface(
             model.save_pretrained(folder, safe_serialization=True)
             tokenizer.save_pretrained(folder, legacy_format=False)
         (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def find_component(nlp: Language, name: Optional[str] = None) -> Tuple[str, BertNER]:
-    """Find the entity recognizer of a pipeline.
-
-    nlp (Language): The pipeline.
-    name (Optional[str]): Its name; None if there is only one.
-    RETURNS (Tuple[str, BertNER]): Its name, and the component.
-    RAISES (ValueError): If there is none, or several.
-    """
-    names = [pipe for pipe, component in nlp.components if isinstance(component, BertNER)]
-    if name is None and len(names) == 1:
-        name = names[0]
-    if name not in names:
-        if not names:
-            raise UserError(
-                f"The pipeline has no bert_ner, only {nlp.component_names}: Hugging Face has no "
-                "model for other components."
-            )
-        given = "several" if name is None else f"no bert_ner named '{name}', but"
-        raise UserError(
-            f'The pipeline has {given} {names}: name one, as component="{names[0]}" in Python '
-            f"or --component {names[0]} on the command line."
-        )
-    return name, dict(nlp.components)[name]  # type: ignore[return-value]
 
 
 def make_model(

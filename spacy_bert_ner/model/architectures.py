@@ -9,7 +9,7 @@ from spacy.util import SimpleFrozenDict
 from thinc.api import Model, chain
 from thinc.types import Floats2d
 
-from ..errors import UserError
+from ..errors import UserError, needing_torch
 from .heads import init_normal, make_head, softmax
 from .layers.dense_norm import dense_norm
 from .layers.linear_crf import linear_crf
@@ -168,9 +168,10 @@ def build_transformer_model_v1(
         float32, and the rows of each token.
     RAISES (ValueError): For settings out of their range, and for `get_spans`.
     """
-    from .encoder.layer import encoder
-    from .encoder.settings import BLOCK, EncoderSettings, check_context_dropout, check_ranges
-    from .encoder.shim import EncoderShim
+    with needing_torch():
+        from .encoder.layer import encoder
+        from .encoder.settings import BLOCK, EncoderSettings, check_context_dropout, check_ranges
+        from .encoder.shim import EncoderShim
 
     if get_spans is not None:
         raise UserError(
@@ -225,10 +226,11 @@ def build_tok2vec_transformer_v2(
     RETURNS (Tok2VecT): A model that gives a vector for each token, (n_tokens, width).
     RAISES (ValueError): For an encoder that isn't a `TransformerModel.v1`.
     """
-    from spacy_transformers.layers import trfs2arrays
+    with needing_torch():
+        from spacy_transformers.layers import trfs2arrays
 
-    from .encoder.inlining import split_by_doc
-    from .encoder.layer import EncoderLayer
+        from .encoder.inlining import split_by_doc
+        from .encoder.layer import EncoderLayer
 
     if not isinstance(transformer, EncoderLayer):
         raise UserError(

@@ -1,10 +1,12 @@
 """The factory `bert_ner`, which creates the component from a config."""
 
-from typing import Literal, Optional
+from importlib.util import find_spec
+from typing import Any, Literal, Optional
 
 from spacy.language import Language
 from thinc.api import Config
 
+from ..errors import needing_torch
 from ..model.heads import ModelT
 from ..training.losses import Loss
 from .balance import balance_gradients
@@ -119,3 +121,29 @@ def make_bert_ner(
     )
     remember_pipeline(component, nlp)
     return component
+
+
+def refuse_transformer(
+    nlp: Language,
+    name: str,
+    model: Any,
+    set_extra_annotations: Any = None,
+    max_batch_items: int = 4096,
+) -> None:
+    """The factory `transformer` where spacy-transformers isn't installed. spaCy has an error for a
+    missing factory, but it doesn't say how to install one. With this one, the model is made first,
+    and its error says so.
+
+    nlp (Language): The pipeline.
+    name (str): The name of the component instance.
+    model (Any): Its model.
+    set_extra_annotations (Any): Not used.
+    max_batch_items (int): Not used.
+    RAISES (UserError): Always.
+    """
+    with needing_torch():
+        raise ModuleNotFoundError(name="spacy_transformers")
+
+
+if find_spec("spacy_transformers") is None:
+    Language.factory("transformer", func=refuse_transformer)

@@ -1,0 +1,107 @@
+"""Does the memory of a pipeline grow over many texts of mixed lengths?
+
+    OMP_NUM_THREADS=1 python benchmarks/export_memory.py PIPELINE... --name NAME [--texts 100000]
+        [--python PYTHON]
+
+Each pipeline, such as the exports of `quantize`, predicts the texts in a process of its own. Their
+lengths are 1 to 5,000 words, with frequencies that fall with their square, so that the
+mean is 5.5. The longest comes first, so that no later one needs more. The words are those of the
+sample corpus: spaCy keeps each new word, which isn't what is measured here. PYTHON is that of
+another environment with psutil, such as one without torch, see docs/deploy.md. Writes
+results/export_memory_NAME.md, .json and .png.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import psutil
+import spacy
+
+FOLDER = Path(__file__).parent
+SAMPLE = FOLDER.parent / "assets" / "sample" / "train.iob2"
+MOST_WORDS = 5000
+SHARES = (0.01, 0.1, 0.5, 1.0)
+PROGRAM = "import sys; from export_memory import predict; predict(sys.argv[1], int(sys.argv[2]))"
+
+
+def make_texts(n_texts):
+    """YIELDS (str): Texts, one at a time: together, they are megabytes."""
+    rng = numpy.random.default_rng(0)
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()
+    words = numpy.array([line.split("\t")[0] for line in lines if line.strip()])
+    shares = 1 / numpy.arange(1, MOST_WORDS + 1) ** 2
+    lengths = rng.choice(MOST_WORDS, size=n_texts, p=shares / shares.sum()) + 1
+    lengths[0] = MOST_WORDS
+    for length in lengths.tolist():
+        yield " ".join(rng.choice(words, size=length))
+
+
+def predict(path, n_texts):
+    """Print a line of JSON with the memory of this process, in MB, after each share of the texts,
+    and before the first."""
+    nlp = spacy.load(path)
+    process = psutil.Process()
+    marks = {max(1, round(share * n_texts)): f"{share:.0%}" for share in SHARES}
+    row = {"loaded_MB": process.memory_info().rss / 1e6}
+    n_words, start = 0, time.perf_counter()
+    for i, doc in enumerate(nlp.pipe(make_texts(n_texts)), start=1):
+        n_words += len(doc)
+        if i in marks:
+            row[f"at_{marks[i]}_MB"] = process.memory_info().rss / 1e6
+    row["highest_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    row["words"] = n_words
+    row["words/s"] = n_words / (time.perf_counter() - start)
+    sys.stdout.write(json.dumps({key: round(value) for key, value in row.items()}) + "\n")
+
+
+def measure(python, path, n_texts):
+    """RETURNS (dict): What `predict` prints in a process of its own."""
+    result = subprocess.run(
+        [python, "-W", "ignore", "-c", PROGRAM, path, str(n_texts)],
+        env={**os.environ, "PYTHONPATH": f"{FOLDER}:{os.environ.get('PYTHONPATH', '')}"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def main():
+    from harness import report  # it names the machine, with torch
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pipelines", type=Path, nargs="+")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--texts", type=int, default=100_000)
+    parser.add_argument("--python", default=sys.executable)
+    args = parser.parse_args()
+    rows = [
+        {"system": path.name, **measure(args.python, str(path.resolve()), args.texts)}
+        for path in args.pipelines
+    ]
+    marks = [f"at_{share:.0%}_MB" for share in SHARES]
+    report(
+        f"export_memory_{args.name}",
+        f"Resident memory over {args.texts:,} texts, {args.name}",
+        rows,
+        notes=[
+            "Memory of the process after a share of the texts, the first of which is the longest.",
+            "",
+        ],
+        plot=lambda axes: [
+            axes.plot(SHARES, [row[mark] for mark in marks], marker="o", label=row["system"])
+            for row in rows
+        ]
+        and axes.legend(),
+    )
+
+
+if __name__ == "__main__":
+    main()
