@@ -15,6 +15,12 @@ import torch  # noqa: E402
 from spacy.tokens import Doc, DocBin  # noqa: E402
 from thinc.api import fix_random_seed  # noqa: E402
 
+from spacy_bert_ner.commands.exporting import make_exported  # noqa: E402
+from spacy_bert_ner.commands.quantize import STEPS  # noqa: E402
+from spacy_bert_ner.model.encoder.onnx_export import export_encoder  # noqa: E402
+from spacy_bert_ner.model.onnx.layer import set_export  # noqa: E402
+from spacy_bert_ner.model.onnx.quantizing import quantize_graph  # noqa: E402
+
 from .toy import save_encoder  # noqa: E402
 from .util import TAGS, WORDS, make_example, make_nlp, run_command  # noqa: E402
 
@@ -41,6 +47,28 @@ def trained_path(tmp_path_factory):
 @pytest.fixture
 def trained(trained_path):
     return spacy.load(trained_path)
+
+
+@pytest.fixture(scope="session")
+def exported_paths(trained_path, tmp_path_factory):
+    """Exports of the trained pipeline by precision, on disk, not scored as `quantize` does."""
+    made = make_exported(spacy.load(trained_path))
+    exported = export_encoder(made.found.shim, "small")
+    folder = tmp_path_factory.mktemp("exported")
+    graphs = {"fp32": exported.graph, "int8": quantize_graph(exported.graph, STEPS[0])}
+    for precision, graph in graphs.items():
+        for layer in made.layers:
+            set_export(layer, graph, exported.tokenizer, exported.facts)
+        made.nlp.to_disk(folder / precision)
+    return {precision: folder / precision for precision in graphs}
+
+
+@pytest.fixture(params=["torch", "fp32", "int8"])
+def predicting(request):
+    """The trained pipeline, and its exports to onnxruntime: for tests that only predict."""
+    if request.param == "torch":
+        return spacy.load(request.getfixturevalue("trained_path"))
+    return spacy.load(request.getfixturevalue("exported_paths")[request.param])
 
 
 @pytest.fixture(scope="session")

@@ -42,8 +42,16 @@ LIGHT = (
     "training",
     "formats",
     "commands.annotate",
+    "commands.calibrate",
+    "commands.convert",
+    "commands.debug_data",
     "commands.describe",
+    "commands.evaluate",
+    "commands.filter",
+    "commands.init_config",
+    "commands.label",
     "commands.profile",
+    "commands.translate",
     "cli",
 )
 

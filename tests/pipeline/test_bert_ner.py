@@ -70,10 +70,10 @@ def test_loads_offline_in_a_new_process(trained, trained_path, tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_batches_dont_change_results(trained, batch_size):
+def test_batches_dont_change_results(predicting, batch_size):
     texts = [TEXT, "", "Karl .", "   ", "\u200b\u200b", TEXT * 20, "Anna met Karl in Oslo"] * 3
-    single = [trained(text) for text in texts]
-    batched = list(trained.pipe(texts, batch_size=batch_size))
+    single = [predicting(text) for text in texts]
+    batched = list(predicting.pipe(texts, batch_size=batch_size))
     for one, other in zip(single, batched, strict=True):
         assert get_ents(one) == get_ents(other)
         numpy.testing.assert_allclose(
@@ -85,24 +85,24 @@ def test_batches_dont_change_results(trained, batch_size):
     "texts",
     [["", TEXT], [TEXT, "", TEXT], [TEXT, ""], ["", ""], ["  \n "], ["\u200b", "\ufe0f\ufe0f"]],
 )
-def test_empty_documents_anywhere(trained, texts):
-    for text, doc in zip(texts, trained.pipe(texts), strict=True):
+def test_empty_documents_anywhere(predicting, texts):
+    for text, doc in zip(texts, predicting.pipe(texts), strict=True):
         assert get_ents(doc) == (EXPECTED if text == TEXT else [])
         assert doc.has_annotation("ENT_IOB")
 
 
-def test_ents_never_touch_invisible_tokens(trained):
+def test_ents_never_touch_invisible_tokens(predicting):
     words = ["Anna", "\u200b", "Berg", "\u00ad", " ", "lives", "in", "Oslo", "\ufe0f", "."]
-    doc = Doc(trained.vocab, words=words)
-    for _, pipe in trained.pipeline:
+    doc = Doc(predicting.vocab, words=words)
+    for _, pipe in predicting.pipeline:
         doc = pipe(doc)
     assert [(ent.start, ent.end, ent.label_) for ent in doc.ents] == [(0, 3, "PER"), (7, 8, "LOC")]
 
 
-def test_finds_entities_past_the_limit(trained):
+def test_finds_entities_past_the_limit(predicting):
     """Planted behind position 512, in one sentence of 3,000 wordpieces and more."""
     filler = "and then it rained on the green hills " * 400
-    doc = trained(filler + "near the house of Anna Berg who lives in Oslo with Karl")
+    doc = predicting(filler + "near the house of Anna Berg who lives in Oslo with Karl")
     sents = list(doc.sents)
     assert len(sents) == 1
     found = get_ents(doc)
@@ -110,21 +110,21 @@ def test_finds_entities_past_the_limit(trained):
     assert ("Oslo", "LOC") in found
 
 
-def test_one_endless_token(trained):
-    doc = Doc(trained.vocab, words=["Anna", "Berg", "ab1-" * 12500, "in", "Oslo", "."])
-    for name, pipe in trained.pipeline:
+def test_one_endless_token(predicting):
+    doc = Doc(predicting.vocab, words=["Anna", "Berg", "ab1-" * 12500, "in", "Oslo", "."])
+    for name, pipe in predicting.pipeline:
         doc = pipe(doc)
         if name == "transformer":
-            align = doc._.trf_data.align
-            assert align.lengths.tolist() == [1, 1, 510, 1, 1, 1]
-            vectors = doc._.trf_data.model_output.last_hidden_state[align.dataXd]
-            assert (numpy.abs(vectors).sum(axis=1) > 0).all()
+            assert doc._.trf_data.align.lengths.tolist() == [1, 1, 510, 1, 1, 1]
+    (vectors,) = predicting.get_pipe("bert_ner").model.get_ref("tok2vec").predict([doc])
+    assert len(vectors) == 6
+    assert (numpy.abs(vectors).sum(axis=1) > 0).all()
     assert doc.has_annotation("ENT_IOB")
 
 
-def test_scores_survive_a_docbin(trained):
-    doc = trained(TEXT)
-    (copy,) = DocBin().from_bytes(DocBin(docs=[doc]).to_bytes()).get_docs(trained.vocab)
+def test_scores_survive_a_docbin(predicting):
+    doc = predicting(TEXT)
+    (copy,) = DocBin().from_bytes(DocBin(docs=[doc]).to_bytes()).get_docs(predicting.vocab)
     assert [ent._.score for ent in copy.ents] == [ent._.score for ent in doc.ents]
     assert list(doc.spans["bert_ner"]) == list(doc.ents)
 
@@ -139,8 +139,8 @@ class TestPresets:
             doc = pipe(doc)
         return doc
 
-    def test_kept_and_predicted_around(self, trained):
-        doc = self.run(trained, [(1, 3, "X"), (12, 14, "CROSSING")])
+    def test_kept_and_predicted_around(self, predicting):
+        doc = self.run(predicting, [(1, 3, "X"), (12, 14, "CROSSING")])
         found = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
         assert (1, 3, "X") in found
         assert (12, 14, "CROSSING") in found
@@ -149,26 +149,26 @@ class TestPresets:
             ent.label_ in ("X", "CROSSING") for ent in doc.ents
         ]
 
-    def test_overwritten(self, trained):
-        doc = self.run(trained, [(1, 3, "X")], overwrite_ents=True)
+    def test_overwritten(self, predicting):
+        doc = self.run(predicting, [(1, 3, "X")], overwrite_ents=True)
         assert get_ents(doc) == EXPECTED
 
-    def test_blocked(self, trained):
-        doc = self.run(trained, blocked=[4])
+    def test_blocked(self, predicting):
+        doc = self.run(predicting, blocked=[4])
         assert get_ents(doc) == [ent for ent in EXPECTED if ent[0] != "Oslo"]
         assert doc[4].ent_iob_ == "B"
         assert doc[4].ent_type_ == ""
 
-    def test_outside_is_free(self, trained):
+    def test_outside_is_free(self, predicting):
         """An entity_ruler leaves O on all other tokens."""
-        ruler = trained.add_pipe("entity_ruler", first=True)
+        ruler = predicting.add_pipe("entity_ruler", first=True)
         ruler.add_patterns([{"label": "GPE", "pattern": "Oslo"}])
         expected = [(text, "GPE" if text == "Oslo" else label) for text, label in EXPECTED]
-        assert get_ents(trained(TEXT)) == expected
+        assert get_ents(predicting(TEXT)) == expected
 
-    def test_second_run_keeps_all(self, trained):
-        doc = trained(TEXT)
-        for _, pipe in trained.pipeline:
+    def test_second_run_keeps_all(self, predicting):
+        doc = predicting(TEXT)
+        for _, pipe in predicting.pipeline:
             doc = pipe(doc)
         assert get_ents(doc) == EXPECTED
 

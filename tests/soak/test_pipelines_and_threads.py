@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+import spacy
 
 from .damaged_pipelines import damage_pipelines
 from .threads import run_threads
@@ -12,6 +13,11 @@ from .util import HEADS, make_pipeline
 @pytest.mark.parametrize("head", HEADS)
 def test_threads(head, tmp_path):
     assert run_threads(make_pipeline(tmp_path, head), 100) == []
+
+
+def test_threads_on_exports(exported_paths):
+    for path in exported_paths.values():
+        assert run_threads(spacy.load(path), 50) == []
 
 
 def test_damaged_pipelines(tmp_path):

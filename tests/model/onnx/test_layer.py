@@ -11,11 +11,12 @@ from thinc.api import use_ops
 from spacy_bert_ner.commands.annotate import TRF_DATA
 from spacy_bert_ner.model.layers.pooling import reduce_first
 from spacy_bert_ner.model.onnx.layer import build_onnx_encoder_v1, set_export
+from spacy_bert_ner.model.onnx.quantizing import Step, quantize_graph
 
 from ...soak import hostile_texts
 from ...toy import POSITIONS, WIDTH, piece_tokenizer
 from ...util import TEXT, WORDS, make_example
-from .util import export, find_layer, make_facts, make_graph
+from .util import export, find_layer, find_shim, make_facts, make_graph
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,19 @@ def test_same_as_torch(kind, pipelines):
     assert n_ents > 200
 
 
-def test_batch_sizes(pipelines):
-    exported = {kind: nlp for kind, (_, nlp) in pipelines.items()}
+def quantize(nlp):
+    """RETURNS (Language): A copy with weights and inputs of 8 bits."""
+    quantized = spacy.util.load_model_from_config(nlp.config).from_bytes(nlp.to_bytes())
+    export = find_shim(nlp).export
+    graph = quantize_graph(export.graph.data, Step("", 128))
+    set_export(find_layer(quantized), graph, export.tokenizer, export.facts)
+    return quantized
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_batch_sizes(precision, pipelines):
+    change = quantize if precision == "int8" else lambda nlp: nlp
+    exported = {kind: change(nlp) for kind, (_, nlp) in pipelines.items()}
     counts, faults = hostile_texts.run(exported, make_texts(200))
     assert faults == []
     assert all(counts[kind] > 300 for kind in exported)
