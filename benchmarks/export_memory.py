@@ -73,6 +73,14 @@ def measure(python, path, n_texts):
     return json.loads(result.stdout.splitlines()[-1])
 
 
+def plot(axes, rows):
+    for row in rows:
+        values = [row[f"at_{share:.0%}_MB"] for share in SHARES]
+        axes.plot(SHARES, values, marker="o", label=row["system"])
+    axes.set(xlabel="share of the texts", ylabel="MB", ylim=0)
+    axes.legend()
+
+
 def main():
     from harness import report  # it names the machine, with torch
 
@@ -86,7 +94,6 @@ def main():
         {"system": path.name, **measure(args.python, str(path.resolve()), args.texts)}
         for path in args.pipelines
     ]
-    marks = [f"at_{share:.0%}_MB" for share in SHARES]
     report(
         f"export_memory_{args.name}",
         f"Resident memory over {args.texts:,} texts, {args.name}",
@@ -95,11 +102,7 @@ def main():
             "Memory of the process after a share of the texts, the first of which is the longest.",
             "",
         ],
-        plot=lambda axes: [
-            axes.plot(SHARES, [row[mark] for mark in marks], marker="o", label=row["system"])
-            for row in rows
-        ]
-        and axes.legend(),
+        plot=lambda axes: plot(axes, rows),
     )
 
 

@@ -5,9 +5,15 @@
 PIPELINE is a trained pipeline, DEV and TEST are documents with gold entities. The systems: torch in
 float32; torch as the pipeline is set, with bf16 where the processor has it; the exports of
 `quantize` to fp32 and int8; and the usual one-call quantization, `quantize_dynamic` of onnxruntime.
-If the pipeline can be a Hugging Face checkpoint, transformers' own pipeline is the peer. Speeds are
-measured in turn, on one thread: long documents of 40 sentences, and short texts of one sentence,
-all of TEST. The start is a fresh process, up to the entities of a first text. Writes
+The peers are transformers' pipeline on the same weights, with torch in float32, and the same with
+optimum's ORTModelForTokenClassification, if that is installed. It isn't a dependency:
+
+    pip install --no-deps --target peer optimum==2.1.0 optimum-onnx==0.1.0
+    PYTHONPATH=peer OMP_NUM_THREADS=1 python benchmarks/quantized.py ...
+
+Speeds are measured in turn, on one thread: long documents of 40 sentences, and short texts of one
+sentence, all of TEST. The peers only read the short ones: they cut off what is longer than a
+window. The start is a fresh process, up to the entities of a first text. Writes
 results/quantized_NAME.md, .json and .png.
 """
 
@@ -21,8 +27,8 @@ from pathlib import Path
 
 import spacy
 import torch
-import transformers
 from harness import measure, name_corpus, report, to_rows
+from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from spacy_bert_ner import to_huggingface
 from spacy_bert_ner.commands.exporting import make_exported
@@ -34,6 +40,7 @@ from spacy_bert_ner.model.encoder.onnx_export import export_encoder
 from spacy_bert_ner.model.onnx.layer import set_export
 
 FP32 = {"components.transformer.model.precision": "fp32"}
+PEER = {"aggregation_strategy": "first", "device": "cpu"}
 N_LONG = 40
 START = """
 import time
@@ -84,20 +91,45 @@ def get_systems(path, folder):
     }
 
 
-def make_peer(nlp, folder):
-    """RETURNS (Optional[Callable]): Takes texts; None for a pipeline that can't be exported."""
+def make_checkpoint(nlp, path):
+    """Write the encoder and classifier of a pipeline as a Hugging Face checkpoint. Where those have
+    no place for all of its layers, the classifier isn't trained: it only counts in the time."""
     try:
-        to_huggingface(nlp, folder / "checkpoint")
+        to_huggingface(nlp, path)
+        return
     except UserError as error:
-        sys.stderr.write(f"No peer: {error}\n")
-        return None
-    ner = transformers.pipeline(
-        "token-classification",
-        str(folder / "checkpoint"),
-        aggregation_strategy="first",
-        device="cpu",
-    )
-    return lambda texts: list(ner(texts, batch_size=16))
+        sys.stderr.write(f"The classifier of the peers isn't trained: {error}\n")
+    encoder = nlp.get_pipe("transformer").model.shims[0].encoder
+    encoder.model.save_pretrained(path)
+    encoder.tokenizer.save_pretrained(path)
+    n_tags = len(nlp.get_pipe("bert_ner").tag_set)
+    model = AutoModelForTokenClassification.from_pretrained(path, num_labels=n_tags)
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+    model.save_pretrained(path)
+
+
+def make_peers(nlp, path):
+    """RETURNS (Dict[str, Callable]): Functions that take texts, by name."""
+    make_checkpoint(nlp, path)
+    models = {"transformers' pipeline": AutoModelForTokenClassification.from_pretrained(path)}
+    try:
+        from onnxruntime import SessionOptions
+        from optimum.onnxruntime import ORTModelForTokenClassification
+    except ImportError as error:
+        sys.stderr.write(f"optimum isn't measured ({error}).\n")
+    else:
+        options = SessionOptions()
+        options.intra_op_num_threads = 1
+        models["optimum onnxruntime fp32"] = ORTModelForTokenClassification.from_pretrained(
+            path, export=True, session_options=options
+        )
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    peers = {
+        name: pipeline("token-classification", model, tokenizer=tokenizer, **PEER)
+        for name, model in models.items()
+    }
+    return {name: partial(peer, batch_size=16) for name, peer in peers.items()}
 
 
 def join(docs, size):
@@ -151,13 +183,13 @@ def main():
                 "folder_MB": round(get_size(path), 1),
                 "start_s": time_start(path, config, args.repeats),
             }
-        peer = make_peer(reference, folder)
+        peers = make_peers(reference, folder / "checkpoint")
         for kind, size in (("long", N_LONG), ("short", 1)):
             texts = join(gold, size)
             n_words = sum(len(reference.make_doc(text)) for text in texts)
             runs = {name: partial(read, nlp, texts) for name, (nlp, _, _) in systems.items()}
-            if peer is not None and kind == "short":  # it cuts off what is longer than a window
-                runs["transformers' pipeline"] = partial(peer, texts)
+            if kind == "short":
+                runs |= {name: partial(peer, texts) for name, peer in peers.items()}
             for row in to_rows(measure(runs, args.repeats), n_words, REFERENCE):
                 own = rows.setdefault(row["system"], {"system": row["system"]})
                 own[f"{kind}_words/s"] = row["words_per_second"]
