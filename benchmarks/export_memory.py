@@ -3,12 +3,12 @@
     OMP_NUM_THREADS=1 python benchmarks/export_memory.py PIPELINE... --name NAME [--texts 100000]
         [--python PYTHON]
 
-Each pipeline, such as the exports of `quantize`, predicts the texts in a process of its own. Their
-lengths are 1 to 5,000 words, with frequencies that fall with their square, so that the
-mean is 5.5. The longest comes first, so that no later one needs more. The words are those of the
-sample corpus: spaCy keeps each new word, which isn't what is measured here. PYTHON is that of
-another environment with psutil, such as one without torch, see docs/deploy.md. Writes
-results/export_memory_NAME.md, .json and .png.
+Each pipeline, such as the exports of `quantize`, predicts the texts in a process of its own. They
+are 1 to 5,000 words long, 5.5 on average: the frequency of a length falls with its square. The
+longest comes first, so that no later one needs more. The words are those of the sample corpus:
+spaCy keeps each new word, which isn't what is measured here. PYTHON is that of another environment
+with psutil, such as one without torch, see docs/deploy.md. Writes results/export_memory_NAME.md,
+.json and .png.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy
@@ -50,14 +49,13 @@ def predict(path, n_texts):
     process = psutil.Process()
     marks = {max(1, round(share * n_texts)): f"{share:.0%}" for share in SHARES}
     row = {"loaded_MB": process.memory_info().rss / 1e6}
-    n_words, start = 0, time.perf_counter()
+    n_words = 0
     for i, doc in enumerate(nlp.pipe(make_texts(n_texts)), start=1):
         n_words += len(doc)
         if i in marks:
             row[f"at_{marks[i]}_MB"] = process.memory_info().rss / 1e6
     row["highest_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     row["words"] = n_words
-    row["words/s"] = n_words / (time.perf_counter() - start)
     sys.stdout.write(json.dumps({key: round(value) for key, value in row.items()}) + "\n")
 
 
@@ -81,9 +79,23 @@ def plot(axes, rows):
     axes.legend()
 
 
-def main():
+def write(name, n_texts, rows):
     from harness import report  # it names the machine, with torch
 
+    report(
+        f"export_memory_{name}",
+        f"Resident memory over {n_texts:,} texts, {name}",
+        rows,
+        notes=[
+            "Memory of the process with the pipeline loaded, and after shares of the texts, the "
+            "first of which is the longest.",
+            "",
+        ],
+        plot=lambda axes: plot(axes, rows),
+    )
+
+
+def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pipelines", type=Path, nargs="+")
     parser.add_argument("--name", required=True)
@@ -94,16 +106,7 @@ def main():
         {"system": path.name, **measure(args.python, str(path.resolve()), args.texts)}
         for path in args.pipelines
     ]
-    report(
-        f"export_memory_{args.name}",
-        f"Resident memory over {args.texts:,} texts, {args.name}",
-        rows,
-        notes=[
-            "Memory of the process after a share of the texts, the first of which is the longest.",
-            "",
-        ],
-        plot=lambda axes: plot(axes, rows),
-    )
+    write(args.name, args.texts, rows)
 
 
 if __name__ == "__main__":

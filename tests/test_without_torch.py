@@ -66,11 +66,11 @@ WORK = {
     "convert": "convert dev.spacy out.conll",
     "describe": "describe exported",
     "evaluate": "evaluate exported dev.spacy --report page.html",
-    "filter": "filter labeled.spacy filtered.spacy --top 1.0",
     "init-config": "init-config new.cfg",
     "init-config --recipe cnn": "init-config cnn.cfg --recipe cnn",
     "debug-data": "debug-data cnn.cfg --paths.train dev.spacy --paths.dev dev.spacy",
     "label": "label exported text.txt labeled.spacy",
+    "filter": "filter labeled.spacy filtered.spacy --top 1.0",
     "profile": "profile exported text.txt",
     "translate": "translate dev.spacy translated.spacy --lexicon words.txt --min-coverage 0",
 }
