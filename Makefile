@@ -30,7 +30,7 @@ onnx: training/sample/model-last
 	$(ONNX_VENV)/bin/pip install --quiet --constraint constraints.txt --requirement requirements-onnx.txt
 	$(ONNX_VENV)/bin/pip install --quiet --no-deps .
 	$(BIN)/python -m spacy bert-ner quantize training/sample/model-last training/onnx --dev corpus/sample/dev.spacy --force
-	$(BIN)/python tests/without_torch.py training/onnx corpus/sample/test.spacy $(ONNX_VENV)/bin/python
+	$(BIN)/python tests/without_torch.py training/onnx corpus/sample/test.spacy $(ONNX_VENV)/bin/python training/sample/model-last
 
 # What the documentation shows is tested with the pipeline of `make demo`, and with one of the plain
 # recipe.

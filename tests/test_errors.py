@@ -52,6 +52,12 @@ def test_is_a_value_error():
         (MissingFileError(MESSAGE), MESSAGE),
         (OSError("a mistake of ours"), None),
         (ImportError("a mistake of ours"), None),
+        (ModuleNotFoundError("a mistake of ours", name="spacy_bert_ner.none"), None),
+        (
+            ModuleNotFoundError(name="torch.nn"),
+            "This needs torch, which isn't installed: python -m pip install spacy-bert-ner. "
+            "Without torch, use pipelines that 'bert-ner quantize' exported.",
+        ),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), None),
         (ValueError("a mistake of ours"), None),
         (KeyError("a"), None),

@@ -1,10 +1,11 @@
 """A pipeline with an exported encoder in an environment without torch: it finds what it finds here.
 
-python tests/without_torch.py PIPELINE INPUT PYTHON
+python tests/without_torch.py PIPELINE INPUT PYTHON ORIGINAL
 
-PIPELINE is what `bert-ner quantize` wrote, INPUT is a .spacy file with entities, and PYTHON is that
-of an environment with requirements-onnx.txt and this package. The wheel of `spacy package` is
-installed there, and loaded by its name. `make onnx` makes the environment and runs this.
+PIPELINE is what `bert-ner quantize` wrote, INPUT is a .spacy file with entities, PYTHON is that of
+an environment with requirements-onnx.txt and this package, and ORIGINAL is the pipeline with torch.
+The wheel of `spacy package` is installed there, and loaded by its name. Commands that need torch
+must say so. `make onnx` makes the environment and runs this.
 """
 
 import argparse
@@ -30,6 +31,15 @@ def run(python: str, *words: Any) -> str:
     return done.stdout
 
 
+def check_refused(python: str, *words: Any) -> None:
+    """Check that a command which needs torch says so in one line. If not, this program fails."""
+    command = [python, "-m", "spacy", "bert-ner", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    is_one_line = done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+    if done.returncode != 1 or not is_one_line or "isn't installed: python -m" not in done.stderr:
+        sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+
+
 def annotate(python: str, pipeline: str, input_path: Path, output_path: Path) -> List[Any]:
     """RETURNS (List[Any]): The text of each document, and its entities."""
     run(python, "-m", "spacy", "bert-ner", "annotate", pipeline, input_path, output_path)
@@ -52,6 +62,7 @@ def main() -> None:
     parser.add_argument("pipeline", type=Path)
     parser.add_argument("input", type=Path)
     parser.add_argument("python")
+    parser.add_argument("original", type=Path)
     args = parser.parse_args()
     found = run(args.python, "-c", ABSENT, *HEAVY).split()
     if found:
@@ -68,6 +79,8 @@ def main() -> None:
         sys.exit(f"{differ} of {len(here)} documents differ without torch ({n_ents} entities).")
     run(args.python, "-m", "spacy", "bert-ner", "describe", package_name)
     run(args.python, "-m", "spacy", "evaluate", package_name, args.input)
+    check_refused(args.python, "to-hf", package_name, "checkpoint")
+    check_refused(args.python, "describe", args.original)
     echo(f"{n_ents} entities in {len(here)} documents, the same with and without torch")
 
 
