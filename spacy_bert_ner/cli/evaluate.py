@@ -50,3 +50,6 @@ def evaluate_cli(
         notify(f"{count} without entity annotation left out.")
     if report.message():
         notify(report.message())
+    for path in (report_path, json_path):
+        if path is not None:
+            notify(f"Wrote {path}.")

@@ -87,10 +87,11 @@ class SplitReport:
         doc = example.reference
         self.n_docs += 1
         self.n_tokens += len(doc)
+        shown = self._show(doc)
         if not doc.has_annotation("ENT_IOB"):
-            self.unannotated.add(show(doc.text))
+            self.unannotated.add(shown)
         self.n_missing += int((doc.to_array("ENT_IOB") == 0).sum())
-        self._add_text(doc)
+        self._add_text(doc, shown)
         for ent in doc.ents:
             self.labels[ent.label_] += 1
             key = (ent.label_, get_string_id(_normalize(ent.text).casefold()))
@@ -100,17 +101,23 @@ class SplitReport:
                     self.unseen.add(f"{show(ent.text)} ({ent.label_})")
         keys = {gold.incorrect_spans_key for gold in self.gold.values()}
         if INCORRECT_KEY not in keys and doc.spans.get(INCORRECT_KEY):
-            self.unread.add(show(doc.text))
+            self.unread.add(shown)
         for gold in self.gold.values():
             gold.add(example)
 
-    def _add_text(self, doc: Doc) -> None:
-        text = _normalize(doc.text)
-        key = get_string_id(text)
+    def _show(self, doc: Doc) -> str:
+        """The text of a document and its place: its record, if our reader has read it, which also
+        counts records without a document."""
+        n_read = self.reading.n_read
+        place = f"record {n_read}" if n_read else f"document {self.n_docs}"
+        return f"{show(_normalize(doc.text))} ({place})"
+
+    def _add_text(self, doc: Doc, shown: str) -> None:
+        key = get_string_id(_normalize(doc.text))
         if key in self._texts:
-            self.repeated.add(show(text))
+            self.repeated.add(shown)
         if self.train and key in self.train._texts:
-            self.in_train.add(show(text))
+            self.in_train.add(shown)
         self._texts.add(key)
 
     def as_dict(self) -> Dict[str, Any]:

@@ -12,6 +12,7 @@ from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Example
 from spacy.util import (
     SimpleFrozenDict,
+    load_config,
     registry,
     resolve_dot_names,
 )
@@ -58,11 +59,27 @@ def debug_data(
     """
     if json_path is not None:
         check_target(json_path)
+    _check_names(config_path, overrides)
     report = _make_report(load_blank(config_path, overrides), limit)
     if json_path is not None:
         with replace_file(json_path) as file:
             file.write(srsly.json_dumps(report.as_dict(), indent=2).encode("utf-8"))
     return report
+
+
+def _check_names(config_path: Union[str, Path], overrides: Dict[str, Any]) -> None:
+    """RAISES (UserError): For a setting of [paths] that the config doesn't have, which would have
+    no effect: spaCy accepts any name there."""
+    if not Path(config_path).is_file():
+        return  # pipes can only be read once
+    paths = load_config(config_path).get("paths", {})
+    for name in overrides:
+        section, _, key = name.partition(".")
+        if section == "paths" and key not in paths:
+            raise UserError(
+                f"{config_path} has no setting '{name}'. Use one of "
+                f"{', '.join(f'paths.{known}' for known in paths)}."
+            )
 
 
 def _make_report(nlp: Language, limit: Optional[int]) -> DataReport:

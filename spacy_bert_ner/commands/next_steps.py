@@ -44,13 +44,15 @@ def make_commands(
     """Make the commands to run with a config.
 
     path (Path): The config.
-    train, dev (Optional[Path]): The data files set in the config, None if they aren't set.
+    train, dev (Optional[Path]): The data set in the config, None if they aren't set. A file that
+        isn't set gets the suffix of the one that is.
     gpu (bool): Whether to train on a GPU.
     RETURNS (Dict[str, str]): By what they do, the command that checks the data, and the one that
         trains.
     """
     unset = [split for split, data in (("train", train), ("dev", dev)) if data is None]
-    paths = "".join(f" --paths.{split} {split}.spacy" for split in unset)
+    suffix = next((data.suffix for data in (train, dev) if data and data.suffix), ".spacy")
+    paths = "".join(f" --paths.{split} {split}{quote(suffix)}" for split in unset)
     config = f"{quote(str(path))}{paths}"
     return {
         "Check the data": f"python -m spacy bert-ner debug-data {config}",

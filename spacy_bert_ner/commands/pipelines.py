@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 import spacy
+from spacy.errors import OLD_MODEL_SHORTCUTS
 from spacy.language import Language
 
 from ..errors import MissingFileError, UserError, describe_error
@@ -32,8 +33,7 @@ def load_pipeline(name: str) -> Language:
     except OSError as error:
         if error.filename is not None:
             raise
-        # spaCy's error says where it looked.
-        raise MissingFileError(_find_inside(Path(name)) or str(error)) from error
+        raise MissingFileError(_explain_missing(name, error)) from error
     except ImportError as error:
         raise UserError(f"Can't load the pipeline '{name}': {error}") from error
     # What spaCy raises depends on which of its files is damaged, and how.
@@ -44,14 +44,27 @@ def load_pipeline(name: str) -> Language:
         ) from error
 
 
-def _find_inside(path: Path) -> Optional[str]:
-    """RETURNS (Optional[str]): What to say of a folder that is no pipeline, but contains some, as
-    the output of a training does; None for any other path."""
+def _explain_missing(name: str, error: OSError) -> str:
+    """RETURNS (str): Why there is no pipeline of a name or path, and the way out: a pipeline inside
+    the folder, if there is one, as in the output of a training."""
+    if name in OLD_MODEL_SHORTCUTS:
+        return str(error)  # it names the package
+    path = Path(name)
+    if not path.exists():
+        return (
+            f"There is no pipeline '{name}': no folder {path.absolute()}, and no installed package "
+            "with this name. Check the path, or install the package."
+        )
+    if not path.is_dir():
+        return f"'{name}' isn't a pipeline, but a file. Name the folder of a pipeline."
     inside = sorted(config.parent for config in path.glob("*/config.cfg"))
     if not inside:
-        return None
+        return (
+            f"The folder '{name}' isn't a pipeline: it has no config.cfg. Name a folder that "
+            "'spacy train' wrote, such as training/model-best."
+        )
     names = " or ".join(f"'{folder}'" for folder in inside[:N_SHOWN])
-    return f"The folder '{path}' isn't a pipeline. Use one inside it: {names}."
+    return f"The folder '{name}' isn't a pipeline. Use one inside it: {names}."
 
 
 @contextmanager

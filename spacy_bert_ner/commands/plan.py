@@ -61,7 +61,8 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     nlp = spacy.blank(lang)
     nlp.max_length = sys.maxsize  # the limit is for parsers
     n_docs = n_words = n_ents = 0
-    docs = Corpus(path).read_docs(nlp, Report())
+    report = Report()
+    docs = Corpus(path).read_docs(nlp, report)
     for doc in tqdm(docs, path.name, unit=" documents", leave=False, disable=None):
         n_docs += 1
         n_words += len(doc)
@@ -69,7 +70,8 @@ def plan_training(path: Path, lang: str, passes: Passes = FINE_TUNING) -> Plan:
     if not n_words:
         raise UserError(f"Can't train on {path}: it has no words. Use a file with labeled text.")
     if not n_ents:
-        warn(f"{path} has no entities: there is nothing to learn. Use labeled data.")
+        problems = f"\n{report.message()}" if report.message() else ""
+        warn(f"{path} has no entities: there is nothing to learn. Use labeled data.{problems}")
     batch_size = min(max(1, round(BATCH_WORDS * n_docs / n_words)), BATCH_DOCS)
     epoch = math.ceil(n_docs / batch_size)
     max_steps = epoch * min(max(passes.least, math.ceil(passes.few_steps / epoch)), passes.most)

@@ -176,6 +176,9 @@ def check_text(nlp: Language, record: Record, text: Any) -> None:
     record (Record): The record.
     text (Any): The text, valid or not.
     """
+    if text is None and "text" not in record.data:
+        keys = shorten(list(record.data))
+        raise record.error(f"it has no key 'text', only {keys}. Put its text under 'text'.")
     if not isinstance(text, str):
         raise record.error(f"its text is {shorten(text)}, but must be a string under 'text'.")
     check_length(nlp, record, len(text))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
 import spacy
-from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Corpus as SpacyCorpus
@@ -39,8 +38,8 @@ def create_corpus_reader(
     formats. It reads the first document at once, so that a wrong path or format is reported before
     training loads the encoder and deletes the output of an earlier training.
 
-    path (Optional[Path]): A file, or a folder with files at any depth. null raises spaCy's error
-        for a missing path.
+    path (Optional[Path]): A file, or a folder with files at any depth. null raises an
+        error.
     format (Optional[str]): The format of all files, such as "jsonl"; null to guess it for each file
         from its name.
     max_length (int): Leave out documents of this many tokens or more. Documents with sentence
@@ -53,7 +52,10 @@ def create_corpus_reader(
     RAISES (ValueError): Without a path, and for data that don't exist, are empty or can't be read.
     """
     if path is None:
-        raise UserError(Errors.E913)
+        raise UserError(
+            "The path of the training or the development data isn't set. Set it in [paths], or "
+            "with --paths.train and --paths.dev."
+        )
     corpus = Corpus(
         path,
         format=format,
@@ -151,6 +153,12 @@ class Corpus(SpacyCorpus):
         """The file itself, or the files of a folder with a suffix of the format, or of any format
         with entities."""
         if not self.path.is_dir():
+            suffix = self.path.suffix.lower()
+            if self.format is None and any(suffix in FORMATS[n].suffixes for n in UNLABELED):
+                raise FormatError(
+                    f"Can't train or evaluate on {self.path}: {suffix} files have no entities. "
+                    "Label the texts, and set the path of a labeled file."
+                )
             return [self.path]
         names = [self.format] if self.format else [n for n in FORMATS if n not in UNLABELED]
         # Without duplicates, since formats share some.

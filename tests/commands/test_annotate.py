@@ -447,13 +447,31 @@ def test_wrong_paths(ruler_path, text_path, tmp_path):
     assert result.exit_code == 1 and "text.txt" in plain(result)
 
 
-@pytest.mark.parametrize("name", ["nothing", ""])
-def test_no_pipeline(text_path, tmp_path, name):
-    """A name that is none, and a folder without a pipeline."""
+@pytest.mark.parametrize(
+    "name,message",
+    [
+        ("nothing", "There is no pipeline '{0}': no folder {0}, and no installed package with"),
+        ("", "The folder '{0}' isn't a pipeline: it has no config.cfg. Name a folder"),
+        ("text.txt", "'{0}' isn't a pipeline, but a file. Name the folder of a pipeline."),
+    ],
+)
+def test_no_pipeline(text_path, tmp_path, name, message):
+    """One line says what was looked for, and where."""
     result = run(tmp_path / name, text_path, tmp_path / "a.jsonl")
-    assert result.exit_code == 1
-    assert "E050" in plain(result) or "E053" in plain(result)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert message.format(tmp_path / name) in plain(result)
     assert list(tmp_path.iterdir()) == [text_path]
+
+
+def test_no_pipeline_at_a_relative_path(text_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("mine/model-best", text_path)
+    assert f"no folder {tmp_path / 'mine' / 'model-best'}, and" in plain(result)
+
+
+def test_removed_shortcut(text_path):
+    """spaCy's message names the package that a user of spaCy 2 means."""
+    assert "en_core_web_sm" in plain(run("en", text_path))
 
 
 def test_output_of_a_training(ruler_path, text_path, tmp_path):

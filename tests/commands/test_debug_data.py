@@ -10,6 +10,7 @@ from spacy.util import registry
 from spacy_bert_ner.commands.debug_data import debug_data
 from spacy_bert_ner.commands.distribution import Distribution
 from spacy_bert_ner.commands.init_config import init_config
+from spacy_bert_ner.errors import UserError
 
 from ..util import plain, run_cli
 
@@ -99,7 +100,7 @@ def test_counts(report):
 def test_missing_annotation(report):
     assert (report.train.unannotated.n, report.train.unannotated.shown) == (
         1,
-        ["'Nothing is known'"],
+        ["'Nothing is known' (record 6)"],
     )
     assert report.train.n_missing == 3 + 1  # "it" of "Karl saw it"
     assert (report.dev.unannotated.n, report.dev.n_missing) == (0, 0)
@@ -117,12 +118,33 @@ def test_entities_that_cant_be_learned(report):
 
 
 def test_overlap(report):
-    assert report.train.repeated.shown == ["'Anna lives in Oslo.'"]
+    assert report.train.repeated.shown == ["'Anna lives in Oslo.' (record 2)"]
     assert report.dev.repeated.n == 0
-    assert report.dev.in_train.shown == ["'Anna lives in Oslo.'"]
+    assert report.dev.in_train.shown == ["'Anna lives in Oslo.' (record 1)"]
     assert report.dev.unseen.n == 2
     assert report.dev.unseen.shown == ["'Berlin' (ORG)", "'Oslo' (ORG)"]
     assert report.train.unseen.n == report.train.in_train.n == 0
+
+
+def test_records_are_those_of_the_file(paths, tmp_path):
+    """Records without a document count; with another reader, documents do."""
+    records = [{"text": "a", "answer": "ignore"}, {"text": "b"}]
+    srsly.write_jsonl(tmp_path / "train.jsonl", records)
+    settings = overrides(paths, **{"paths.train": str(tmp_path / "train.jsonl")})
+    report = debug_data(paths / "config.cfg", settings)
+    assert report.train.unannotated.shown == ["'b' (record 2)"]
+    text = (paths / "config.cfg").read_text(encoding="utf-8")
+    text = text.replace('"spacy-bert-ner.Corpus.v1"', '"spacy.Corpus.v1"')
+    (tmp_path / "config.cfg").write_text(text, encoding="utf-8")
+    report = debug_data(tmp_path / "config.cfg", overrides(paths))
+    assert report.reader_names["train"] == "spacy.Corpus.v1"
+    assert report.train.unannotated.shown == ["'Nothing is known' (document 6)"]
+
+
+def test_misspelled_path(paths):
+    """spaCy accepts any name in [paths], and would ignore it."""
+    with pytest.raises(UserError, match=r"no setting 'paths.dve'. Use one of paths.train, paths."):
+        debug_data(paths / "config.cfg", overrides(paths, **{"paths.dve": "dev.spacy"}))
 
 
 def test_lengths(report):
@@ -171,7 +193,7 @@ def test_prints(paths):
         "Label 'ORG' is in dev only (3)",
         "Low number of examples for label 'LOC' (3)",
         "train: 4 of 34 (11.8 %) tokens have no entity annotation. Nothing",
-        "train: 1 document has no entity annotation: 'Nothing is known'. If a text has no",
+        "train: 1 document has no entity annotation: 'Nothing is known' (record 6). If a text",
         "train: 1 of 7 (14.3 %) gold entities cross a sentence start",
         "train: 1 of 7 (14.3 %) gold entities don't align",
         "dev: 3 of 6 (50.0 %) gold entities have labels the model doesn't have",

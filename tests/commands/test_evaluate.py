@@ -394,6 +394,16 @@ def test_hostile_labels_and_texts():
     assert "\u202e" not in format_evaluation(result)
 
 
+def test_a_page_without_errors():
+    """It says so, in place of an empty table."""
+    gold, _ = make_data(0)
+    gold = [[entity._replace(score=0.9) for entity in doc] for doc in gold]
+    page = render_page(make_result(gold, gold=gold))
+    assert page.count("<p>There are none.</p>") == 3
+    assert "<th>No.</th>" not in page
+    assert "100 % of the entities are right" in page
+
+
 def test_a_page_is_below_5_mb():
     """With ten thousand labels, and words of a million characters."""
     gold = [[Entity(0, 1, f"LABEL{i}-" + "x" * 500)] for i in range(10_000)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import spacy
+import srsly
 from spacy.cli.init_config import fill_config
 from spacy.util import load_config, load_config_from_str, load_model_from_config
 
@@ -226,6 +227,23 @@ def test_nothing_to_learn(tmp_path, caplog):
     write_docs(tmp_path / "train.jsonl", 2, 3)
     init_config(train=tmp_path / "train.jsonl")
     assert "train.jsonl has no entities: there is nothing to learn" in caplog.text
+
+
+def test_nothing_to_learn_because_it_is_not_read(tmp_path, caplog):
+    """The reason is shown at once, not only by `debug-data`."""
+    record = {"text": "Anna sails.", "annotations": [[0, 4, "PER"]]}
+    srsly.write_jsonl(tmp_path / "train.jsonl", [record])
+    init_config(train=tmp_path / "train.jsonl")
+    assert "has no entities" in caplog.text
+    assert "1 record has a key that looks like entities, but isn't read" in caplog.text
+    assert "'annotations', not 'spans' (record 1, line 1)" in caplog.text
+
+
+def test_next_commands_have_the_suffix_of_the_data(tmp_path):
+    write_docs(tmp_path / "train.jsonl", 2, 3)
+    result = run(tmp_path / "a.cfg", "--train", tmp_path / "train.jsonl")
+    assert f"debug-data {tmp_path / 'a.cfg'} --paths.dev dev.jsonl" in result.output
+    assert "--paths.dev dev.spacy" in run(tmp_path / "b.cfg", "--train", tmp_path).output
 
 
 def test_full_disk(tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ def test_offsets_between_no_characters(tmp_path, start, end):
         ({"text": "a", "label": ["positive"]}, 'its label "positive" is not.*sequence labeling'),
         ({"text": "a", "label": 3}, "'label' is 3, but must be a list"),
         ({"text": "a", "entities": ["X"]}, 'its label "X" is not'),
-        ({"label": []}, "its text is null, but must be a string under 'text'"),
+        ({"label": []}, r"it has no key 'text', only \[\"label\"\]. Put its text under 'text'"),
         ({"text": "a", "id": "\ud83d"}, "character 1 of its id is half of a surrogate pair"),
     ],
 )

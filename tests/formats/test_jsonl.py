@@ -126,7 +126,7 @@ def test_ignored(tmp_path):
     "record,match",
     [
         ({"text": None}, "its text is null, but must be a string under 'text'"),
-        ({"txt": "a"}, "its text is null"),
+        ({"txt": "a"}, r"it has no key 'text', only \[\"txt\"\]. Put its text under 'text'"),
         ({"text": 3}, "its text is 3"),
         ({"text": "a", "spans": "X"}, "'spans' is \"X\", but must be a list"),
         ({"text": "a", "spans": {}}, "'spans' is {}, but must be a list"),

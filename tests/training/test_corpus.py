@@ -57,7 +57,7 @@ def test_is_registered(tmp_path):
 
 
 def test_no_path():
-    with pytest.raises(ValueError, match="E913"):
+    with pytest.raises(ValueError, match=r"path of the training.*isn't set.*--paths.train"):
         create_corpus_reader(None)
 
 
@@ -286,6 +286,13 @@ def test_no_entities(tmp_path, shown):
     ]
     create_corpus_reader(write(tmp_path / "b.jsonl", [{"text": "a"}, PRODIGY]))
     assert len(shown) == 1
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.TXT", "a.html"])
+def test_formats_without_entities(tmp_path, name):
+    (tmp_path / name).write_text("text,label\na,b\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=f"Can't train or evaluate on .*{name}: .* no entities"):
+        create_corpus_reader(tmp_path / name)
 
 
 def test_pipes_are_not_read_when_it_is_made(tmp_path):
