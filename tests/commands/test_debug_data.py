@@ -284,7 +284,13 @@ def test_both_readers_give_the_same(reader, report, paths, tmp_path):
     for split in ("train", "dev"):
         config["corpora"][split]["@readers"] = reader
     config.to_disk(tmp_path / "config.cfg")
-    assert debug_data(tmp_path / "config.cfg", overrides(paths)).as_dict() == report.as_dict()
+    found, expected = (
+        srsly.json_dumps(one.as_dict())
+        for one in (debug_data(tmp_path / "config.cfg", overrides(paths)), report)
+    )
+    if reader == "spacy.Corpus.v1":  # which doesn't tell the records
+        expected = expected.replace("(record ", "(document ")
+    assert found == expected
 
 
 def test_no_file(paths):
