@@ -207,7 +207,7 @@ def _read(folds: Folds, docs: Sequence[Doc], labels: Sequence[str], fold: int) -
     """RAISES (UserError): For a file that isn't one of the fold."""
     path, n_tokens = folds.get_file(fold), sum(len(docs[i]) for i in folds.rows[fold])
     try:
-        with numpy.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, numpy.load(file, allow_pickle=False) as data:
             scheme, seconds = str(data["scheme"]), float(data["seconds"])
             probs = data["probs"]
         shape = n_tokens, len(get_tag_set(scheme, tuple(labels)))

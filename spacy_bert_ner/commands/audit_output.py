@@ -17,8 +17,8 @@ from .entity_counts import Entity
 from .entity_errors import Pair, show_error
 from .entity_groups import get_text, shorten
 
-# Suspects and strings on the page. The JSON lines have all.
-N_SUSPECTS, N_STRINGS = 200, 100
+# Suspects, strings and labels of a string on the page. The JSON lines have all.
+N_SUSPECTS, N_STRINGS, N_LABELS = 200, 100, 10
 # Files with documents to correct, by format.
 CORRECTIONS = {
     "jsonl": "prodigy.jsonl",
@@ -183,6 +183,7 @@ def render_page(audit: Audit, top: int) -> str:
         n_tokens=sum(map(len, audit.docs)),
         suspects=[_show(audit, suspect) for suspect in audit.suspects[:N_SUSPECTS]],
         strings=[one.to_record() for one in audit.inconsistencies[:N_STRINGS]],
+        max_labels=N_LABELS,
     )
 
 

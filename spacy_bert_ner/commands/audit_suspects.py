@@ -62,10 +62,11 @@ class Suspect(NamedTuple):
 
         doc (Doc): Its document.
         """
-        what = ["no entity" if e is None else e.label for e in (self.gold, self.suggested)]
+        both = self.gold, self.suggested
+        what = ["no entity" if e is None else shorten(e.label) for e in both]
         if self.kind == EDGES:
-            pair = zip(what, (self.gold, self.suggested))
-            what = [f"{name} “{shorten(get_text(doc, e))}”" for name, e in pair if e is not None]
+            texts = ["" if e is None else shorten(get_text(doc, e)) for e in both]
+            what = [f"{name} “{text}”" for name, text in zip(what, texts)]
         return f"gold {what[0]}, the model gives {what[1]} {self.p_suggested:.2f}"
 
 
