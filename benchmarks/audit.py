@@ -1,6 +1,7 @@
 """The audit: which share of known label errors is at the top of its ranking?
 
     python benchmarks/audit.py CORPUS OUT [--name NAME] [--folds N] [--set NAME=VALUE ...]
+    python benchmarks/audit.py CORPUS OUT [--name NAME] --pipeline PIPELINE
 
 Corrupts 5 % of the gold entities of CORPUS, a quarter of them in each way: dropped ("missing"),
 given another label ("wrong type"), an edge moved by a token ("wrong edges"); and as many words with
@@ -10,9 +11,12 @@ places are among the first items of a ranking. Items are all gold entities of th
 and all entities that the model finds where none is annotated. Errors that CORPUS already has are
 items, too: they compete for the first places, and don't count as found.
 
+With --pipeline, there is no cross-validation: a pipeline that wasn't trained on CORPUS predicts it,
+and the mean of several seeds of the corruption is shown.
+
 Rankings on the same out-of-fold probabilities:
 - audit: that of the command;
-- others: its parts left out or replaced, to show what each is good for;
+- one score for all kinds, which take turns or not: the worst tag, the margin or the odds;
 - cleanlab: tokens by self-confidence, and its list of label issues, if cleanlab is installed. A
   token counts as its entity, or as the found entity it is in; other neighboring tokens count as one
   item.
@@ -29,13 +33,15 @@ from harness import report
 from spacy.tokens import Span
 
 from spacy_bert_ner import audit
-from spacy_bert_ner.commands.audit import FOLDS
-from spacy_bert_ner.commands.audit_folds import Folds, predict_folds, split_docs
-from spacy_bert_ner.commands.audit_suspects import KINDS, MISSING, find_suspects, rank
+from spacy_bert_ner.commands.audit import FOLDS, inspect
+from spacy_bert_ner.commands.audit_folds import Folds, predict_folds, predict_tags, split_docs
+from spacy_bert_ner.commands.audit_suspects import KINDS, MISSING, rank
 from spacy_bert_ner.formats import read_docs, write_docs
 
 SHARE = 0.05
 TOP = 0.1
+SEEDS = range(5)
+COLUMNS = ("all", *KINDS)
 
 
 def corrupt(docs, share, seed):
@@ -112,9 +118,6 @@ def make_rankings(suspects):
     def sort(key):
         return sorted(suspects, key=lambda one: (-key(one), one.place))
 
-    def margin(one):
-        return one.p_suggested - one.p_gold
-
     def take_turns(key):
         seen, keyed = Counter(), []
         for one in sort(key):
@@ -122,15 +125,16 @@ def make_rankings(suspects):
             seen[one.kind] += 1
         return [one for *_, one in sorted(keyed, key=lambda row: row[:3])]
 
-    return {
-        "audit": rank(suspects),
-        "margin, kinds in turn": take_turns(margin),
-        "margin": sort(margin),
-        "probability of suggestion, kinds in turn": take_turns(lambda one: one.p_suggested),
-        "probability of suggestion": sort(lambda one: one.p_suggested),
-        "self-confidence, kinds in turn": take_turns(lambda one: 1 - one.p_gold),
-        "self-confidence": sort(lambda one: 1 - one.p_gold),
+    scores = {
+        "worst tag": lambda one: 1 - one.p_worst,
+        "margin": lambda one: one.p_suggested - one.p_gold,
+        "odds": lambda one: one.p_suggested / (one.p_suggested + one.p_gold),
     }
+    rankings = {"audit": rank(suspects)}
+    for name, key in scores.items():
+        rankings[f"{name}, kinds in turn"] = take_turns(key)
+        rankings[f"{name}, one list"] = sort(key)
+    return rankings
 
 
 def to_items(suspects):
@@ -215,38 +219,75 @@ def main():
     parser.add_argument("--name", help="of the files with results; default: that of the corpus")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pipeline", type=Path)
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
-    overrides = {name: srsly.json_loads(value) for name, _, value in map(split_setting, args.set)}
-    args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / "corrupted.spacy"
-    docs = list(read_docs(args.corpus, spacy.blank("en")))
-    changes = corrupt(docs, SHARE, args.seed)
-    write_docs(path, docs)
+    args.output.mkdir(parents=True, exist_ok=True)
+    runs = []
+    for seed in SEEDS if args.pipeline else [args.seed]:
+        docs = list(read_docs(args.corpus, spacy.blank("en")))
+        changes = corrupt(docs, SHARE, seed)
+        write_docs(path, docs)
+        runs.append((changes, *(inspect_with if args.pipeline else cross_validate)(path, args)))
+    report_runs(runs, args)
+
+
+def cross_validate(path, args):
+    """RETURNS (Tuple[Audit, Predictions]): The audit of a corpus."""
+    overrides = {name: srsly.json_loads(value) for name, _, value in map(split_setting, args.set)}
     folder = args.output / "audit"
     settings = {"overrides": overrides, "folds": args.folds, "seed": args.seed, "notify": print}
     result = audit(path, folder, **settings)
     rows = split_docs(result.docs, args.folds, args.seed)
     folds = Folds(folder / FOLDS, rows, overrides, args.seed, -1)
-    predictions = predict_folds(folds, result.docs, result.labels, print)
-    suspects = find_suspects(result.docs, predictions)
-    n_items = result.n_ents + sum(one.kind == MISSING for one in suspects)
-    rankings = {name: to_items(order) for name, order in make_rankings(suspects).items()}
-    rankings.update(rank_tokens(result.docs, predictions, suspects))
-    found = [measure(name, items, changes, n_items) for name, items in rankings.items()]
-    strict = measure("", rankings["audit"], changes, result.n_ents)["all"]
+    return result, predict_folds(folds, result.docs, result.labels, print)
+
+
+PREDICTIONS = {}
+
+
+def inspect_with(path, args):
+    """RETURNS (Tuple[Audit, Predictions]): The audit of a corpus by a trained pipeline. What it
+    predicts doesn't depend on the annotation, and is only calculated once."""
+    docs = list(read_docs(path, spacy.blank("en")))
+    labels = sorted({ent.label_ for doc in docs for ent in doc.ents})
+    if not PREDICTIONS:
+        PREDICTIONS["found"] = predict_tags(args.pipeline, docs, labels)
+    return inspect(str(args.corpus), docs, 0, 0, PREDICTIONS["found"]), PREDICTIONS["found"]
+
+
+def report_runs(runs, args):
+    tables, strict = [], []
+    for changes, result, predictions in runs:
+        suspects = result.suspects
+        n_items = result.n_ents + sum(one.kind == MISSING for one in suspects)
+        rankings = {name: to_items(order) for name, order in make_rankings(suspects).items()}
+        rankings.update(rank_tokens(result.docs, predictions, suspects))
+        tables.append([measure(name, its, changes, n_items) for name, its in rankings.items()])
+        strict.append(measure("", rankings["audit"], changes, result.n_ents)["all"])
+    rows = [
+        {
+            "ranking": same[0]["ranking"],
+            **{key: round(float(numpy.mean([row[key] for row in same])), 1) for key in COLUMNS},
+        }
+        for same in zip(*tables)
+    ]
+    how = f"{len(runs)} seeds of the corruption, pipeline {args.pipeline and args.pipeline.name}"
+    if not args.pipeline:
+        how = f"{args.folds} folds, seed {args.seed}, settings: {' '.join(args.set) or 'none'}"
     report(
         f"audit_{args.name or args.corpus.stem}",
         f"Label errors among the first {TOP:.0%} of a ranking, in percent",
-        found,
+        rows,
         notes=[
             f"{len(result.docs)} documents, {result.n_ents} gold entities after {len(changes)} "
             f"changes; {n_items} items, of which the first {round(TOP * n_items)} are looked at. "
-            f"{args.folds} folds, seed {args.seed}, settings: {' '.join(args.set) or 'none'}.",
+            f"{how}.",
             f"Among the first {round(TOP * result.n_ents)} ({TOP:.0%} of the gold entities), audit "
-            f"finds {strict}.",
+            f"finds {numpy.mean(strict):.1f}.",
         ],
-        plot=lambda axes: plot(axes, found),
+        plot=lambda axes: plot(axes, rows),
     )
 
 

@@ -176,8 +176,9 @@ def _run(folds: Folds, docs: Sequence[Doc], labels: Sequence[str], fold: int) ->
         }
         command = make_train_command(folds.config, folder / "out", overrides, folds.use_gpu)
         call(command, f"Training without fold {fold + 1}")
-        scheme, probs = _predict(folder / "out" / "model-last", held_out, labels)
-    return Fold(scheme, probs, time.perf_counter() - start)
+        found = predict_tags(folder / "out" / "model-last", held_out, labels)
+    seconds = time.perf_counter() - start
+    return Fold(found.tag_set.name, numpy.concatenate(found.probs), seconds)
 
 
 def _make_config(path: Path, train: Path) -> None:
@@ -186,16 +187,23 @@ def _make_config(path: Path, train: Path) -> None:
         file.write(text.encode("utf-8"))
 
 
-def _predict(path: Path, docs: Sequence[Doc], labels: Sequence[str]) -> Any:
-    """RETURNS (Tuple[str, Floats2d]): Scheme and probabilities, see `Fold`."""
+def predict_tags(path: Path, docs: Sequence[Doc], labels: Sequence[str]) -> Predictions:
+    """Predict documents from their words.
+
+    path (Path): A trained pipeline.
+    docs (Sequence[Doc]): The documents.
+    labels (Sequence[str]): The labels of the tags. Others that the pipeline has count as outside.
+    RETURNS (Predictions): The probabilities of tags.
+    RAISES (UserError): If the pipeline can't be loaded, or can't predict.
+    """
     teacher = load_teacher(str(path))
     tag_set = get_tag_set(teacher.ner.settings.scheme, tuple(labels))
     columns = map_tags(teacher.ner.tag_set, tag_set)
-    size, found = teacher.nlp.batch_size, []
+    size, probs = teacher.nlp.batch_size, []
     for batch in take_batches([teacher.nlp], iter(docs), take_at_most(size)):
         blank = [copy_words(teacher.nlp, doc, False) for doc in batch]
-        found += [opinion.probs @ columns for opinion in teacher.label(blank, size)]
-    return tag_set.name, numpy.concatenate(found).astype("float32")
+        probs += [opinion.probs @ columns for opinion in teacher.label(blank, size)]
+    return Predictions(tag_set, probs)
 
 
 def _write(path: Path, fold: Fold) -> None:
@@ -212,8 +220,8 @@ def _read(folds: Folds, docs: Sequence[Doc], labels: Sequence[str], fold: int) -
             probs = data["probs"]
         shape = n_tokens, len(get_tag_set(scheme, tuple(labels)))
         if probs.shape != shape or probs.dtype != numpy.float32:
-            raise ValueError(f"{probs.dtype} of shape {probs.shape}, not float32 of shape {shape}")
-    except (BadZipFile, EOFError, KeyError, ValueError) as error:
+            raise UserError(f"{probs.dtype} of shape {probs.shape}, not float32 of shape {shape}")
+    except (BadZipFile, EOFError, KeyError, ValueError, UserError) as error:
         raise UserError(
             f"{path} isn't complete ({error}). Delete it, and run the same command to train its "
             "fold again."

@@ -1,13 +1,12 @@
 """Suspected label errors: places where out-of-fold predictions contradict the annotation."""
 
-import math
 from collections import defaultdict
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 from spacy.tokens import Doc
 
-from ..tagging.candidates import TINY, Candidates, find_candidates
+from ..tagging.candidates import Candidates, find_candidates
 from ..tagging.presets import MISSING_IOB
 from ..tagging.schemes import TagSet
 from ..types import Bools1d, Floats1d, Floats2d, Ints1d
@@ -31,6 +30,7 @@ class Suspect(NamedTuple):
     p_gold, p_suggested (float): The probabilities of both: of an entity, the product of the
         probabilities of its tags, and of those that the tags next to it don't make it longer; of no
         entity, the product of the probabilities of O.
+    p_worst (float): The lowest of the factors of `p_gold`.
     """
 
     doc: int
@@ -39,17 +39,21 @@ class Suspect(NamedTuple):
     suggested: Optional[Entity]
     p_gold: float
     p_suggested: float
+    p_worst: float
 
     @property
     def doubt(self) -> float:
-        """RETURNS (float): How suspicious it is among those of its kind: the margin between both
-        probabilities, as in Northcutt et al. 2021 (Confident Learning), but of their square roots,
-        since it matters whether the annotation has a probability of 0.01 or of 0.0001. The entities
-        that a model misses all have low probabilities, so that this doesn't hold for spurious
-        ones."""
+        """RETURNS (float): How suspicious it is among those of its kind. The scores are those of
+        Northcutt et al. 2021 (Confident Learning) and of Wang & Mueller 2022 (Detecting Label
+        Errors in Token Classification Data): of a wrong type or edges, how improbable the tag is
+        that fits worst; of a spurious entity, the margin between both probabilities, since a model
+        gives nothing to many entities that are right but that it doesn't know; of a missing one,
+        how much more probable it is than none."""
+        if self.kind in (TYPE, EDGES):
+            return 1.0 - self.p_worst
         if self.kind == SPURIOUS:
             return self.p_suggested - self.p_gold
-        return math.sqrt(self.p_suggested) - math.sqrt(self.p_gold)
+        return self.p_suggested / (self.p_suggested + self.p_gold)
 
     @property
     def place(self) -> Tuple[int, int]:
@@ -103,27 +107,35 @@ class _Spans(NamedTuple):
 
     rows, ends (Ints1d): The token of each row, and the one after the last token of its word,
         (n_rows,).
+    tags (Floats2d): The probabilities of tags, float64, (n_rows, n_tags).
+    tag_set (TagSet): The tags.
     candidates (Candidates): The spans that may be entities.
     probs (Floats1d): Their probabilities, (n_candidates,).
-    log_outside (Floats1d): Logarithm of the probability of O, (n_rows,).
-    labels (Tuple[str, ...]): Names of the labels.
     """
 
     rows: Ints1d
     ends: Ints1d
+    tags: Floats2d
+    tag_set: TagSet
     candidates: Candidates
     probs: Floats1d
-    log_outside: Floats1d
-    labels: Tuple[str, ...]
 
     def get_outside(self, start: int, end: int) -> float:
         """RETURNS (float): The probability that no row of a range is in an entity."""
-        return float(numpy.exp(self.log_outside[start:end].sum()))
+        return float(self.tags[start:end, 0].prod())
+
+    def get_worst(self, start: int, end: int, label: int) -> float:
+        """RETURNS (float): The lowest probability of a tag of an entity, or that it ends where it
+        does."""
+        tags = self.tag_set.encode(end - start, label)
+        worst = self.tags[numpy.arange(start, end), tags].min()
+        goes_on = self.tags[end : end + 1] @ self.tag_set.continues[tags[-1]]
+        return float(min(worst, 1.0 - goes_on.sum()))
 
     def get_entity(self, i: int) -> Entity:
         """RETURNS (Entity): A candidate, on the tokens of the document."""
         start, end = self.rows[self.candidates.starts[i]], self.ends[self.candidates.ends[i] - 1]
-        label = self.labels[self.candidates.labels[i]]
+        label = self.tag_set.labels[self.candidates.labels[i]]
         return Entity(int(start), int(end), label, float(self.probs[i]))
 
     def find_best(self, rows: Bools1d) -> Optional[int]:
@@ -139,9 +151,8 @@ def _compare(i: int, doc: Doc, probs: Floats2d, tag_set: TagSet) -> Iterator[Sus
         return
     breaks = numpy.arange(len(rows)) == 0
     candidates = find_candidates(probs[rows], breaks, tag_set, LOWEST)
-    log_outside = numpy.log(numpy.maximum(probs[rows, 0].astype("float64"), TINY))
-    found = numpy.exp(candidates.log_probs)
-    spans = _Spans(rows, _find_ends(doc, rows), candidates, found, log_outside, tag_set.labels)
+    tags, found = probs[rows].astype("float64"), numpy.exp(candidates.log_probs)
+    spans = _Spans(rows, _find_ends(doc, rows), tags, tag_set, candidates, found)
     taken = doc.to_array("ENT_IOB")[rows] == MISSING_IOB
     for ent in doc.ents:
         start, end = numpy.searchsorted(rows, (ent.start, ent.end)).tolist()
@@ -173,7 +184,7 @@ def _judge(i: int, gold: Entity, start: int, end: int, spans: _Spans) -> Suspect
     starts, ends, labels, _ = spans.candidates
     overlap = (starts < end) & (ends > start)
     same = (starts == start) & (ends == end)
-    label = spans.labels.index(gold.label)
+    label = spans.tag_set.labels.index(gold.label)
     own = spans.find_best(same & (labels == label))
     p_gold = 0.0 if own is None else float(spans.probs[own])
     outside = spans.get_outside(start, end)
@@ -183,7 +194,8 @@ def _judge(i: int, gold: Entity, start: int, end: int, spans: _Spans) -> Suspect
         if best is not None and spans.probs[best] > p_suggested:
             kind, suggested = name, spans.get_entity(best)
             p_suggested = float(spans.probs[best])
-    return Suspect(i, kind, gold._replace(score=p_gold), suggested, p_gold, p_suggested)
+    worst = spans.get_worst(start, end, label)
+    return Suspect(i, kind, gold._replace(score=p_gold), suggested, p_gold, p_suggested, worst)
 
 
 def _find_missing(i: int, spans: _Spans, taken: Bools1d) -> Iterator[Suspect]:
@@ -198,4 +210,5 @@ def _find_missing(i: int, spans: _Spans, taken: Bools1d) -> Iterator[Suspect]:
         outside, found = spans.get_outside(start, end), float(spans.probs[best])
         if found > outside and not taken[start:end].any():
             taken[start:end] = True
-            yield Suspect(i, MISSING, None, spans.get_entity(best), outside, found)
+            worst = float(spans.tags[start:end, 0].min())
+            yield Suspect(i, MISSING, None, spans.get_entity(best), outside, found, worst)

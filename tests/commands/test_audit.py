@@ -129,19 +129,48 @@ def test_tokens_without_a_tag():
     assert find_suspects([empty], Predictions(TAG_SET, [numpy.zeros((0, 7), "float32")])) == []
 
 
-def make_suspect(kind, p_gold, p_suggested, doc=0):
+def make_suspect(kind, p_gold, p_suggested, doc=0, p_worst=0.0):
     gold = None if kind == "missing" else Entity(0, 1, "LOC", p_gold)
     suggested = None if kind == "spurious" else Entity(0, 1, "PER", p_suggested)
-    return Suspect(doc, kind, gold, suggested, p_gold, p_suggested)
+    return Suspect(doc, kind, gold, suggested, p_gold, p_suggested, p_worst)
 
 
 def test_kinds_take_turns():
     spurious = [make_suspect("spurious", 0.0, p, i) for i, p in enumerate((0.999, 0.998, 0.99))]
-    types = [make_suspect("wrong type", 0.01, 0.7, 3), make_suspect("wrong type", 0.2, 0.75, 4)]
-    assert rank([*types, *spurious]) == [spurious[0], types[0], spurious[1], types[1], spurious[2]]
-    # Square roots: a higher suggestion counts less than an annotation that is less probable.
-    assert make_suspect("wrong type", 0.01, 0.7).doubt > make_suspect("wrong type", 0.09, 0.8).doubt
-    assert make_suspect("spurious", 0.01, 0.7).doubt < make_suspect("spurious", 0.09, 0.8).doubt
+    types = [make_suspect("wrong type", 0.1, 0.8, i, p) for i, p in ((3, 0.1), (4, 0.2))]
+    assert rank([*types[::-1], *spurious[::-1]]) == [
+        *(spurious[0], types[0], spurious[1], types[1], spurious[2])
+    ]
+
+
+def test_doubt_of_each_kind():
+    # The tag that fits worst, whatever the suggestion has.
+    for kind in ("wrong type", "wrong edges"):
+        worse, better = make_suspect(kind, 0.1, 0.5, 0, 0.1), make_suspect(kind, 0.1, 0.9, 0, 0.2)
+        assert rank([better, worse]) == [worse, better]
+    # The margin: what counts is that the model is sure.
+    sure, unsure = make_suspect("spurious", 0.09, 0.8), make_suspect("spurious", 0.001, 0.7)
+    assert rank([unsure, sure]) == [sure, unsure]
+    # The odds: the label may be uncertain, if there is an entity.
+    entity, maybe = make_suspect("missing", 0.01, 0.5), make_suspect("missing", 0.3, 0.7)
+    assert rank([maybe, entity]) == [entity, maybe]
+
+
+def test_worst_tag():
+    """That an entity begins, that it continues, and that it ends."""
+    doc = make_doc("in New York City", (1, 3, "LOC"))
+    begin, inside = TAG_SET.encode(2, 0)
+    for places, expected in (
+        ({(1, begin): 0.3, (2, inside): 0.4, (3, inside): 0.5}, 0.3),
+        ({(1, begin): 0.8, (2, inside): 0.2, (3, inside): 0.5}, 0.2),
+        ({(1, begin): 0.8, (2, inside): 0.7, (3, inside): 0.9}, 0.1),
+    ):
+        probs = make_probs(4)
+        for place, p in places.items():
+            probs[place] = p
+        probs[:, 0] = 1.0 - probs[:, 1:].sum(axis=1)
+        (suspect,) = find_suspects([doc], Predictions(TAG_SET, [probs]))
+        assert suspect.p_worst == pytest.approx(expected)
 
 
 def test_suggestions_are_applied():
