@@ -9,6 +9,7 @@ from spacy.tokens import Doc
 from ..tagging.candidates import Candidates, find_candidates
 from ..tagging.presets import MISSING_IOB
 from ..tagging.schemes import TagSet
+from ..terminal import printable
 from ..types import Bools1d, Floats1d, Floats2d, Ints1d
 from .audit_folds import Predictions
 from .entity_counts import Entity
@@ -71,7 +72,8 @@ class Suspect(NamedTuple):
         if self.kind == EDGES:
             texts = ["" if e is None else shorten(get_text(doc, e)) for e in both]
             what = [f"{name} “{text}”" for name, text in zip(what, texts)]
-        return f"gold {what[0]}, the model gives {what[1]} {self.p_suggested:.2f}"
+        reason = f"gold {what[0]}, the model gives {what[1]} {self.p_suggested:.2f}"
+        return printable(reason)
 
 
 def find_suspects(docs: Sequence[Doc], predictions: Predictions) -> List[Suspect]:

@@ -242,6 +242,10 @@ def test_hostile_labels_and_texts():
     names = {name for _, attrs in elements for name in attrs}
     assert not [name for name in names if name.startswith("on") or name in ("src", "srcset")]
     assert all(attrs["href"].startswith("#") for _, attrs in elements if "href" in attrs)
+    # A label can't turn around the probability after it.
+    assert all(
+        "\u202e" not in suspect.explain(result.docs[suspect.doc]) for suspect in result.suspects
+    )
     assert "{{7*7}}" in page and "<script" not in page.lower() and "url(" not in page
 
 
