@@ -8,6 +8,7 @@ __version__ = "0.2.0"
 # Imported on first use: spaCy imports torch, where it is installed.
 _EXPORTS = {
     "BertNER": "pipeline.bert_ner",
+    "audit": "commands.audit",
     "calibrate": "commands.calibrate",
     "describe": "commands.describe",
     "from_huggingface": "hf.loader",

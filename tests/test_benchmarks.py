@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from thinc.api import Config
@@ -330,4 +331,46 @@ class TestRecipes:
             {"system": "tagger: tags", "score": 50.0, "of": None, "alone": None},
             {"system": "multitask: F1", "score": 25.0, "of": "bert_ner", "alone": None},
             {"system": "multitask: tags", "score": 0.0, "of": "tagger", "alone": 50.0},
+        ]
+
+
+class TestAudit:
+    @pytest.fixture
+    def audit(self, on_path):
+        import audit
+
+        return audit
+
+    def test_corrupts_as_many_of_each_kind(self, audit):
+        words, tags = [*WORDS, "Then", "Ole"], [*TAGS, "O", "O"]
+        vocab = spacy.blank("en").vocab
+        before = [Doc(vocab, words=words, ents=tags) for _ in range(20)]
+        docs = [doc.copy() for doc in before]
+        changes = audit.corrupt(docs, 0.2, 0)
+        kinds = [change[0] for change in changes]
+        assert {kind: kinds.count(kind) for kind in audit.KINDS} == dict.fromkeys(audit.KINDS, 4)
+        ents, gold = (
+            {(i, e.start, e.end, e.label_) for i, doc in enumerate(group) for e in doc.ents}
+            for group in (docs, before)
+        )
+        assert len(gold - ents) == len(ents - gold) == 12
+        for kind, *place in changes:
+            assert (tuple(place) in gold) == (kind == "missing") != (tuple(place) in ents)
+        again = [doc.copy() for doc in before]
+        assert audit.corrupt(again, 0.2, 0) == changes != audit.corrupt(before, 0.2, 1)
+
+    def test_what_is_found(self, audit):
+        changes = [("missing", 0, 3, 5, "PER"), ("wrong edges", 0, 7, 8, "LOC")]
+        items = [(0, False, 4, 5, "LOC"), (0, True, 7, 8, "LOC"), (1, True, 7, 8, "LOC")]
+        assert audit.count_found(items, changes) == {"missing": 1, "wrong edges": 1}
+        # Found at another place, and not with the edges that are annotated.
+        items = [(1, False, 4, 5, "LOC"), (0, True, 6, 8, "LOC"), (0, True, 3, 5, "PER")]
+        assert audit.count_found(items, changes).total() == 0
+
+    def test_tokens_become_items(self, audit):
+        entity = (0, True, 1, 3, "PER")
+        owners = {(0, 1): entity, (0, 2): entity}
+        tokens = [(0, 2), (0, 5), (0, 6), (0, 1), (0, 9)]
+        assert audit.merge(tokens, owners) == [
+            *(entity, (0, False, 5, 6, ""), (0, False, 9, 10, "")),
         ]

@@ -14,6 +14,7 @@ MADE_BY_CONFIGS = re.compile(r"(make|build|create)_\w+$")
 COMMANDS = re.compile(r"\w+_cli$")
 MORE_PARAMS = {
     "commands/annotate.py: annotate": "an argument for each option of the command",
+    "commands/audit.py: audit": "an argument for each option of the command",
     "commands/label.py: label": "an argument for each option of the command",
     "pipeline/bert_ner.py: BertNER.__init__": "an argument for each setting of the factory",
 }

@@ -21,6 +21,7 @@ PACKAGE = Path(spacy_bert_ner.__file__).parent
 # By module: what it takes from inside of other packages. Each has a test below, and where it is
 # used, what is done without it.
 PRIVATE = {
+    "cli/audit.py": {"spacy.cli._util"},
     "cli/debug_data.py": {"spacy.cli._util"},
     "model/encoder/precision.py": {"_linear_pointwise"},
     "pipeline/encoders.py": {"_model"},

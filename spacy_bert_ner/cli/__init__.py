@@ -23,6 +23,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "quantize": {},
     "calibrate": {},
     "evaluate": {},
+    "audit": WITH_OVERRIDES,
     "profile": {},
     "compare": {},
     "from-hf": {},

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict
 
-from ..pages import get_hue, render
+from ..pages import render
 from .summary import MIN_DOCS
 
 # Labels with their own row; the page says how many others there are.
@@ -23,5 +23,4 @@ def render_page(result: Dict[str, Any]) -> str:
         two=len(result["pipelines"]) == 2,
         max_rows=MAX_ROWS,
         min_docs=MIN_DOCS,
-        get_hue=get_hue,
     )

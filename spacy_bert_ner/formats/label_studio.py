@@ -1,7 +1,7 @@
 """Tasks of Label Studio: its exports in JSON and "JSON-MIN"."""
 
 from itertools import accumulate
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -17,6 +17,9 @@ from .spans import CharSpan, align_spans, get_ents, get_scores, report_unread, s
 UNCHECKED = "tasks have predictions and no annotations, and count as not annotated"
 OTHERS = "tasks have several annotations: only one is read, the ground truth if there is one"
 UNREAD = "results don't label plain text, and are left out"
+# Key in `doc.spans` of suggestions for an annotated document, which a task has as predictions next
+# to its annotations. Their scores are in `attrs["scores"]`, None for those without one.
+SUGGESTIONS = "bert_ner_suggestions"
 # Regions of a text have one of these keys, or "start".
 OFFSETS = {"startOffset", "globalOffsets"}
 
@@ -226,9 +229,9 @@ def _squeeze(text: str) -> str:
 
 def render(doc: Doc, report: Report) -> str:
     """RETURNS (str): A task to import, with `predictions` and their scores for a document that
-    `bert_ner` has annotated, otherwise with `annotations`; neither for a document without
-    annotation. The names are those of the template of Label Studio,
-    `<Labels name="label" toName="text">`.
+    `bert_ner` has annotated, otherwise with `annotations`, and with `predictions` if the document
+    has suggestions; neither for a document without annotation. The names are those of the template
+    of Label Studio, `<Labels name="label" toName="text">`.
 
     doc (Doc): The document.
     report (Report): Counts what doesn't fit.
@@ -243,17 +246,27 @@ def _make_task(doc: Doc, report: Report) -> Dict[str, Any]:
         return task
     scores = get_scores(doc)
     if scores is None:
-        return {**task, "annotations": [{"result": [_make_result(ent) for ent in ents]}]}
+        task["annotations"] = [{"result": [_make_result(ent) for ent in ents]}]
+        if SUGGESTIONS not in doc.spans:
+            return task
+        group = doc.spans[SUGGESTIONS]
+        ents, known = list(group), group.attrs["scores"]
+    else:
+        known = [scores.get((ent.start, ent.end, ent.label)) for ent in ents]
+    return {**task, "predictions": [_make_prediction(ents, known)]}
+
+
+def _make_prediction(ents: Sequence[Span], scores: Sequence[Optional[float]]) -> Dict[str, Any]:
     results = [_make_result(ent) for ent in ents]
-    for ent, result in zip(ents, results):
-        if (ent.start, ent.end, ent.label) in scores:
-            result["score"] = scores[ent.start, ent.end, ent.label]
+    known = [score for score in scores if score is not None]
+    for result, score in zip(results, scores):
+        if score is not None:
+            result["score"] = score
     prediction: Dict[str, Any] = {"model_version": "bert_ner", "result": results}
-    known = [result["score"] for result in results if "score" in result]
     if known:
         # The score of the task, by which Label Studio sorts.
         prediction["score"] = sum(known) / len(known)
-    return {**task, "predictions": [prediction]}
+    return prediction
 
 
 def _make_result(ent: Span) -> Dict[str, Any]:

@@ -52,5 +52,5 @@ def _get_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
     )
-    environment.globals["version"] = __version__
+    environment.globals.update(version=__version__, get_hue=get_hue)
     return environment
