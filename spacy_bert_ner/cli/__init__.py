@@ -23,6 +23,8 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "quantize": {},
     "calibrate": {},
     "evaluate": {},
+    "select": {},
+    "learning-curve": WITH_OVERRIDES,
     "profile": {},
     "compare": {},
     "from-hf": {},

@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections import defaultdict
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -24,7 +23,7 @@ from .pipelines import load_pipeline
 from .runs import Run, digest, make_key, read_results
 from .spec import Cell, Spec, check_spec, read_spec
 from .summary import SystemScores, format_markdown, format_time, summarize
-from .train_process import call, make_train_command
+from .train_process import call, make_train_command, temporary_folder
 from .workflow_folders import WorkflowRun, plan_run
 from .workflows import get_facts
 
@@ -113,7 +112,7 @@ def compare(
                 left = _tell_left(todo, done)
                 notify(f"Training {plan.cell.name}, seed {plan.seed}: {count}{left}")
                 todo = [other for other in todo if other.key != plan.key]
-                with _make_folder(output / ".training") as temporary:
+                with temporary_folder(output / ".training") as temporary:
                     path = temporary / "pipeline"
                     run = _run(spec, plan, path, use_gpu)
                     if plan.key in done and plan.workflow_run is not None:  # steps were finished
@@ -125,18 +124,6 @@ def compare(
                     if keep:
                         _keep(plan, path)
             yield done[plan.key]._replace(cell=plan.cell.name)
-
-
-@contextmanager
-def _make_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder. The name is always the same, so that the folder of a killed process is
-    deleted by the next one."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir()
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 class Planned(NamedTuple):

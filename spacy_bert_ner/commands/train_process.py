@@ -1,10 +1,12 @@
 """Trainings in processes of their own."""
 
 import shlex
+import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence
 
 import srsly
 
@@ -44,3 +46,19 @@ def call(command: List[str], name: str, inherited: Sequence[int] = ()) -> None:
             f"{name} failed. Finished trainings are kept: fix the error, and run the same command "
             f"to resume.\n{shlex.join(command)}\n{result.stdout}{result.stderr}"
         )
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Make a folder, and delete it afterwards. Its name is always the same, so that the folder of a
+    killed process is deleted by the next one.
+
+    path (Path): The folder.
+    YIELDS (Path): The folder, empty.
+    """
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
