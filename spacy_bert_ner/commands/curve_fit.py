@@ -1,6 +1,6 @@
 """Fit a learning curve, and tell what more data would give."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional
 
 import numpy
 
@@ -114,6 +114,10 @@ class Conclusion(NamedTuple):
     twice: Optional[Estimate] = None
     gain: Optional[Estimate] = None
     curve: Optional[Curves] = None
+
+    def get_estimates(self) -> Dict[str, Optional[Estimate]]:
+        """RETURNS (Dict[str, Optional[Estimate]]): The estimates, by name."""
+        return {"growth": self.growth, "twice": self.twice, "gain": self.gain}
 
 
 def conclude(shares: Floats1d, counts: FloatsXd) -> Conclusion:
