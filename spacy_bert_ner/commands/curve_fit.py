@@ -17,7 +17,7 @@ TWICE = 2.0
 # The widest interval of F1 with twice the data, in points, that is still shown.
 MAX_WIDTH = 10.0
 # Exponents that are tried. Hestness et al. (2017) found 0.07 to 0.35.
-EXPONENTS = numpy.geomspace(0.05, 2.0, 40)
+EXPONENTS = numpy.geomspace(0.05, 2.0, 150)
 
 
 class Curves(NamedTuple):

@@ -1,6 +1,7 @@
 """Choose texts that differ from each other."""
 
 from typing import Any, Sequence
+from warnings import catch_warnings, simplefilter
 
 import numpy
 from spacy.language import Language
@@ -46,8 +47,12 @@ def choose_diverse(vectors: Floats2d, weights: Floats1d, n: int, seed: int) -> I
     if n >= len(vectors):
         return numpy.arange(len(vectors))
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    clusters = KMeans(n, n_init=1, random_state=seed).fit_predict(vectors, sample_weight=weights)
+    means = KMeans(n, n_init=1, random_state=seed)
+    with catch_warnings():
+        simplefilter("ignore", ConvergenceWarning)  # of fewer clusters, for equal vectors
+        clusters = means.fit_predict(vectors, sample_weight=weights)
     _, chosen = numpy.unique(clusters, return_index=True)
     others = numpy.setdiff1d(numpy.arange(len(vectors)), chosen)
     return numpy.sort(numpy.concatenate([chosen, others[: n - len(chosen)]]))

@@ -2,11 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import spacy
 import srsly
+from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import SimpleFrozenDict, load_config, logger
 
@@ -69,17 +70,17 @@ def learning_curve(
         check_input(path)
     _check_parts(parts, n_seeds)
     require_gpu(use_gpu)
-    config = _find_config(config_path, corpus_path)
+    config, nlp = _read_config(config_path, corpus_path, dict(overrides))
     data = make_key([config, dict(overrides), digest(corpus_path), digest(dev_path)])
     _check_output(output_path, data, force)
-    with report_unwritable(output_path):
-        output_path.mkdir(parents=True, exist_ok=True)
-    path = output_path / CONFIG
-    _write(path, config)
-    nlp = load_blank(path, {**overrides, "paths.train": None, "paths.dev": None})
     docs = [doc for doc in read_docs(corpus_path, nlp) if doc.has_annotation("ENT_IOB")]
     plan = _plan(docs, sorted(set(parts)), n_seeds, data)
-    study = Study(docs, dev_path, output_path, path, dict(overrides), use_gpu)
+    with report_unwritable(output_path):
+        output_path.mkdir(parents=True, exist_ok=True)
+    if config_path is None:
+        config_path = output_path / CONFIG
+        _write(config_path, config)
+    study = Study(docs, dev_path, output_path, config_path, dict(overrides), use_gpu)
     trainings = _run_all(study, plan, notify)
     names = {"corpus": str(corpus_path), "dev": str(dev_path), "data": data}
     result = {**names, "overrides": dict(overrides), **make_result(trainings)}
@@ -101,12 +102,16 @@ def _check_parts(parts: Sequence[float], n_seeds: int) -> None:
         raise UserError(f"--seeds is {n_seeds}: train at least once with each part.")
 
 
-def _find_config(path: Optional[Path], corpus_path: Path) -> str:
-    """RETURNS (str): The config, as text with its variables."""
+def _read_config(
+    path: Optional[Path], corpus_path: Path, overrides: Dict[str, Any]
+) -> Tuple[str, Language]:
+    """RETURNS (Tuple[str, Language]): The config, as text with its variables, and a pipeline with
+    its tokenizer.
+    """
     if path is None:
-        return init_config(train=corpus_path)
-    check_input(path)
-    return str(load_config(path, interpolate=False).to_str())
+        return init_config(train=corpus_path), spacy.blank("en")  # its default language
+    nlp = load_blank(path, {**overrides, "paths.train": None, "paths.dev": None})
+    return load_config(path, interpolate=False).to_str(), nlp
 
 
 def _check_output(path: Path, data: str, force: bool) -> None:
@@ -174,8 +179,8 @@ def _plan(docs: Sequence[Doc], parts: Sequence[float], n_seeds: int, data: str) 
     for part, other, n, n_other in zip(parts, parts[1:], sizes, sizes[1:]):
         if n == n_other:
             raise UserError(
-                f"The parts {part:g} and {other:g} both have {number(n, 'document')} of {len(docs)}. "
-                "Use fewer --parts, or more annotated documents."
+                f"The parts {part:g} and {other:g} both have {number(n, 'document')} of {len(docs)}:"
+                " use fewer --parts, or more documents."
             )
     planned = []
     for seed in range(1, n_seeds + 1):

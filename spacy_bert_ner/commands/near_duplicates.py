@@ -33,10 +33,12 @@ class NGrams:
 
         texts (Iterable[str]): The texts.
         """
-        # Short texts have one n-gram, which is the text.
-        return self.vectorizer.transform(
-            f" {' '.join(text.split())} ".casefold().ljust(SIZE) for text in texts
-        )
+        return self.vectorizer.transform(map(_normalize, texts))
+
+
+def _normalize(text: str) -> str:
+    """As long as an n-gram at least. scikit-learn merges white space, but not null characters."""
+    return f" {' '.join(text.split())} ".casefold().ljust(SIZE, "\0")
 
 
 def find_contained(grams: Any, others: Any) -> Any:

@@ -147,6 +147,7 @@ def select(
         selected = (Doc(nlp.vocab).from_bytes(texts[i].data) for i in chosen.tolist())
         found = predict(nlp, selected, batch_size=size)
         write_docs(output_path, found, target, report.written)
+        part.file.close()
         part.discard()
     return report
 
