@@ -21,16 +21,18 @@ seed in the .jsonl isn't run again.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy
 import spacy
 from harness import RESULTS, report
 from spacy.training import Example
-from spacy.util import load_config, load_model_from_config, registry
+from spacy.util import registry
 from thinc.api import fix_random_seed
 
 from spacy_bert_ner.commands.annotate import copy_words
+from spacy_bert_ner.commands.checks import load_blank
 from spacy_bert_ner.commands.curve_fit import conclude
 from spacy_bert_ner.commands.diversity import choose_diverse
 from spacy_bert_ner.commands.near_duplicates import NGrams, find_distinct, mark_contained
@@ -60,8 +62,7 @@ def make_nlp(gold, seed):
         f"{rate}.warmup_steps": N_STEPS // 10,
         f"{rate}.total_steps": N_STEPS,
     }
-    paths = {"paths.train": "none", "paths.dev": "none"}
-    nlp = load_model_from_config(load_config(CONFIG, overrides={**overrides, **paths}))
+    nlp = load_blank(CONFIG, overrides)
     nlp.initialize(lambda: [Example(copy_words(nlp, doc, False), doc) for doc in gold])
     return nlp
 
@@ -167,7 +168,7 @@ def run(pool, test, seed, write):
                 "entities": sum(len(pool.docs[i].ents) for i in rows),
                 "f1": round(float(get_f1(counts.sum(axis=0))), 2),
             }
-            print(line, flush=True)
+            sys.stderr.write(f"{line}\n")
             write({**line, "counts": counts.tolist() if strategy == "random" else None})
 
 
@@ -183,8 +184,8 @@ def get_needed(found, target, key):
 
 
 def summarize(lines):
-    """RETURNS (List[Dict]): A row for each size: means over the seeds, and the labels that selection
-    needs for the F1 of as many random ones, as shares."""
+    """RETURNS (List[Dict]): A row for each size: means over the seeds, and the share of the random
+    labels that selection needs for the same F1."""
     seeds = sorted({line["seed"] for line in lines})
     curves = {
         (seed, name): [one for one in lines if (one["seed"], one["strategy"]) == (seed, name)]
@@ -220,8 +221,8 @@ def predict_twice(lines):
     conclusion = conclude(numpy.array(SIZES) / SIZES[-1], counts[:-1])
     truth = get_f1(counts[-1].sum(axis=1))
     return (
-        f"Learning curve of the random rounds to {SIZES[-1]} sentences: {conclusion.text} Trained on "
-        f"{TWICE}: {truth.mean():.1f} ± {truth.std(ddof=1):.1f}."
+        f"Learning curve of the random rounds to {SIZES[-1]} sentences: {conclusion.text} Trained "
+        f"on {TWICE}: {truth.mean():.1f} ± {truth.std(ddof=1):.1f}."
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence
 import numpy
 from wasabi import table
 
+from ..errors import UserError
 from .curve_fit import TWICE, Conclusion, conclude
 from .summary import format_time, get_f1
 
@@ -39,12 +40,12 @@ class Training(NamedTuple):
 
         data (Any): What was JSON.
         RETURNS (Training): The training.
-        RAISES (TypeError, ValueError): For values that can't be those of a training.
+        RAISES (TypeError, UserError): For values that can't be those of a training.
         """
         training = cls(**data)
         counts = numpy.asarray(training.counts)
         if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype.kind != "i":
-            raise ValueError("its counts aren't three numbers per document")
+            raise UserError("its counts aren't three numbers per document")
         if not isinstance(training.key, str):
             raise TypeError("its key isn't a string")
         if not all(type(value) in (int, float) for value in (*training[1:6], training.seconds)):

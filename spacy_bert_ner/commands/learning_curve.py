@@ -179,8 +179,8 @@ def _plan(docs: Sequence[Doc], parts: Sequence[float], n_seeds: int, data: str) 
     for part, other, n, n_other in zip(parts, parts[1:], sizes, sizes[1:]):
         if n == n_other:
             raise UserError(
-                f"The parts {part:g} and {other:g} both have {number(n, 'document')} of {len(docs)}:"
-                " use fewer --parts, or more documents."
+                f"The parts {part:g} and {other:g} both have {number(n, 'document')} of "
+                f"{len(docs)}: use fewer --parts, or more documents."
             )
     planned = []
     for seed in range(1, n_seeds + 1):

@@ -31,6 +31,13 @@ class PoolText(NamedTuple):
     text: str
     data: bytes
 
+    def make_doc(self, nlp: Language) -> Doc:
+        """RETURNS (Doc): A new document.
+
+        nlp (Language): Its vocabulary is used.
+        """
+        return Doc(nlp.vocab).from_bytes(self.data)
+
 
 class Pool(NamedTuple):
     """Where texts are selected from.

@@ -7,7 +7,6 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy
 from spacy.language import Language
-from spacy.tokens import Doc
 from spacy.util import logger
 
 from .. import __version__
@@ -140,11 +139,10 @@ def select(
         part.file.seek(0)
         measured = numpy.frombuffer(part.file.read(), dtype=MEASURED)
         rows, texts = _find_texts(nlp, pool, measured, labeled_path, grams, report)
-        docs = [Doc(nlp.vocab).from_bytes(text.data) for text in texts]
-        vectors = get_vectors(nlp, ner, docs, size)
+        vectors = get_vectors(nlp, ner, [text.make_doc(nlp) for text in texts], size)
         chosen = choose_diverse(vectors, rows["uncertainty"], n, seed)
         report.errors_in_selected = 100.0 * float(rows["uncertainty"][chosen].mean())
-        selected = (Doc(nlp.vocab).from_bytes(texts[i].data) for i in chosen.tolist())
+        selected = (texts[i].make_doc(nlp) for i in chosen.tolist())
         found = predict(nlp, selected, batch_size=size)
         write_docs(output_path, found, target, report.written)
         part.file.close()

@@ -53,11 +53,17 @@ def measure(docs: Sequence[Doc], first: int, *, sentences: bool) -> Floats1d:
                 "boundaries. Add a sentencizer to the pipeline, or leave out --sentences."
             )
         errors = get_expected_errors(doc)
-        for text in doc.sents if sentences else (doc[:],):
-            if not text.text.isspace() and len(text):
+        for text in map(_trim, doc.sents) if sentences else (doc[:],):
+            if len(text) and not text.text.isspace():
                 rate = float(errors[text.start : text.end].sum()) / len(text)
                 rows.append((number, text.start_char, text.end_char, rate))
     return numpy.array(rows, dtype=MEASURED)
+
+
+def _trim(sentence: Span) -> Span:
+    """The sentence without line breaks around it."""
+    tokens = [token.i for token in sentence if not token.is_space]
+    return sentence.doc[tokens[0] : tokens[-1] + 1] if tokens else sentence
 
 
 def get_expected_errors(doc: Doc) -> Floats1d:

@@ -87,20 +87,20 @@ def test_falling_scores_give_no_growth():
 
 
 def test_interval_covers_the_truth():
-    """Of trainings whose noise is known: in at least 85 of 100 simulations, of 95 expected."""
+    """Of trainings whose noise is known: in at least 34 of 40 simulations; 38 are expected."""
     truth, rng = get_curve(15, 25, 0.4), numpy.random.default_rng(0)
-    expected = truth.get_scores(numpy.array([1.0, 2.0]))[0]
+    now, expected = truth.get_scores(numpy.array([1.0, 2.0]))[0]
     n_covered, widths = [0, 0], []
-    for seed in range(100):
+    for seed in range(40):
         scores = truth.get_scores(SHARES)[0][:, None] + rng.normal(size=(5, 3))
-        conclusion = conclude(SHARES, make_counts(scores, seed=seed))
+        conclusion = conclude(SHARES, make_counts(scores, n_docs=400, seed=seed))
         assert conclusion.kind == "grows"
-        gain = expected[1] - expected[0]
-        n_covered[0] += conclusion.twice.low <= expected[1] <= conclusion.twice.high
-        n_covered[1] += conclusion.gain.low <= gain <= conclusion.gain.high
-        widths.append(conclusion.twice.high - conclusion.twice.low)
-        assert conclusion.twice.low < conclusion.twice.value < conclusion.twice.high
-    assert min(n_covered) >= 85
+        _, twice, gain = conclusion.get_estimates().values()
+        n_covered[0] += twice.low <= expected <= twice.high
+        n_covered[1] += gain.low <= expected - now <= gain.high
+        assert twice.low < twice.value < twice.high
+        widths.append(twice.high - twice.low)
+    assert min(n_covered) >= 34
     assert numpy.mean(widths) < 8.0
 
 

@@ -12,18 +12,17 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 import spacy_bert_ner
 from spacy_bert_ner.commands import checks, pool, uncertainty
 from spacy_bert_ner.commands import select as module
-from spacy_bert_ner.commands.calibrate import calibrate
 from spacy_bert_ner.commands.diversity import choose_diverse
 from spacy_bert_ner.commands.select import N_COMPARED, select
 from spacy_bert_ner.commands.uncertainty import KEY, MEASURED, get_expected_errors
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.formats import read_docs
 from spacy_bert_ner.formats.output import get_journal, get_part
+from spacy_bert_ner.tagging.calibration import CALIBRATION, Calibration, Curve
 from spacy_bert_ner.tagging.entity_scores import CANDIDATES
 
 from ..formats.util import NLP, ents_of
 from ..util import WORDS, plain, run_cli
-from .test_calibrate import make_dev
 from .util import train
 
 N_TEXTS = 40
@@ -126,11 +125,13 @@ def test_selects_uncertain_texts(pipeline, texts, tmp_path):
     assert len(some) == 5 and set(some) <= worst
 
 
-def test_calibrated_scores_count(tiny_pipeline, texts, tmp_path):
+def test_calibrated_scores_count(pipeline, texts, tmp_path):
     """Of a pipeline that is too sure of itself, which its calibration says."""
-    dev = make_dev(spacy.load(tiny_pipeline), tmp_path / "dev.spacy")
-    calibrate(str(tiny_pipeline), dev, tmp_path / "calibrated")
-    _, before = run(str(tiny_pipeline), texts, tmp_path / "before.jsonl")
+    nlp = spacy.load(pipeline)
+    calibration = Calibration({"exact": Curve(slope=1.0, intercept=-2.0)})
+    nlp.get_pipe("bert_ner").cfg[CALIBRATION] = calibration.to_json()
+    nlp.to_disk(tmp_path / "calibrated")
+    _, before = run(pipeline, texts, tmp_path / "before.jsonl")
     _, after = run(str(tmp_path / "calibrated"), texts, tmp_path / "after.jsonl")
     assert after.errors_in_pool > before.errors_in_pool + 1.0
 
