@@ -155,7 +155,7 @@ def conclude(shares: Floats1d, counts: FloatsXd) -> Conclusion:
         return Conclusion(text, "noisy", growth, curve=curve)
     text = (
         f"With twice the data, expect an F1 of {twice.value:.1f} ({twice.low:.1f} to "
-        f"{twice.high:.1f}): {_show(gain)} more than with all data now."
+        f"{twice.high:.1f}): {gain.value:.1f} ({gain.low:.1f} to {gain.high:.1f}) more than with all data now."
     )
     return Conclusion(text, "grows", growth, twice, gain, curve)
 
