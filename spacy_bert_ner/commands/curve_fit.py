@@ -152,10 +152,11 @@ def conclude(shares: Floats1d, counts: FloatsXd) -> Conclusion:
             f"No conclusion: F1 with twice the data is only known to be between {twice.low:.1f} "
             f"and {twice.high:.1f}. Use more seeds, more parts, or more development data."
         )
-        return Conclusion(text, "noisy", growth, curve=curve)
+        return Conclusion(text, "noisy", growth)
     text = (
         f"With twice the data, expect an F1 of {twice.value:.1f} ({twice.low:.1f} to "
-        f"{twice.high:.1f}): {gain.value:.1f} ({gain.low:.1f} to {gain.high:.1f}) more than with all data now."
+        f"{twice.high:.1f}), {gain.value:.1f} ({gain.low:.1f} to {gain.high:.1f}) more than with "
+        "all data now."
     )
     return Conclusion(text, "grows", growth, twice, gain, curve)
 
