@@ -13,7 +13,9 @@ _EXPORTS = {
     "describe": "commands.describe",
     "from_huggingface": "hf.loader",
     "install_extensions": "tagging.entity_scores",
+    "learning_curve": "commands.learning_curve",
     "quantize": "commands.quantize",
+    "select": "commands.select",
     "to_huggingface": "hf.export",
 }
 

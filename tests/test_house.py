@@ -16,6 +16,8 @@ MORE_PARAMS = {
     "commands/annotate.py: annotate": "an argument for each option of the command",
     "commands/audit.py: audit": "an argument for each option of the command",
     "commands/label.py: label": "an argument for each option of the command",
+    "commands/learning_curve.py: learning_curve": "an argument for each option of the command",
+    "commands/select.py: select": "an argument for each option of the command",
     "pipeline/bert_ner.py: BertNER.__init__": "an argument for each setting of the factory",
 }
 LONGER = {

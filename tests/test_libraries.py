@@ -23,6 +23,7 @@ PACKAGE = Path(spacy_bert_ner.__file__).parent
 PRIVATE = {
     "cli/audit.py": {"spacy.cli._util"},
     "cli/debug_data.py": {"spacy.cli._util"},
+    "cli/learning_curve.py": {"spacy.cli._util"},
     "model/encoder/precision.py": {"_linear_pointwise"},
     "pipeline/encoders.py": {"_model"},
 }

@@ -24,6 +24,8 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "calibrate": {},
     "evaluate": {},
     "audit": WITH_OVERRIDES,
+    "select": {},
+    "learning-curve": WITH_OVERRIDES,
     "profile": {},
     "compare": {},
     "from-hf": {},

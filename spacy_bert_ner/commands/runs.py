@@ -3,12 +3,14 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import IO, Any, Dict, List, NamedTuple
+from typing import IO, Any, Callable, Dict, List, NamedTuple, TypeVar
 
 import numpy
 import srsly
 
 from ..errors import UserError
+
+ResultT = TypeVar("ResultT")
 
 
 class Run(NamedTuple):
@@ -31,12 +33,26 @@ class Run(NamedTuple):
 
 
 def read_results(path: Path, file: IO[bytes]) -> Dict[str, Run]:
-    """Read the existing results. An incomplete last line, of a process that ended, is removed, so
-    that the next line can be added.
+    """Read the existing results, see `read_lines`.
 
     path (Path): The file, as named in messages.
     file (IO[bytes]): The file, open to read and write.
     RETURNS (Dict[str, Run]): The results by their keys.
+    RAISES (UserError): For a line that isn't a result.
+    """
+    runs = read_lines(path, file, lambda data: _check_run(Run(**data)))
+    return {run.key: run for run in runs}
+
+
+def read_lines(path: Path, file: IO[bytes], parse: Callable[[Any], ResultT]) -> List[ResultT]:
+    """Read results, one per line. An incomplete last line, of a process that ended, is removed, so
+    that the next line can be added.
+
+    path (Path): The file, as named in messages.
+    file (IO[bytes]): The file, open to read and write.
+    parse (Callable[[Any], ResultT]): Makes a result of JSON. Raises a KeyError, TypeError or
+        ValueError for other data.
+    RETURNS (List[ResultT]): The results.
     RAISES (UserError): For a line that isn't a result.
     """
     data = file.read()
@@ -44,18 +60,17 @@ def read_results(path: Path, file: IO[bytes]) -> Dict[str, Run]:
     if n_good < len(data):
         file.truncate(n_good)
     file.seek(n_good)
-    done = {}
+    results = []
     for number, line in enumerate(data[:n_good].splitlines(), start=1):
         try:
             # Not with srsly, which reads 0.3 as 0.30000000000000004.
-            run = _check_run(Run(**json.loads(line)))
+            results.append(parse(json.loads(line)))
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
                 f"Line {number} of {path} isn't a result ({error}). Delete the line to repeat its "
                 "training."
             ) from error
-        done[run.key] = run
-    return done
+    return results
 
 
 def _check_run(run: Run) -> Run:

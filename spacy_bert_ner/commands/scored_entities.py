@@ -4,7 +4,7 @@ import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Set, Tuple
+from typing import Any, ContextManager, Dict, Iterator, List, Set, Tuple
 
 import numpy
 from spacy.language import Language
@@ -117,17 +117,26 @@ def _get_place(span: Span) -> Place:
     return span.start_char, span.end_char, span.label_
 
 
-@contextmanager
-def uncalibrated(ner: BertNER, *, with_candidates: bool) -> Iterator[None]:
-    """Let a component write all entities under `KEY`, with their scores as the model gives them.
+def uncalibrated(ner: BertNER, *, with_candidates: bool) -> ContextManager[None]:
+    """A context in which a component writes all entities under `KEY`, with the scores of its model.
 
     ner (BertNER): The component. Changed in the context only.
     with_candidates (bool): Whether it also writes all candidates.
+    RETURNS (ContextManager[None]): The context.
+    """
+    calibration = Calibration({}, ALL if with_candidates else None).to_json()
+    return change_cfg(ner, {"threshold": 0.0, "spans_key": KEY, CALIBRATION: calibration})
+
+
+@contextmanager
+def change_cfg(ner: BertNER, changes: Dict[str, Any]) -> Iterator[None]:
+    """Change settings of a component for some time.
+
+    ner (BertNER): The component. Changed in the context only.
+    changes (Dict[str, Any]): Settings in its `cfg`, by name.
     """
     cfg = dict(ner.cfg)
-    candidates = ALL if with_candidates else None
-    now = {"threshold": 0.0, "spans_key": KEY}
-    ner.cfg.update(now, **{CALIBRATION: Calibration({}, candidates).to_json()})
+    ner.cfg.update(changes)
     try:
         yield
     finally:
