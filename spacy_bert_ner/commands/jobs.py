@@ -25,7 +25,9 @@ from .pipelines import load_pipeline
 # Batches that are read ahead for each process.
 N_AHEAD = 2
 MOST_DEATHS = 3
-GUARD = 'In a script, call it under `if __name__ == "__main__":`, since each process imports it.'
+GUARD = (
+    'In a script, call it under `if __name__ == "__main__":`, since processes import the script.'
+)
 
 Packed = List[bytes]
 # Of a process of its own.
@@ -123,8 +125,8 @@ class Pool:
             self.executor.submit(_predict, []).result()
         except BrokenProcessPool as error:
             raise UserError(
-                f"A process ended before it had loaded the pipeline. {GUARD} If the memory is full, "
-                "use fewer --jobs."
+                f"A process ended before it had loaded the pipeline. {GUARD} If the memory is "
+                "full, use fewer --jobs."
             ) from error
 
     def close(self) -> None:

@@ -169,9 +169,7 @@ def test_nothing_to_select(pipeline, tmp_path, lines):
 def test_labeled_file_without_documents(pipeline, texts, tmp_path):
     (tmp_path / "labeled.jsonl").touch()
     expected, _ = run(pipeline, texts, tmp_path / "one.jsonl")
-    found, _ = run(
-        pipeline, texts, tmp_path / "two.jsonl", labeled_path=tmp_path / "labeled.jsonl"
-    )
+    found, _ = run(pipeline, texts, tmp_path / "two.jsonl", labeled_path=tmp_path / "labeled.jsonl")
     assert found == expected
 
 
