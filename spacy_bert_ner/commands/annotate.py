@@ -35,7 +35,7 @@ from ..pipeline.listener_kinds import TRF_DATA
 from ..terminal import printable
 from ..zones import take_at_most, take_batches
 from .checks import check_input, require_gpu
-from .jobs import JobSettings, get_n_threads, predict_in_processes
+from .jobs import JobSettings, check_jobs, get_n_threads, predict_in_processes
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 from .resumable import describe_input, digest_files, get_precisions, write_batches
 
@@ -109,6 +109,7 @@ def annotate(
         target = check_format(output_path, target, for_writing=True)
         check_target(output_path, [input_path])
     require_gpu(use_gpu)
+    check_jobs(n_jobs)
     report = Report(skip_broken=skip_broken)
     nlp = load_pipeline(pipeline)
     size = nlp.batch_size if batch_size is None else batch_size

@@ -8,7 +8,7 @@ from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from threading import Thread
 from typing import Any, Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -25,6 +25,9 @@ from .pipelines import load_pipeline
 # Batches that are read ahead for each process.
 N_AHEAD = 2
 MOST_DEATHS = 3
+GUARD = (
+    'In a script, call it under `if __name__ == "__main__":`, since processes import the script.'
+)
 
 Packed = List[bytes]
 # Of a process of its own.
@@ -113,6 +116,19 @@ class Pool:
         if error is not None:
             raise error
 
+    def wait_for_start(self) -> None:
+        """Wait until a process has loaded the pipeline.
+
+        RAISES (UserError): If it ends before.
+        """
+        try:
+            self.executor.submit(_predict, []).result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"A process ended before it had loaded the pipeline. {GUARD} If the memory is "
+                "full, use fewer --jobs."
+            ) from error
+
     def close(self) -> None:
         """End the processes, after the batches that they predict now."""
         self.executor.shutdown(cancel_futures=True)
@@ -156,6 +172,7 @@ def open_pool(settings: JobSettings, n_jobs: int, notify: Callable[[str], None])
     n_jobs (int): Number of processes.
     notify (Callable[[str], None]): See `Pool`.
     YIELDS (Pool): The processes.
+    RAISES (UserError): If they can't start.
     """
 
     def make_executor() -> ProcessPoolExecutor:
@@ -164,6 +181,7 @@ def open_pool(settings: JobSettings, n_jobs: int, notify: Callable[[str], None])
 
     pool = Pool(make_executor, N_AHEAD * n_jobs, notify)
     try:
+        pool.wait_for_start()
         yield pool
     finally:
         pool.close()
@@ -198,6 +216,17 @@ def predict_in_processes(
             with bounded_zone(blank):
                 yield unpack(blank, data)
     report.merge(reading.take())  # of records behind the last document
+
+
+def check_jobs(n_jobs: int) -> None:
+    """Check that this isn't a process that has only begun to import the script that started it. It
+    would start processes that do the same.
+
+    n_jobs (int): Number of processes.
+    RAISES (UserError): If it is, and is to start processes.
+    """
+    if n_jobs > 1 and getattr(current_process(), "_inheriting", False):
+        raise UserError(f"Can't predict in {n_jobs} processes while one is started. {GUARD}")
 
 
 def get_n_threads(n_jobs: int) -> int:

@@ -33,7 +33,9 @@ class NGrams:
 
         texts (Iterable[str]): The texts.
         """
-        return self.vectorizer.transform(map(_normalize, texts))
+        normalized = [_normalize(text) for text in texts]
+        # scikit-learn can't read an empty list.
+        return self.vectorizer.transform(normalized or [""])[: len(normalized)]
 
 
 def _normalize(text: str) -> str:

@@ -226,6 +226,10 @@ def _find_texts(
         `MEASURED`, (n_texts,), and what they are.
     RAISES (UserError): If there are none.
     """
+    if not len(measured):
+        raise UserError(
+            f"There is nothing to select in {pool.path}: it has no texts. Name another file."
+        )
     report.n_texts = len(measured)
     order = numpy.argsort(-measured["uncertainty"], kind="stable")
     n_compared = N_COMPARED * report.n_wanted

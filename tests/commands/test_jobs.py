@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
@@ -156,6 +158,26 @@ def test_annotate(tiny_pipeline, tmp_path, monkeypatch):
     assert report == expected
     assert (report.n_read, report.n_broken, report.n_docs) == (21, 2, 19)
     assert not multiprocessing.active_children()
+
+
+def test_script_without_guard(tiny_pipeline, tmp_path):
+    """The processes would run the script again, and never predict."""
+    source, script = tmp_path / "in.jsonl", tmp_path / "script.py"
+    source.write_text('{"text": "Karl"}', encoding="utf-8")
+    names = tuple(map(str, (tiny_pipeline, source, tmp_path / "out.jsonl")))
+    script.write_text(
+        "from pathlib import Path\n"
+        "from spacy_bert_ner.commands.annotate import annotate\n"
+        f"pipeline, source, out = {names}\n"
+        "annotate(pipeline, Path(source), Path(out), n_jobs=2)\n"
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 1
+    lines = run.stderr.splitlines()
+    assert "A process ended before it had loaded the pipeline. In a script, call" in lines[-1]
+    assert any("Can't predict in 2 processes while one is started" in line for line in lines)
+    assert "killed" not in run.stderr
+    assert not list(tmp_path.glob("out.jsonl*"))
 
 
 def test_command(tmp_path):

@@ -159,6 +159,20 @@ def test_no_near_duplicates_of_labeled_texts(pipeline, texts, tmp_path):
     assert (len(found), report.n_labeled) == (5, 5)
 
 
+@pytest.mark.parametrize("lines", [[], ["", " "]])
+def test_nothing_to_select(pipeline, tmp_path, lines):
+    source = write_lines(tmp_path / "pool.txt", lines)
+    with pytest.raises(UserError, match="pool.txt: it has no texts"):
+        run(pipeline, source, tmp_path / "out.jsonl")
+
+
+def test_labeled_file_without_documents(pipeline, texts, tmp_path):
+    (tmp_path / "labeled.jsonl").touch()
+    expected, _ = run(pipeline, texts, tmp_path / "one.jsonl")
+    found, _ = run(pipeline, texts, tmp_path / "two.jsonl", labeled_path=tmp_path / "labeled.jsonl")
+    assert found == expected
+
+
 def test_diversity():
     """One of each cluster, the first one, although others weigh more."""
     rng = numpy.random.default_rng(0)
