@@ -8,7 +8,7 @@ from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import current_process, get_context, parent_process
+from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any, Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -219,14 +219,14 @@ def predict_in_processes(
 
 
 def check_jobs(n_jobs: int) -> None:
-    """Check that this isn't a process that has only begun to import the script that started it. It
-    would start processes that do the same.
+    """Check that this isn't a process that another one has started, such as one that imports a
+    script without a guard. It would start processes that do the same.
 
     n_jobs (int): Number of processes.
     RAISES (UserError): If it is, and is to start processes.
     """
-    if n_jobs > 1 and getattr(current_process(), "_inheriting", False):
-        raise UserError(f"Can't predict in {n_jobs} processes while one is started. {GUARD}")
+    if n_jobs > 1 and parent_process() is not None:
+        raise UserError(f"Can't predict in {n_jobs} processes in one that was started. {GUARD}")
 
 
 def get_n_threads(n_jobs: int) -> int:

@@ -175,7 +175,7 @@ def test_script_without_guard(tiny_pipeline, tmp_path):
     assert run.returncode == 1
     lines = run.stderr.splitlines()
     assert "A process ended before it had loaded the pipeline. In a script, call" in lines[-1]
-    assert any("Can't predict in 2 processes while one is started" in line for line in lines)
+    assert any("Can't predict in 2 processes in one that was started" in line for line in lines)
     assert "killed" not in run.stderr
     assert not list(tmp_path.glob("out.jsonl*"))
 
