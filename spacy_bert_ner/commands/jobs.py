@@ -25,6 +25,8 @@ from .pipelines import load_pipeline
 # Batches that are read ahead for each process.
 N_AHEAD = 2
 MOST_DEATHS = 3
+# Name under which a spawned process imports the script.
+SPAWNED = "__mp_main__"
 GUARD = (
     'In a script, call it under `if __name__ == "__main__":`, since processes import the script.'
 )
@@ -225,7 +227,7 @@ def check_jobs(n_jobs: int) -> None:
     n_jobs (int): Number of processes.
     RAISES (UserError): If it is, and is to start processes.
     """
-    if n_jobs > 1 and parent_process() is not None:
+    if n_jobs > 1 and SPAWNED in sys.modules:
         raise UserError(f"Can't predict in {n_jobs} processes in one that was started. {GUARD}")
 
 
