@@ -24,6 +24,7 @@ PRIVATE = {
     "cli/audit.py": {"spacy.cli._util"},
     "cli/debug_data.py": {"spacy.cli._util"},
     "cli/learning_curve.py": {"spacy.cli._util"},
+    "commands/jobs.py": {"_inheriting"},  # tests/commands/test_jobs.py
     "model/encoder/precision.py": {"_linear_pointwise"},
     "pipeline/encoders.py": {"_model"},
 }

@@ -8,7 +8,7 @@ from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from threading import Thread
 from typing import Any, Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -25,8 +25,6 @@ from .pipelines import load_pipeline
 # Batches that are read ahead for each process.
 N_AHEAD = 2
 MOST_DEATHS = 3
-# Name under which a spawned process imports the script.
-SPAWNED = "__mp_main__"
 GUARD = (
     'In a script, call it under `if __name__ == "__main__":`, since processes import the script.'
 )
@@ -221,13 +219,14 @@ def predict_in_processes(
 
 
 def check_jobs(n_jobs: int) -> None:
-    """Check that this isn't a process that another one has started, such as one that imports a
-    script without a guard. It would start processes that do the same.
+    """Check that this isn't a process that only imports the script that started it. It would start
+    processes that do the same.
 
     n_jobs (int): Number of processes.
     RAISES (UserError): If it is, and is to start processes.
     """
-    if n_jobs > 1 and SPAWNED in sys.modules:
+    # Without this private attribute, Python's own error comes later, after files were opened.
+    if n_jobs > 1 and getattr(current_process(), "_inheriting", False):
         raise UserError(f"Can't predict in {n_jobs} processes in one that was started. {GUARD}")
 
 
