@@ -1,5 +1,6 @@
 """Trainings in processes of their own."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -40,7 +41,9 @@ def call(command: List[str], name: str, inherited: Sequence[int] = ()) -> None:
     inherited (Sequence[int]): File descriptors that the process keeps open.
     RAISES (UserError): If the command fails, with its output.
     """
-    result = subprocess.run(command, capture_output=True, text=True, pass_fds=inherited)
+    # Messages show its output, where codes of colors would be escaped.
+    env = {**os.environ, "ANSI_COLORS_DISABLED": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, pass_fds=inherited, env=env)
     if result.returncode:
         raise UserError(
             f"{name} failed. Finished trainings are kept: fix the error, and run the same command "

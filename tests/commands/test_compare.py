@@ -384,3 +384,12 @@ def test_shown_specs_are_right(tmp_path, monkeypatch):
             config = load_config(cell.config, overrides=cell.overrides)
             assert load_model_from_config(config, auto_fill=True)
     assert "configs/crf.cfg" in {cell.config for spec in specs for cell in spec.cells}
+
+
+def test_output_of_a_training_that_fails():
+    """Readable, without codes of colors."""
+    command = train_process.make_train_command(ROOT / "no.cfg", ROOT / "out", {})
+    with pytest.raises(UserError) as caught:
+        train_process.call(command, "Training 'a'")
+    assert "Training 'a' failed" in str(caught.value) and "no.cfg" in str(caught.value)
+    assert "\\x1b" not in str(caught.value)
