@@ -21,9 +21,8 @@ PACKAGE = Path(spacy_bert_ner.__file__).parent
 # By module: what it takes from inside of other packages. Each has a test below, and where it is
 # used, what is done without it.
 PRIVATE = {
-    "cli/audit.py": {"spacy.cli._util"},
+    "cli/_util.py": {"spacy.cli._util"},
     "cli/debug_data.py": {"spacy.cli._util"},
-    "cli/learning_curve.py": {"spacy.cli._util"},
     "commands/jobs.py": {"_inheriting"},  # tests/commands/test_jobs.py
     "model/encoder/precision.py": {"_linear_pointwise"},
     "pipeline/encoders.py": {"_model"},

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from configparser import ConfigParser
 from functools import cache
+from html.parser import HTMLParser
 from inspect import signature
 from pathlib import Path
 
@@ -109,6 +110,18 @@ def run_command(command, **settings):
     assert command[:3] == [sys.executable, "-m", "spacy"], command
     result = run_spacy(*command[3:])
     return subprocess.CompletedProcess(command, result.exit_code, result.stdout, result.stderr)
+
+
+class Elements(HTMLParser):
+    """Collects elements and their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
 
 
 def plain(result):

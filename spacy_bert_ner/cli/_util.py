@@ -1,9 +1,9 @@
 """Options and functions that several commands use."""
 
 from enum import Enum
-from typing import Any
+from typing import Any, Dict
 
-from typer import Option, echo
+from typer import BadParameter, Context, Option, echo
 
 READ_AND_WRITTEN = "spacy, jsonl (Prodigy), doccano, label-studio, conll, biluo, text, lines"
 READ_ONLY = "csv, tsv"
@@ -27,6 +27,22 @@ BATCH_SIZE: Any = Option(None, "--batch-size", "-n", min=1, help="Documents read
 USE_GPU: Any = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU")
 REPLACE: Any = Option(False, "--force", "-F", help="Replace a folder that isn't empty")
 # fmt: on
+
+
+def read_overrides(ctx: Context) -> Dict[str, Any]:
+    """Read options such as --training.max_steps 200, as `spacy train` does.
+
+    ctx (Context): The context of a command that accepts them.
+    RETURNS (Dict[str, Any]): Settings that override those of a config, by their names with dots.
+    RAISES (BadParameter): For what can't be such an option.
+    """
+    from click import NoSuchOption
+    from spacy.cli._util import parse_config_overrides
+
+    try:
+        return parse_config_overrides(ctx.args)
+    except NoSuchOption as error:  # from click, not from typer's own copy of it
+        raise BadParameter(str(error)) from error
 
 
 def notify(message: str) -> None:

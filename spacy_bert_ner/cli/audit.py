@@ -1,9 +1,9 @@
 from pathlib import Path
 from typing import Optional
 
-from typer import Argument, BadParameter, Context, Option, echo
+from typer import Argument, Context, Option, echo
 
-from ._util import REPLACE, SOURCE, USE_GPU, notify
+from ._util import REPLACE, SOURCE, USE_GPU, notify, read_overrides
 
 # fmt: off
 
@@ -32,22 +32,15 @@ def audit_cli(
     Override settings of the config as in spacy train: --training.max_steps 200.
     Finished folds are kept: run the same command to resume.
     """
-    from click import NoSuchOption
-    from spacy.cli._util import parse_config_overrides
-
     from ..commands.audit import audit, format_audit
     from ..findings import number
     from ..terminal import printable
 
-    try:
-        overrides = parse_config_overrides(ctx.args)
-    except NoSuchOption as error:  # from click, not from typer's own copy of it
-        raise BadParameter(str(error)) from error
     result = audit(
         corpus_path,
         output_path,
         config=config_path,
-        overrides=overrides,
+        overrides=read_overrides(ctx),
         folds=folds,
         seed=seed,
         top=top,

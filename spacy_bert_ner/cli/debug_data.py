@@ -1,7 +1,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
-from typer import Argument, BadParameter, Context, Option
+from typer import Argument, Context, Option
+
+from ._util import read_overrides
 
 if TYPE_CHECKING:
     from wasabi import Printer
@@ -34,17 +36,13 @@ def debug_data_cli(
     Override settings of the config as in spacy train: --paths.train
     train.spacy. Exits with code 1 if an error prevents training.
     """
-    from click import NoSuchOption
-    from spacy.cli._util import import_code, parse_config_overrides
+    from spacy.cli._util import import_code
 
     from ..commands.debug_data import debug_data
     from ..terminal import SafePrinter
 
     msg = SafePrinter(pretty=not no_format, ignore_warnings=ignore_warnings)
-    try:
-        overrides = parse_config_overrides(ctx.args)
-    except NoSuchOption as error:  # from click, not from typer's own copy of it
-        raise BadParameter(str(error)) from error
+    overrides = read_overrides(ctx)
     import_code(code_path)
     report = debug_data(config_path, overrides, limit=limit, json_path=json_path)
     _print_size(msg, report)

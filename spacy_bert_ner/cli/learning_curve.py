@@ -3,7 +3,7 @@ from typing import List, Optional
 
 from typer import Argument, BadParameter, Context, Option, echo
 
-from ._util import USE_GPU, notify
+from ._util import USE_GPU, notify, read_overrides
 
 # fmt: off
 
@@ -28,22 +28,15 @@ def learning_curve_cli(
     Finished trainings are kept: run the same command to resume an interrupted
     one, or with more --parts or --seeds.
     """
-    from click import NoSuchOption
-    from spacy.cli._util import parse_config_overrides
-
     from ..commands.curve_result import format_result
     from ..commands.learning_curve import learning_curve
 
-    try:
-        overrides = parse_config_overrides(ctx.args)
-    except NoSuchOption as error:  # from click, not from typer's own copy of it
-        raise BadParameter(str(error)) from error
     result = learning_curve(
         corpus_path,
         dev_path,
         output_path,
         config_path=config_path,
-        overrides=overrides,
+        overrides=read_overrides(ctx),
         parts=_read_parts(parts),
         n_seeds=n_seeds,
         use_gpu=use_gpu,

@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy
@@ -30,7 +29,7 @@ from spacy_bert_ner.formats import read_docs
 from spacy_bert_ner.formats.files import RECORD_KEY
 from spacy_bert_ner.tagging.schemes import get_tag_set
 
-from ..util import CONFIGS, TAGS, WORDS, plain, run_cli, run_command
+from ..util import CONFIGS, TAGS, WORDS, Elements, plain, run_cli, run_command
 
 run = partial(run_cli, "audit")
 NLP = spacy.blank("en")
@@ -216,18 +215,6 @@ def make_result(label="LOC", word="Oslo", corpus="corpus.jsonl"):
     found = [[(2, 3, label, 0.9)], [], [(1, 2, label, 0.8)], [(1, 3, label, 0.99)]]
     probs = [make_probs(len(d), *its, tag_set=tag_set) for d, its in zip(docs, found)]
     return inspect(corpus, docs, 1, 5, Predictions(tag_set, probs))
-
-
-class Elements(HTMLParser):
-    """Collects elements and their attributes."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
 
 
 def test_hostile_labels_and_texts():

@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from html.parser import HTMLParser
 
 import numpy
 import pytest
@@ -39,7 +38,7 @@ from spacy_bert_ner.commands.score_curves import get_reliability, get_thresholds
 from spacy_bert_ner.commands.summary import get_interval
 from spacy_bert_ner.pipeline.scorer import bert_ner_score
 
-from ..util import TAGS, WORDS, plain, run_cli
+from ..util import TAGS, WORDS, Elements, plain, run_cli
 
 run = partial(run_cli, "evaluate")
 VOCAB = spacy.blank("en").vocab
@@ -356,18 +355,6 @@ def test_wrong_input(trained_path, gold_path, tmp_path):
     spacy.blank("en").to_disk(tmp_path / "blank")
     result = run(tmp_path / "blank", gold_path)
     assert result.exit_code == 1 and "sets no entities" in plain(result)
-
-
-class Elements(HTMLParser):
-    """Collects elements and their attributes."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
 
 
 def test_hostile_labels_and_texts():
