@@ -15,6 +15,7 @@ from thinc.types import Floats2d
 
 from ..errors import UserError, warn
 from ..model.heads import ModelT, get_head, get_transitions
+from ..model.transfer import to_host
 from ..tagging.candidates import write_candidates
 from ..tagging.entities import check_scores, decode_units, get_units, write_entities
 from ..tagging.entity_scores import install_extensions
@@ -123,7 +124,7 @@ class BertNER(LabeledPipe):
         if not any(len(doc) for doc in docs):
             return [numpy.zeros((0, self.n_outputs), dtype="float32") for _ in docs]
         check_output(docs, self.name, self.model)
-        return [self.model.ops.to_numpy(scores) for scores in self.model.predict(docs)]
+        return to_host(self.model.ops, self.model.predict(docs))
 
     def set_annotations(self, docs: Iterable[Doc], scores: List[HostFloats2d]) -> None:
         """Decode tag scores and write the entities: with their scores to `doc.spans`, and with
@@ -235,7 +236,7 @@ class BertNER(LabeledPipe):
             return losses
         check_rehearsal(self)
         targets = self._rehearsal_model.predict(docs)
-        loss = self._learn(docs, partial(rehearsal_loss, targets=targets), drop, sgd)
+        loss = self._learn(docs, partial(rehearsal_loss, self.model.ops, targets), drop, sgd)
         losses[self.name] = losses.get(self.name, 0.0) + loss
         return losses
 

@@ -1,13 +1,13 @@
 """Gold annotation as tag ids."""
 
-from typing import Iterable, List, NamedTuple, Optional, Set
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy
 from spacy.errors import Errors
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from ..characters import visible_tokens
+from ..characters import add_before, visible_tokens
 from ..errors import UserError
 from ..types import Bools1d, Ints1d
 from .schemes import TagSet
@@ -44,6 +44,21 @@ class Gold(NamedTuple):
     incorrect: List[Incorrect]
     reference: Doc
     soft: Optional[SoftTags] = None
+
+
+def join(gold: Sequence[Gold]) -> Tuple[Ints1d, List[Incorrect]]:
+    """Join the annotation of documents, as if they were one.
+
+    gold (Sequence[Gold]): The annotation of each document.
+    RETURNS (Tuple[Ints1d, List[Incorrect]]): The tags, int64, -1 for missing, (n_tokens,), and the
+        entities that are known to be wrong, with the numbers of these tokens.
+    """
+    incorrect = []
+    for doc, first in zip(gold, add_before([len(doc.tags) for doc in gold]).tolist()):
+        for rows, tags, follower in doc.incorrect:
+            after = None if follower is None else follower + first
+            incorrect.append(Incorrect(rows + first, tags, after))
+    return numpy.concatenate([doc.tags for doc in gold]), incorrect
 
 
 def get_gold(

@@ -8,6 +8,7 @@ import numpy
 from thinc.types import Floats2d
 
 from ..model.heads import AnyModel, check_loss, get_head
+from ..model.transfer import to_device, to_host
 from ..tagging.crf import Chain, get_marginals, like_lengths, make_chain
 from ..tagging.gold import MISSING, Gold, Incorrect
 from ..tagging.schemes import TagSet
@@ -54,11 +55,11 @@ class CRFLikelihood:
         transitions, backprop = begin_transitions(model.get_ref("output_layer"))
         ops: Any = model.ops
         loss, gradients, d_transitions = get_gradients(
-            [ops.to_numpy(X) for X in scores], ops.to_numpy(transitions), gold, tag_set
+            to_host(ops, scores), ops.to_numpy(transitions), gold, tag_set
         )
         if d_transitions is not None:
             backprop(ops.asarray2f(d_transitions))
-        return loss, [ops.xp.asarray(gradient) for gradient in gradients]
+        return loss, to_device(ops, gradients)
 
 
 def get_gradients(

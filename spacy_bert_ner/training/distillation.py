@@ -1,14 +1,16 @@
 """The loss of a student that learns from soft labels of teachers and from gold annotation."""
 
 from dataclasses import dataclass
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple, cast
 
 import numpy
 from spacy.util import registry
 from thinc.types import Floats2d
 
+from ..characters import add_before
 from ..errors import UserError
 from ..model.heads import AnyModel, get_head
+from ..model.transfer import split_like, to_device, to_host
 from ..tagging.crf import differentiate_marginals, get_marginals, like_lengths, make_chain
 from ..tagging.decode import constrained_tags
 from ..tagging.gold import MISSING, Gold
@@ -115,22 +117,21 @@ class Distillation:
         self, model: AnyModel, scores: List[Floats2d], gold: List[Gold], total: int
     ) -> Tuple[float, List[Any]]:
         """Compare the probabilities of a softmax. The gradient is with respect to its inputs."""
-        xp = model.ops.xp
-        is_softmax = get_head(model).output == "probabilities"
-        loss, gradients = 0.0, []
-        X: Any
-        for X, doc in zip(scores, gold):
-            gradient = xp.zeros_like(X)
-            if doc.soft is not None:
-                rows = xp.asarray(doc.soft.rows)
-                Q = X[rows].astype("float64")
-                # A tag whose probability is 0 in float32 can still become more probable.
-                Q = xp.maximum(Q, TINY) if is_softmax else xp.exp(_normalize(xp, Q))
-                part, dQ = self._compare(xp, Q, xp.asarray(doc.soft.probs).astype("float64"))
-                loss += part / total
-                gradient[rows] = Q * (dQ - (Q * dQ).sum(axis=1, keepdims=True)) / total
-            gradients.append(gradient)
-        return loss, gradients
+        xp, X = model.ops.xp, cast(Any, model.ops.flatten(scores))
+        gradient, loss = xp.zeros_like(X), 0.0
+        firsts = add_before([len(X) for X in scores]).tolist()
+        taught = [(doc.soft, first) for doc, first in zip(gold, firsts) if doc.soft is not None]
+        if taught:
+            rows = xp.asarray(numpy.concatenate([soft.rows + first for soft, first in taught]))
+            P = xp.asarray(numpy.concatenate([soft.probs for soft, _ in taught]))
+            Q = X[rows].astype("float64")
+            # A tag whose probability is 0 in float32 can still become more probable.
+            is_softmax = get_head(model).output == "probabilities"
+            Q = xp.maximum(Q, TINY) if is_softmax else xp.exp(_normalize(xp, Q))
+            part, dQ = self._compare(xp, Q, P.astype("float64"))
+            loss = part / total
+            gradient[rows] = Q * (dQ - (Q * dQ).sum(axis=1, keepdims=True)) / total
+        return loss, split_like(gradient, scores)
 
     def _learn_chains(
         self,
@@ -146,7 +147,7 @@ class Distillation:
         transitions, backprop = get_head(model).begin_transitions(  # type: ignore[misc]
             model.get_ref("output_layer")
         )
-        arrays, matrix = [ops.to_numpy(X) for X in scores], ops.to_numpy(transitions)
+        arrays, matrix = to_host(ops, scores), ops.to_numpy(transitions)
         loss, gradients, d_transitions = self._learn_marginals(arrays, matrix, gold, tag_set, total)
         for weight, part in parts:
             part_loss, d_part, d_matrix = get_gradients(arrays, matrix, part, tag_set)
@@ -156,7 +157,7 @@ class Distillation:
             if d_matrix is not None:
                 d_transitions += weight * d_matrix
         backprop(ops.asarray2f(d_transitions.astype("float32")))
-        return loss, [ops.xp.asarray(gradient) for gradient in gradients]
+        return loss, to_device(ops, gradients)
 
     def _learn_marginals(
         self,

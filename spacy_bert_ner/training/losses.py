@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, runtime_checkable
 
 import numpy
+from thinc.api import Ops
 from thinc.types import Floats1d, Floats2d
 
 from ..errors import UserError
 from ..model.heads import AnyModel, check_loss
-from ..tagging.gold import MISSING, Gold, Incorrect
+from ..model.transfer import split_like
+from ..tagging.gold import MISSING, Gold, Incorrect, join
 from ..tagging.schemes import TagSet
+from ..types import Ints1d
 
 OUTSIDE = "O"
 TINY = float(numpy.finfo("float32").tiny)
@@ -99,39 +102,37 @@ class CrossEntropy:
         RETURNS (Tuple[float, List[Floats2d]]): The loss, and its gradient with respect to
             the inputs of the softmax: zero for tokens without a gold tag.
         """
-        xp = model.ops.xp
+        ops = model.ops
         weights = self._get_tag_weights(tag_set)
-        total = sum(
-            float(weights[doc.tags[doc.tags != MISSING]].sum()) + len(doc.incorrect) for doc in gold
-        )
-        loss = 0.0
-        gradients = []
-        for P, doc in zip(scores, gold):
-            doc_loss, gradient = self._cross_entropy(xp, P, doc, weights)
-            for span in doc.incorrect:
-                doc_loss += _add_unlikelihood(xp, P, span, tag_set, gradient)
-            loss += doc_loss / max(total, TINY)
-            gradients.append(gradient / max(total, TINY))
-        return loss, gradients
+        tags, incorrect = join(gold)
+        known = tags != MISSING
+        total = max(float(weights[tags[known]].sum(dtype="float64")) + len(incorrect), TINY)
+        probs: Any = ops.flatten(scores)
+        gradient = ops.xp.zeros_like(probs)
+        rows = ops.xp.asarray(numpy.nonzero(known)[0])
+        loss, gradient[rows] = self._cross_entropy(ops.xp, probs[rows], tags[known], weights)
+        if incorrect:
+            loss += _add_unlikelihood(ops, probs, incorrect, tag_set, gradient)
+        return loss / total, split_like(gradient / total, scores)
 
     def _cross_entropy(
-        self, xp: Any, probs: Any, gold: Gold, weights: Floats1d
+        self, xp: Any, probs: Any, gold_tags: Ints1d, weights: Floats1d
     ) -> Tuple[float, Any]:
-        known = numpy.nonzero(gold.tags != MISSING)[0]
-        rows, tags = xp.asarray(known), xp.asarray(gold.tags[known])
-        targets = xp.full((len(rows), len(weights)), self.label_smoothing / len(weights), "float32")
-        targets[xp.arange(len(rows)), tags] += 1.0 - self.label_smoothing
+        """RETURNS (Tuple[float, ndarray]): The sum over tokens, and its gradient, (n_tokens,
+        n_tags)."""
+        tags = xp.asarray(gold_tags)
+        targets = xp.full(probs.shape, self.label_smoothing / len(weights), "float32")
+        targets[xp.arange(len(tags)), tags] += 1.0 - self.label_smoothing
         row_weights = xp.asarray(weights)[tags][:, None]
-        gradient = xp.zeros_like(probs)
-        gradient[rows] = row_weights * (probs[rows] - targets)
-        log_probs = xp.log(xp.maximum(probs[rows], TINY))
-        loss = -float((row_weights * targets * log_probs).sum())
+        gradient = row_weights * (probs - targets)
+        log_probs = xp.log(xp.maximum(probs, TINY))
+        loss = -(row_weights * targets * log_probs).sum()
         if self.confidence_penalty:
-            weights = self.confidence_penalty * row_weights
-            entropies = -(probs[rows] * log_probs).sum(axis=1, keepdims=True)
-            loss -= float((weights * entropies).sum())
-            gradient[rows] += weights * probs[rows] * (log_probs + entropies)
-        return loss, gradient
+            row_weights = self.confidence_penalty * row_weights
+            entropies = -(probs * log_probs).sum(axis=1, keepdims=True)
+            loss -= (row_weights * entropies).sum()
+            gradient += row_weights * probs * (log_probs + entropies)
+        return float(loss), gradient
 
     def _get_tag_weights(self, tag_set: TagSet) -> Floats1d:
         labels = [OUTSIDE, *tag_set.labels]
@@ -178,49 +179,57 @@ def make_cross_entropy(
     return CrossEntropy(label_weights, label_smoothing, confidence_penalty)
 
 
-def rehearsal_loss(probs: List[Floats2d], targets: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
+def rehearsal_loss(
+    ops: Ops, targets: List[Floats2d], probs: List[Floats2d]
+) -> Tuple[float, List[Floats2d]]:
     """Calculate the mean squared distance, per token, between probabilities and those of the
     original model. The gradient is that of the cross-entropy between them, as in the rehearsal of
     spaCy's tagger. Tags that the original model doesn't have are ignored.
 
-    probs, targets (List[Floats2d]): Tag probabilities, float32, (n_tokens, n_tags).
+    ops (Ops): Ops of the model.
+    targets, probs (List[Floats2d]): Tag probabilities, float32, (n_tokens, n_tags).
     RETURNS (Tuple[float, List[Floats2d]]): The loss, and the gradient with respect to the inputs
         of the softmax.
     """
-    n_tokens = sum(len(P) for P in probs)
-    loss = 0.0
-    gradients = []
-    P: Any
-    target: Any
-    for P, target in zip(probs, targets):
-        gradient = P * 0.0
-        n_known = target.shape[1]
-        known = P[:, :n_known] / (P[:, :n_known].sum(axis=1, keepdims=True) + TINY)
-        gradient[:, :n_known] = (known - target) / float(n_tokens)
-        loss += float(((known - target) ** 2).sum()) / n_tokens
-        gradients.append(gradient)
-    return loss, gradients
+    n_known = targets[0].shape[1]
+    P: Any = ops.flatten(probs)
+    gradient = P * 0.0
+    known = P[:, :n_known] / (P[:, :n_known].sum(axis=1, keepdims=True) + TINY)
+    difference = known - ops.flatten(targets)
+    gradient[:, :n_known] = difference / float(len(P))
+    loss = float((difference**2).sum()) / len(P)
+    return loss, split_like(gradient, probs)
 
 
 def _add_unlikelihood(
-    xp: Any, probs: Any, span: Incorrect, tag_set: TagSet, gradient: Any
+    ops: Ops, probs: Any, spans: List[Incorrect], tag_set: TagSet, gradient: Any
 ) -> float:
-    """Add the gradient of -log(1 - p), where p is the probability that the tags encode exactly this
-    entity: the tags of its tokens, and after them no tag that would make it longer.
+    """Add the gradient of -log(1 - p) of each entity, where p is the probability that the tags
+    encode exactly this entity: the tags of its tokens, and after them no tag that would make it
+    longer. Entities are few, and are calculated on the CPU.
 
-    RETURNS (float): -log(1 - p).
+    RETURNS (float): The sum of -log(1 - p).
     """
-    rows, tags = xp.asarray(span.rows), xp.asarray(span.tags)
-    longer = tag_set.continues[span.tags[-1]]
-    p_tags = float(xp.prod(probs[rows, tags].astype("float64")))
-    p_longer = 0.0
-    if span.follower is not None:
-        p_longer = float(probs[span.follower].astype("float64")[xp.asarray(longer)].sum())
-    rest = max(1.0 - p_tags * (1.0 - p_longer), FLOOR)
-    odds = p_tags * (1.0 - p_longer) / rest
-    gradient[rows] -= odds * probs[rows]
-    gradient[rows, tags] += odds
-    if span.follower is not None:
-        inside = xp.asarray(longer.astype("float32"))
-        gradient[span.follower] -= (p_tags / rest) * probs[span.follower] * (inside - p_longer)
-    return -math.log(rest)
+    followers = [span.follower for span in spans if span.follower is not None]
+    rows = numpy.unique(numpy.concatenate([*(span.rows for span in spans), followers]).astype(int))
+    some = ops.xp.asarray(rows)
+    P = ops.to_numpy(probs[some]).astype("float64")
+    d_P = numpy.zeros_like(P)
+    loss = 0.0
+    for span in spans:
+        places = numpy.searchsorted(rows, span.rows)
+        longer = tag_set.continues[span.tags[-1]]
+        p_tags = float(P[places, span.tags].prod())
+        p_longer = 0.0
+        if span.follower is not None:
+            follower = numpy.searchsorted(rows, span.follower)
+            p_longer = float(P[follower, longer].sum())
+        rest = max(1.0 - p_tags * (1.0 - p_longer), FLOOR)
+        odds = p_tags * (1.0 - p_longer) / rest
+        d_P[places] -= odds * P[places]
+        d_P[places, span.tags] += odds
+        if span.follower is not None:
+            d_P[follower] -= (p_tags / rest) * P[follower] * (longer - p_longer)
+        loss -= math.log(rest)
+    gradient[some] += ops.xp.asarray(d_P.astype("float32"))
+    return loss

@@ -11,8 +11,10 @@ import numpy
 from spacy.training import Example
 from thinc.types import Floats2d
 
+from ..characters import add_before
 from ..errors import UserError
 from ..model.heads import AnyModel, check_loss
+from ..model.transfer import split_like
 from ..tagging.gold import MISSING, Gold
 from ..tagging.schemes import TagSet
 from .losses import TINY, CrossEntropy, Loss
@@ -85,15 +87,20 @@ class RDrop:
                 'twice. Set [training.batcher] @batchers = "spacy-bert-ner.batch_twice.v1".',
                 stacklevel=2,
             )
-        rows = [model.ops.xp.asarray(numpy.nonzero(gold[i].tags != MISSING)[0]) for i, _ in pairs]
-        factor = self.weight / max(sum(map(len, rows)), 1)
-        arrays: List[Any] = list(gradients)
-        for (i, j), known in zip(pairs, rows):
-            divergence, dP, dQ = _diverge(model.ops.xp, scores[i][known], scores[j][known])
-            loss += factor * float(divergence.sum())
-            arrays[i][known] += factor * dP
-            arrays[j][known] += factor * dQ
-        return loss, gradients
+            return loss, gradients
+        ops, firsts = model.ops, add_before([len(P) for P in scores])
+        known = [numpy.nonzero(gold[i].tags != MISSING)[0] for i, _ in pairs]
+        one, other = (
+            ops.xp.asarray(numpy.concatenate([rows + first for rows, first in zip(known, starts)]))
+            for starts in firsts[numpy.array(pairs)].T
+        )
+        factor = self.weight / max(len(one), 1)
+        probs: Any = ops.flatten(scores)
+        gradient: Any = ops.flatten(gradients)
+        divergence, dP, dQ = _diverge(ops.xp, probs[one], probs[other])
+        gradient[one] += factor * dP
+        gradient[other] += factor * dQ
+        return loss + factor * float(divergence.sum()), split_like(gradient, scores)
 
 
 def make_rdrop(loss: Optional[Loss] = None, weight: float = 1.0) -> RDrop:

@@ -8,6 +8,15 @@ import torch
 RandomState = Tuple[torch.Tensor, ...]
 
 
+def is_host(device: torch.device) -> bool:
+    """Check whether tensors are in the memory of the CPU, so that NumPy can write to them.
+
+    device (torch.device): The device of the tensors.
+    RETURNS (bool): Whether they are.
+    """
+    return device.type == "cpu"
+
+
 def shares_memory(device: torch.device) -> bool:
     """Check whether thinc's arrays and torch's tensors can share memory. For Apple's GPUs, thinc
     copies: a change of an array isn't seen by the tensor.

@@ -7,12 +7,11 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
 import srsly
-import torch
 from spacy.errors import Errors
 from spacy.tokens import Doc
 from spacy.util import logger
 from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
-from thinc.api import Model, torch2xp
+from thinc.api import Model
 from transformers.utils import ModelOutput
 
 from ...damage import WAY_OUT, DamagedPipelineError, reading
@@ -22,6 +21,7 @@ from .batches import Batch, get_batches
 from .huggingface import load_pretrained
 from .inlining import replace_listener_cfg, split_by_doc
 from .precision import casting
+from .rows import Rows, make_rows
 from .settings import BLOCK, EncoderSettings
 from .shim import BackpropT as ShimBackpropT
 from .shim import EncoderShim
@@ -133,7 +133,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
     cut = _cut(model, [doc for doc in docs if len(doc)], is_train)
     width = model.get_dim("nO")
     device = shim.device
-    vectors = [_get_rows(torch.empty(len(windows.ids), width, device=device)) for windows in cut]
+    rows = make_rows([len(windows.ids) for windows in cut], width, device, share=is_train)
     batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(device.type, 1024)
     # No division saves as many as `batch_pieces`.
     call_pieces = CALL_PIECES.get(device.type, batch_pieces)
@@ -143,12 +143,11 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
     if is_train:
         # A GPU needs memory for a whole micro-batch in any case.
         kept = KEPT_PIECES if device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
-        backprops = _encode_for_update(shim, batches, vectors, kept)
+        backprops = _encode_for_update(shim, batches, rows, kept)
     else:
         for batch in batches:
-            _write_rows(vectors, shim.encode(batch), batch)
-    arrays = vectors if device.type == "cpu" else map(torch2xp, vectors)
-    data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, arrays)])
+            rows.write(batch, shim.encode(batch))
+    data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, rows.arrays())])
     if logger.isEnabledFor(logging.DEBUG):
         shim.wait()
         n_padded = sum(batch.ids.size for batch in batches)
@@ -160,17 +159,10 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
     def backprop(d_output: OutT) -> InT:
         (gradient,) = d_output.model_output.values()  # (n_rows, width) of all documents
         gradient = gradient.float()
-        first_rows = numpy.cumsum([0] + [len(windows.ids) for windows in cut]).tolist()
-        d_rows = _get_rows(gradient)
         backprops.reverse()
         while backprops:  # first those whose activations are kept, to free them
             batch, backprop_batch = backprops.pop()
-            d_hidden = gradient.new_zeros(*batch.ids.shape, width)
-            rows = zip(_get_rows(d_hidden), batch.lengths.tolist(), batch.places)
-            for row, length, (doc, start) in rows:
-                start += first_rows[doc]
-                row[:length] = d_rows[start : start + length]
-            backprop_batch(d_hidden)
+            backprop_batch(rows.take(batch, gradient))
         return docs
 
     return output, backprop
@@ -188,12 +180,12 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
 
 
 def _encode_for_update(
-    shim: EncoderShim, batches: List[Batch], vectors: List[Any], kept: int
+    shim: EncoderShim, batches: List[Batch], rows: Rows, kept: int
 ) -> List[Tuple[Batch, ShimBackpropT]]:
     """Run the encoder for training, the shortest windows first: activations grow with length, and
     the first ones are kept.
 
-    vectors (List[torch.Tensor]): Written to, float32, (n_rows, width) of each document.
+    rows (Rows): The vectors are written to it.
     kept (int): Wordpieces, padding included, whose activations are kept for the backward pass.
     RETURNS (List[Tuple[Batch, Callable]]): The batches in the order in which they were run, and
         callbacks that take the gradients of their outputs.
@@ -205,19 +197,8 @@ def _encode_for_update(
             n_pieces += batch.ids.size
             hidden, backprop_batch = shim.encode_for_update(batch, keep=n_pieces <= kept)
             backprops.append((batch, backprop_batch))
-            _write_rows(vectors, hidden, batch)
+            rows.write(batch, hidden)
     return backprops
-
-
-def _write_rows(vectors: List[Any], hidden: torch.Tensor, batch: Batch) -> None:
-    """Write the output of a batch, (n_windows, longest, width), to the rows of its documents."""
-    for row, length, (doc, start) in zip(_get_rows(hidden), batch.lengths.tolist(), batch.places):
-        vectors[doc][start : start + length] = row[:length]
-
-
-def _get_rows(X: torch.Tensor) -> Any:
-    """The same memory as an array of NumPy, which copies small parts faster, if it is on a CPU."""
-    return X.numpy() if X.device.type == "cpu" else X
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
