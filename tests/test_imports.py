@@ -30,7 +30,7 @@ HEAVY = {"torch", "transformers", "spacy_transformers"}
 HEAVY_ROOMS = ("model.encoder", "hf")
 # Within functions: the first makes a node of spacy-transformers' own around the encoder, the second
 # asks for the number of threads.
-HEAVY_IN_FUNCTIONS = ("model.architectures", "commands.profile")
+HEAVY_IN_FUNCTIONS = ("commands.profile",)
 # What a pipeline with an exported encoder needs: these modules, and all that they import, run
 # without torch.
 LIGHT = (

@@ -227,10 +227,9 @@ def build_tok2vec_transformer_v2(
     RAISES (ValueError): For an encoder that isn't a `TransformerModel.v1`.
     """
     with needing_torch():
-        from spacy_transformers.layers import trfs2arrays
-
         from .encoder.inlining import split_by_doc
         from .encoder.layer import EncoderLayer
+        from .encoder.token_vectors import token_vectors
 
     if not isinstance(transformer, EncoderLayer):
         raise UserError(
@@ -239,7 +238,7 @@ def build_tok2vec_transformer_v2(
             "block."
         )
     # Nested like a TransformerListener.v1 whose listener was replaced.
-    return chain(split_by_doc(transformer), trfs2arrays(pooling, grad_factor))
+    return chain(split_by_doc(transformer), token_vectors(pooling, grad_factor))
 
 
 def build_tok2vec_transformer_v1(

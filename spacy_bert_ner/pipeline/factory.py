@@ -102,6 +102,10 @@ def make_bert_ner(
     scorer (Optional[ScorerT]): The scoring method. Default `spacy-bert-ner.bert_ner_scorer.v1`.
     RETURNS (BertNER): The component.
     """
+    if find_spec("spacy_transformers") is not None:
+        from ..model.encoder.token_vectors import use_token_vectors
+
+        use_token_vectors(model)
     balance_gradients(nlp, BertNER)
     component = BertNER(
         nlp.vocab,
