@@ -29,6 +29,15 @@ class Batch:
         """RETURNS (Ints2d): 1 for wordpieces, 0 for padding, int64, (n_windows, longest)."""
         return (numpy.arange(self.ids.shape[1]) < self.lengths[:, None]).astype("int64")
 
+    def halve(self) -> List["Batch"]:
+        """RETURNS (List[Batch]): Its windows, longest first, in two batches."""
+        middle = (len(self.lengths) + 1) // 2
+        return [self._select(slice(middle)), self._select(slice(middle, None))]
+
+    def _select(self, windows: slice) -> "Batch":
+        lengths = self.lengths[windows]
+        return Batch(self.ids[windows, : lengths.max()], lengths, self.places[windows])
+
 
 def get_batches(
     docs: List[Windows], *, batch_pieces: int, call_pieces: int, pad_id: int

@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
@@ -135,6 +136,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
     device = shim.device
     rows = make_rows([len(windows.ids) for windows in cut], width, device, share=is_train)
     batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(device.type, 1024)
+    batch_pieces = min(batch_pieces, shim.halving.most_pieces)
     # No division saves as many as `batch_pieces`.
     call_pieces = CALL_PIECES.get(device.type, batch_pieces)
     sizes = {"batch_pieces": batch_pieces, "call_pieces": call_pieces}
@@ -146,7 +148,8 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
         backprops = _encode_for_update(shim, batches, rows, kept)
     else:
         for batch in batches:
-            rows.write(batch, shim.encode(batch))
+            for part, hidden in shim.halving.run(shim.encode, batch):
+                rows.write(part, hidden)
     data = iter([_doc_data(shim, windows, X) for windows, X in zip(cut, rows.arrays())])
     if logger.isEnabledFor(logging.DEBUG):
         shim.wait()
@@ -195,9 +198,10 @@ def _encode_for_update(
     with casting(shim.precision, shim.device):
         for batch in reversed(batches):
             n_pieces += batch.ids.size
-            hidden, backprop_batch = shim.encode_for_update(batch, keep=n_pieces <= kept)
-            backprops.append((batch, backprop_batch))
-            rows.write(batch, hidden)
+            encode = partial(shim.encode_for_update, keep=n_pieces <= kept)
+            for part, (hidden, backprop_part) in shim.halving.run(encode, batch):
+                backprops.append((part, backprop_part))
+                rows.write(part, hidden)
     return backprops
 
 

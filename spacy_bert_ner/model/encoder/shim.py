@@ -17,6 +17,7 @@ from .batches import Batch
 from .blocks import add_noise, check_mixed_layers, freeze, get_depths
 from .devices import get_random_state, shares_memory, using_random_state, wait_for
 from .fused_adam import Params, is_adam, step_adam
+from .halving import Halving
 from .huggingface import (
     Encoder,
     encoder_from_bytes,
@@ -76,6 +77,7 @@ class EncoderShim(PyTorchShim):
         self.mixed_layers = mixed_layers
         self.embedding_noise = embedding_noise
         self.encoder: Optional[Encoder] = None
+        self.halving = Halving()
         self._scales: Dict[float, Dict[str, float]] = {}
 
     def set_encoder(self, encoder: Encoder, *, is_saved: bool = False) -> None:

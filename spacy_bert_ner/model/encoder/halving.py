@@ -1,0 +1,61 @@
+"""Micro-batches for which a GPU has no memory."""
+
+from typing import Callable, Iterator, Tuple, TypeVar
+
+import torch
+
+from ...errors import UserError, warn
+from .batches import Batch
+from .settings import BLOCK
+
+ResultT = TypeVar("ResultT")
+
+
+class Halving:
+    """Runs an encoder on micro-batches. One that doesn't fit into the memory of the GPU is halved
+    and run again, which is told once.
+
+    Attributes
+    ----------
+    most_pieces (int): Wordpieces that a micro-batch may have from now on, padding included.
+    """
+
+    def __init__(self) -> None:
+        self.most_pieces = 1 << 62
+
+    def run(
+        self, encode: Callable[[Batch], ResultT], batch: Batch
+    ) -> Iterator[Tuple[Batch, ResultT]]:
+        """Run the encoder on a micro-batch, or on parts of it.
+
+        encode (Callable[[Batch], ResultT]): Runs the encoder.
+        batch (Batch): Windows.
+        YIELDS (Tuple[Batch, ResultT]): The parts in the order of their windows, and their results.
+        RAISES (UserError): If one window alone doesn't fit.
+        """
+        try:
+            result = encode(batch)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(batch.lengths) == 1:
+                raise UserError(
+                    f"The GPU has no memory for a window of {batch.ids.size} wordpieces: close "
+                    f'other programs that use it, set precision = "auto" or a shorter window in '
+                    f"{BLOCK}, or use the CPU."
+                ) from error
+        else:
+            yield batch, result
+            return
+        # Not in the block above, where the exception keeps what was calculated.
+        torch.cuda.empty_cache()
+        self._tell(batch.ids.size)
+        for half in batch.halve():
+            yield from self.run(encode, half)
+
+    def _tell(self, n_pieces: int) -> None:
+        if self.most_pieces > n_pieces:
+            warn(
+                f"The GPU has no memory for a micro-batch of {n_pieces} wordpieces: it is read in "
+                f"halves, and so are those that follow. To try no larger ones, set batch_pieces in "
+                f"{BLOCK} to {n_pieces // 2} or less."
+            )
+        self.most_pieces = min(self.most_pieces, n_pieces // 2)
