@@ -28,9 +28,8 @@ MAY_IMPORT = {
 HEAVY = {"torch", "transformers", "spacy_transformers"}
 # The encoder is a module of torch; Hugging Face's token classifiers are, too.
 HEAVY_ROOMS = ("model.encoder", "hf")
-# Within functions: the first makes a node of spacy-transformers' own around the encoder, the second
-# asks for the number of threads.
-HEAVY_IN_FUNCTIONS = ("commands.profile",)
+# Within functions: the first asks for the number of threads, the second starts processes of torch.
+HEAVY_IN_FUNCTIONS = ("commands.profile", "commands.parallel_training")
 # What a pipeline with an exported encoder needs: these modules, and all that they import, run
 # without torch.
 LIGHT = (

@@ -87,6 +87,7 @@ REFUSED = {
     "set-lang": "set-lang trained danish --lang da",
     "shrink": "shrink trained shrunk --layers 1",
     "to-hf": "to-hf exported checkpoint",
+    "train": "train dev.spacy --n-cpu 2",
     "weigh-sources": "weigh-sources encoder text.txt text.txt text.txt",
 }
 # Start `spacy train` in another process.

@@ -12,6 +12,7 @@ WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 COMMANDS: Dict[str, Dict[str, Any]] = {
     "init-config": {},
     "debug-data": WITH_OVERRIDES,
+    "train": WITH_OVERRIDES,
     "convert": {},
     "annotate": {},
     "label": {},
