@@ -9,6 +9,7 @@ import numpy
 from spacy_transformers.data_classes import TransformerData
 from thinc.api import Model, Ops
 from thinc.types import Floats2d, Ragged
+from thinc.util import to_numpy
 from transformers.utils import ModelOutput
 
 from ...characters import add_before
@@ -102,8 +103,8 @@ def _has_rows(data: TransformerData) -> bool:
 
 def _find_pieces(read: List[TransformerData], *, only_first: bool) -> Pieces:
     hidden = [_get(data).reshape(-1, data.width) for data in read]
-    rows = [numpy.asarray(data.align.dataXd).reshape(-1) for data in read]
-    lengths = [numpy.asarray(data.align.lengths) for data in read]
+    rows = [to_numpy(data.align.dataXd).reshape(-1) for data in read]
+    lengths = [to_numpy(data.align.lengths) for data in read]
     if only_first:
         rows = [own[add_before(counts)[:-1][counts > 0]] for own, counts in zip(rows, lengths)]
     return Pieces(hidden, rows, numpy.concatenate(lengths))
