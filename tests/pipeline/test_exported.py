@@ -131,6 +131,17 @@ def test_profile(nlp):
     assert "is padding" in hint
 
 
+def test_profile_of_components_on_one_encoder(nlp):
+    """Only the first one runs it."""
+    nlp.add_pipe("bert_ner", name="second", source=rebuild(nlp))
+    nlp(TEXT)
+    result = profile(nlp, [TEXT, TEXT], batch_size=2)
+    steps = {"wordpieces", "windows", "decode", "packing, head and writing"}
+    assert set(result.inside["second"]) == steps
+    assert set(result.inside["bert_ner"]) == {*steps, "forward"}
+    assert result.n_windows == 2
+
+
 def test_evaluate(path, corpus):
     result = run_spacy("evaluate", path, corpus / "dev.spacy")
     assert result.exit_code == 0
