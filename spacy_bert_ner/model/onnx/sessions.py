@@ -123,8 +123,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise UserError(
-            "Can't run an exported encoder without onnxruntime: python -m pip install "
-            '"spacy-bert-ner[onnx]".'
+            "Can't run an exported encoder without onnxruntime: python -m pip install onnxruntime."
         ) from error
     return onnxruntime
 
