@@ -74,6 +74,18 @@ def test_loaded_pipelines_share_nothing_that_changes(nlp, path):
     assert get_ents(nlp(TEXT)) == EXPECTED
 
 
+def test_memory_zones(nlp):
+    """What is kept of documents for other components is gone with them."""
+    nlp.add_pipe("bert_ner", name="second", source=rebuild(nlp))
+    for _ in range(2):
+        with nlp.memory_zone():
+            docs = list(nlp.pipe([TEXT, "Annagret lives in Oslo ."]))
+            assert get_ents(docs[0]) == EXPECTED
+            del docs
+        assert "Annagret" not in nlp.vocab.strings
+    assert get_ents(nlp(TEXT)) == EXPECTED
+
+
 def test_two_processes(nlp):
     """Also with a session that was used before."""
     nlp(TEXT)
