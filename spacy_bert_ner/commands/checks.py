@@ -76,19 +76,18 @@ def require_gpu(number: int) -> None:
 
 
 @contextmanager
-def needing_sklearn(purpose: str, extra: str) -> Iterator[None]:
-    """A context to import scikit-learn in: if it is missing, the error says how to install it.
+def needing_sklearn(purpose: str) -> Iterator[None]:
+    """A context to import scikit-learn in: if it is missing, the error says how to install it. It
+    doesn't name an extra of this package, which would install torch where that is missing.
 
     purpose (str): What it is for, as in "Can't fit a mixture".
-    extra (str): The extra of this package that installs it.
     RAISES (UserError): If it isn't installed.
     """
     try:
         yield
     except ImportError as error:
         raise UserError(
-            f"Can't {purpose}: scikit-learn isn't installed. Install it with pip install "
-            f'"spacy-bert-ner[{extra}]"'
+            f"Can't {purpose}: scikit-learn isn't installed: python -m pip install scikit-learn."
         ) from error
 
 

@@ -21,7 +21,7 @@ class NGrams:
 
     def __init__(self) -> None:
         """RAISES (UserError): If scikit-learn isn't installed."""
-        with needing_sklearn("find near-duplicates", "select"):
+        with needing_sklearn("find near-duplicates"):
             from sklearn.feature_extraction.text import HashingVectorizer
         settings = {"analyzer": "char", "ngram_range": (SIZE, SIZE), "n_features": N_COLUMNS}
         self.vectorizer = HashingVectorizer(

@@ -128,8 +128,8 @@ def profile(nlp: Language, texts: Iterable[str], *, batch_size: int) -> Profile:
         result.n_docs += len(docs)
         result.n_words += sum(len(doc) for doc in docs)
     for name, stages in result.inside.items():
-        rest = "packing" if "forward" in stages else "writing"
-        if {"forward", "decode"} <= set(stages):  # an encoder inside of bert_ner
+        rest = "packing" if "wordpieces" in stages else "writing"
+        if {"wordpieces", "decode"} <= set(stages):  # an encoder inside of bert_ner
             rest = "packing, head and writing"
         stages[rest] = max(result.seconds[name] - sum(stages.values()), 0.0)
     result.hints = get_hints(nlp, result, batch_size=batch_size)

@@ -21,7 +21,7 @@ def import_sklearn() -> Any:
     """RETURNS (ModuleType): scikit-learn, with the modules that are used here.
     RAISES (UserError): If it isn't installed.
     """
-    with needing_sklearn("calibrate scores", "calibrate"):
+    with needing_sklearn("calibrate scores"):
         import sklearn.linear_model
     return sklearn
 

@@ -158,6 +158,6 @@ def import_mixture() -> Any:
     """RETURNS (type): GaussianMixture of scikit-learn.
     RAISES (UserError): If it isn't installed.
     """
-    with needing_sklearn("fit a mixture", "select"):
+    with needing_sklearn("fit a mixture"):
         from sklearn.mixture import GaussianMixture
     return GaussianMixture

@@ -14,7 +14,7 @@ from ..characters import split_by_doc, visible_tokens
 from ..model.encoder.pieces import get_pieces
 from ..model.encoder.tokenizer import PieceTokenizer
 from ..types import Bools1d
-from .encoders import iter_encoders
+from .encoders import Found, iter_encoders
 from .listeners import get_listeners, get_pieced
 
 
@@ -29,9 +29,7 @@ def get_read_tokens(docs: List[Doc], model: Model[Any, Any], *, is_train: bool) 
     """
     read = split_by_doc(visible_tokens(*docs), docs)
     answers: List[Sequence[Optional[Bools1d]]] = [
-        _ask_tokenizer(docs, found.pieces)
-        for found in iter_encoders(model)
-        if found.pieces is not None
+        _ask_encoder(docs, found) for found in iter_encoders(model) if found.pieces is not None
     ]
     answers += [get_pieced(docs, node, is_train=is_train) for node in get_listeners(model)]
     for answer in answers:
@@ -61,6 +59,16 @@ def make_reader(
         return read
 
     return find_read
+
+
+def _ask_encoder(docs: List[Doc], found: Found) -> Sequence[Optional[Bools1d]]:
+    """Whether tokens have wordpieces, bool, (n_tokens,); None for documents without tokens. An
+    exported encoder knows it of documents that it has just read."""
+    known: List[Optional[Bools1d]] = found.shim.get_read(docs) if found.is_exported else []
+    if known and all(marks is not None or not len(doc) for marks, doc in zip(known, docs)):
+        return known
+    assert found.pieces is not None
+    return _ask_tokenizer(docs, found.pieces)
 
 
 def _ask_tokenizer(docs: List[Doc], tokenizer: PieceTokenizer) -> List[Bools1d]:

@@ -188,7 +188,7 @@ def test_same_losses_are_no_mixture(tmp_path):
 def test_without_scikit_learn(source, monkeypatch):
     """Told before anything is read; nothing else needs it."""
     monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
-    with pytest.raises(UserError, match=r'pip install "spacy-bert-ner\[select\]"') as error:
+    with pytest.raises(UserError, match="python -m pip install scikit-learn") as error:
         run(source.with_name("nothing.spacy"), mixture=0.5)
     assert "\n" not in str(error.value)
     assert len(run(source, top=0.5)[0]) == 1

@@ -13,11 +13,14 @@ import spacy_bert_ner
 from spacy_bert_ner import from_huggingface
 from spacy_bert_ner.commands import exporting
 from spacy_bert_ner.commands import quantize as module
+from spacy_bert_ner.commands.fidelity import measure
 from spacy_bert_ner.commands.quantize import STEPS, quantize
 from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.formats import read_docs
 from spacy_bert_ner.formats.spans import get_scores
 from spacy_bert_ner.model.encoder import onnx_export
 from spacy_bert_ner.model.encoder.onnx_export import export_encoder
+from spacy_bert_ner.model.onnx.layer import set_export
 from spacy_bert_ner.model.onnx.quantizing import Step, find_layers, quantize_graph
 from spacy_bert_ner.model.onnx.sessions import get_graph
 
@@ -93,10 +96,8 @@ def check_same(ours, theirs, texts=TEXTS, atol=1e-4):
         numpy.testing.assert_allclose(found[1], scores, atol=atol)
 
 
-@pytest.mark.parametrize("family", sorted(toy.FAMILIES))
-def test_families(family, dev, tmp_path):
-    """From a Hugging Face folder."""
-    path = make_checkpoint(tmp_path / "in", family)
+def test_hugging_face_folder(dev, tmp_path):
+    path = make_checkpoint(tmp_path / "in", "bert")
     result = quantize(path, tmp_path / "fp32", dev, precision="fp32", max_loss=0.0)
     assert result.original.scores == result.export.scores
     assert (result.export.agreement, result.step) == (100.0, "same weights")
@@ -104,6 +105,25 @@ def test_families(family, dev, tmp_path):
     result = quantize(path, tmp_path / "int8", dev, max_loss=100.0)
     assert result.export.agreement > 80.0
     assert spacy.load(tmp_path / "int8").pipe_names == ["bert_ner", "doc_cleaner"]
+
+
+@pytest.mark.parametrize("family", sorted(toy.FAMILIES))
+def test_families(family, dev, tmp_path):
+    nlp = from_huggingface(make_checkpoint(tmp_path, family))
+    gold = list(read_docs(dev, nlp))
+    original, docs = measure(nlp, gold, ["bert_ner"])
+    made = exporting.make_exported(nlp)
+    exported = export_encoder(made.found.shim, family)
+
+    def measure_export(graph):
+        for layer in made.layers:
+            set_export(layer, graph, exported.tokenizer, exported.facts)
+        return measure(made.nlp, gold, made.users, docs)[0]
+
+    same = measure_export(exported.graph)
+    assert (same.scores, same.agreement) == (original.scores, 100.0)
+    check_same(made.nlp, nlp)
+    assert measure_export(quantize_graph(exported.graph, STEPS[0])).agreement > 80.0
 
 
 @pytest.mark.parametrize("component", [{}, CRF, DENSE, CONCATENATED], ids=str)

@@ -173,10 +173,10 @@ class TestPresets:
         assert get_ents(doc) == EXPECTED
 
 
-def test_decode_scope(trained):
+def test_decode_scope(predicting):
     """The same probabilities: one entity across the sentence start, or one on each side."""
-    pipe = trained.get_pipe("bert_ner")
-    doc = Doc(trained.vocab, words=["a", "b", "c"], sent_starts=[True, False, True])
+    pipe = predicting.get_pipe("bert_ner")
+    doc = Doc(predicting.vocab, words=["a", "b", "c"], sent_starts=[True, False, True])
     tags = pipe.tag_set.tags
     probs = numpy.full((3, len(tags)), 1e-6, dtype="float32")
     for i, tag in enumerate(["O", "B-PER", "I-PER"]):
@@ -188,7 +188,7 @@ def test_decode_scope(trained):
     pipe.set_annotations([doc], [probs])
     assert all(ent.end <= 2 or ent.start >= 2 for ent in doc.ents)
     with pytest.raises(ValueError, match='decode_scope = "doc"'):
-        pipe.set_annotations([Doc(trained.vocab, words=["a", "b", "c"])], [probs])
+        pipe.set_annotations([Doc(predicting.vocab, words=["a", "b", "c"])], [probs])
 
 
 class TestLoss:

@@ -74,6 +74,18 @@ def test_loaded_pipelines_share_nothing_that_changes(nlp, path):
     assert get_ents(nlp(TEXT)) == EXPECTED
 
 
+def test_memory_zones(nlp):
+    """What is kept of documents for other components is gone with them."""
+    nlp.add_pipe("bert_ner", name="second", source=rebuild(nlp))
+    for _ in range(2):
+        with nlp.memory_zone():
+            docs = list(nlp.pipe([TEXT, "Annagret lives in Oslo ."]))
+            assert get_ents(docs[0]) == EXPECTED
+            del docs
+        assert "Annagret" not in nlp.vocab.strings
+    assert get_ents(nlp(TEXT)) == EXPECTED
+
+
 def test_two_processes(nlp):
     """Also with a session that was used before."""
     nlp(TEXT)
@@ -129,6 +141,17 @@ def test_profile(nlp):
     assert result.n_windows == 2
     (hint,) = result.hints  # none about the threads of torch
     assert "is padding" in hint
+
+
+def test_profile_of_components_on_one_encoder(nlp):
+    """Only the first one runs it."""
+    nlp.add_pipe("bert_ner", name="second", source=rebuild(nlp))
+    nlp(TEXT)
+    result = profile(nlp, [TEXT, ""], batch_size=2)
+    steps = {"wordpieces", "windows", "decode", "packing, head and writing"}
+    assert set(result.inside["second"]) == steps
+    assert set(result.inside["bert_ner"]) == {*steps, "forward"}
+    assert result.n_windows == 2
 
 
 def test_evaluate(path, corpus):

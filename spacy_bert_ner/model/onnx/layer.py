@@ -1,5 +1,6 @@
 """An exported encoder as a thinc layer: documents in, one vector for each token out."""
 
+from functools import partial
 from typing import Any, Callable, List, Optional, Tuple, cast
 
 import numpy
@@ -130,15 +131,16 @@ def forward(model: Tok2VecT, docs: InT, is_train: bool) -> Tuple[OutT, Callable[
     if shim.export is None:
         raise UserError(Errors.E109.format(name=model.name))
     settings = _check_window(model)  # the config of a loaded pipeline may set another
-    cut = cut_docs(shim.pieces, [doc for doc in docs if len(doc)], settings, limit=shim.limit)
-    vectors = iter(_encode(shim, cut, settings.batch_pieces or DEFAULT_BATCH_PIECES))
-    pairs = zip(cut, vectors)
+    read = [doc for doc in docs if len(doc)]
+    cut = cut_docs(shim.pieces, read, settings, limit=shim.limit)
+    encode = partial(_encode, shim, settings.batch_pieces or DEFAULT_BATCH_PIECES)
+    pairs = zip(cut, shim.export.graph.recent.read(shim, read, cut, encode))
     width = shim.export.facts.width
     Y = [_pool(model, *next(pairs)) if len(doc) else model.ops.alloc2f(0, width) for doc in docs]
     return Y, _refuse
 
 
-def _encode(shim: OnnxShim, cut: List[Windows], batch_pieces: int) -> List[HostFloats2d]:
+def _encode(shim: OnnxShim, batch_pieces: int, cut: List[Windows]) -> List[HostFloats2d]:
     """RETURNS (List[HostFloats2d]): Vectors of the wordpieces of each document, float32,
     (n_rows, width)."""
     assert shim.export is not None

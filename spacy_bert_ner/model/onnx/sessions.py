@@ -13,6 +13,7 @@ from ...damage import reading
 from ...errors import UserError
 from ...types import Floats3d
 from ..encoder.batches import Batch
+from .outputs import RecentOutputs
 from .protobuf import check_self_contained
 
 PLACE = "the graph of the encoder in the file 'model' of its component"
@@ -30,10 +31,12 @@ class OnnxGraph:
     Attributes
     ----------
     data (bytes): The ONNX file.
+    recent (RecentOutputs): What it has just read.
     """
 
     def __init__(self, data: bytes):
         self.data = data
+        self.recent = RecentOutputs()
         self._sessions: Dict[int, Any] = {}
 
     def __copy__(self) -> "OnnxGraph":
@@ -120,8 +123,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise UserError(
-            "Can't run an exported encoder without onnxruntime: python -m pip install "
-            '"spacy-bert-ner[onnx]".'
+            "Can't run an exported encoder without onnxruntime: python -m pip install onnxruntime."
         ) from error
     return onnxruntime
 

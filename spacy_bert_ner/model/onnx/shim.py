@@ -1,15 +1,16 @@
 """An exported encoder as a shim of thinc: prediction on the CPU, and bytes."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional, cast
+from typing import Any, Dict, List, Optional, Sequence, cast
 
 import srsly
+from spacy.tokens import Doc
 from thinc.api import Optimizer
 from thinc.shims import Shim
 from tokenizers import Tokenizer
 
 from ...damage import CHECKSUMS, check_checksums, get_checksums, reading
-from ...types import Floats3d
+from ...types import Bools1d, Floats3d
 from ..encoder.batches import Batch
 from ..encoder.tokenizer import PieceTokenizer
 from .sessions import PLACE as GRAPH_PLACE
@@ -113,6 +114,15 @@ class OnnxShim(Shim):
         """
         assert self.export is not None
         return self.export.graph.run(batch, self.n_threads)
+
+    def get_read(self, docs: Sequence[Doc]) -> List[Optional[Bools1d]]:
+        """Find the tokens that have wordpieces, in documents that the encoder has just read.
+
+        docs (Sequence[Doc]): The documents.
+        RETURNS (List[Optional[Bools1d]]): bool, (n_tokens,); None where it is unknown.
+        """
+        assert self.export is not None
+        return self.export.graph.recent.get_read(self, docs)
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Do nothing, since there are no gradients.
