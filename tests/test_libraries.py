@@ -25,7 +25,7 @@ PRIVATE = {
     "cli/debug_data.py": {"spacy.cli._util"},
     "commands/jobs.py": {"_inheriting"},  # tests/commands/test_jobs.py
     "model/encoder/precision.py": {"_linear_pointwise"},
-    "pipeline/encoders.py": {"_model"},
+    "model/shims.py": {"_model"},
 }
 # Attributes that we set, on objects of other packages' classes: of these, only `self` may have it.
 INHERITED = {"_model"}

@@ -68,7 +68,9 @@ def train(
             f"Can't train on {n_gpu} GPUs and in {n_cpu} processes on the CPU: set either --n-gpu "
             "or --n-cpu, for example --n-gpu 2."
         )
-    check_input(config_path)
+    for path in (config_path, code_path):
+        if path is not None:
+            check_input(path)
     settings = TrainSettings(
         config_path, output_path, overrides or {}, code_path, n_gpu or n_cpu, n_gpu > 0
     )
@@ -108,14 +110,14 @@ def _run_rank(rank: int, settings: TrainSettings, folder: str) -> None:
 
 def _train_rank(local_rank: int, settings: TrainSettings, init_method: str) -> None:
     import torch.distributed
-    from spacy.cli._util import import_code
     from spacy.training.initialize import init_nlp
     from spacy.training.loop import train as train_nlp
-    from spacy.util import load_config
+    from spacy.util import import_file, load_config
 
     gpu = local_rank if settings.on_gpu else -1
     require_gpu(gpu)
-    import_code(settings.code_path)
+    if settings.code_path is not None:
+        import_file("python_code", settings.code_path)
     # Where torchrun has started the processes, it says how many there are on all machines.
     sizes: Any = {"rank": local_rank, "world_size": settings.n_processes}
     torch.distributed.init_process_group(

@@ -10,6 +10,7 @@ from thinc.shims import PyTorchShim
 from ..errors import UserError
 from ..model.encoder.settings import EncoderSettings, WindowSettings
 from ..model.encoder.tokenizer import PieceTokenizer
+from ..model.shims import get_module
 from .listener_kinds import KINDS
 from .listeners import find_upstream, get_listeners
 
@@ -56,7 +57,7 @@ class Found(NamedTuple):
             return None if self.shim.encoder is None else self.shim.encoder.model
         if self.is_stock:
             return self.node.transformer
-        return _get_module(self.shim)
+        return get_module(self.shim)
 
     @property
     def tokenizer(self) -> Optional[Any]:
@@ -172,12 +173,6 @@ def _is_stock(node: Any) -> bool:
     """Whether a layer is a TransformerModel of spacy-transformers, by its attributes: to check its
     class, torch would have to be imported."""
     return "set_transformer" in node.attrs and hasattr(node, "transformer")
-
-
-def _get_module(shim: Any) -> Optional[Any]:
-    """The module of a thinc shim, which is only available under this private name. Without it, the
-    encoder counts as not initialized."""
-    return getattr(shim, "_model", None)
 
 
 def _get_names(model: Any) -> List[str]:

@@ -8,6 +8,7 @@ from thinc.api import Model, torch2xp, xp2torch
 from torch import distributed
 
 from ...types import Floats1d
+from ..shims import get_module
 
 
 class Weight(NamedTuple):
@@ -84,7 +85,7 @@ def _get_weights(model: Model[Any, Any]) -> Iterator[Weight]:
             if node.has_param(name):
                 yield _make_weight(node, name)
         for shim in node.shims:
-            module = getattr(shim, "_model", None)
+            module = get_module(shim)
             if isinstance(module, torch.nn.Module):
                 yield from (_wrap(param) for param in module.parameters() if param.requires_grad)
 

@@ -54,7 +54,7 @@ def use_token_vectors(model: Any) -> None:
     model (Model): The model of a component. Changed.
     """
     for node in list(model.walk()):
-        if node.name == NAME and node._func is not forward:
+        if node.name == NAME:
             model.replace_node(node, token_vectors(node.layers[0], node.attrs["grad_factor"]))
 
 
