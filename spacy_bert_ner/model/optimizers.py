@@ -12,14 +12,14 @@ Rate = Union[float, List[float], Generator]
 
 
 class LayeredAdam(Optimizer):
-    """Thinc's Adam with learning rates by layer. The last block of a pretrained encoder has the
-    rate of the schedule, each other block has `layer_decay` times the rate of the block above it
+    """Thinc's Adam with learning rates by layer. The last layer of a pretrained encoder has the
+    rate of the schedule, each other layer has `layer_decay` times the rate of the layer above it
     (Howard & Ruder 2018), and weights outside of encoders, such as heads, have `head_factor` times
     the rate of the schedule.
 
-    learn_rate (Rate): Learning rate of the last block, a number or a schedule.
+    learn_rate (Rate): Learning rate of the last layer, a number or a schedule.
     head_factor (float): Factor on this rate for weights outside of encoders, above 0.
-    layer_decay (float): Rate of a block divided by that of the block above it, above 0, at most 1.
+    layer_decay (float): Rate of a layer divided by that of the layer above it, above 0, at most 1.
     settings (Any): Other arguments of thinc's Optimizer.
     """
 
