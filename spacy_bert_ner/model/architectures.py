@@ -155,14 +155,14 @@ def build_transformer_model_v1(
         training and in prediction (FLERT, Schweter & Akbik 2020, uses 64 around one sentence). No
         tags are predicted for them, but the encoder reads them again for every window.
     context_dropout (float): Share of windows that are read without context in training, 0 to 1.
-    mixed_layers (int): The vector of a wordpiece is the mean of the outputs of this many blocks,
-        from the last; 1 for the last block alone.
+    mixed_layers (int): The vector of a wordpiece is the mean of the outputs of this many layers,
+        from the last; 1 for the last layer alone.
     embedding_noise (float): Size of the uniform noise that is added to embeddings in training, 0
         for none. Its norm over a window is about this size divided by the square root of 3
         (NEFTune, Jain et al. 2023, uses 5 to 15).
     batch_pieces (Optional[int]): Wordpieces that the encoder reads at once, padding included, in
         training and in prediction; null for 1,024 on CPUs and 16,384 on GPUs.
-    freeze_layers (Optional[int]): Number of blocks, from the first, that aren't trained, besides
+    freeze_layers (Optional[int]): Number of layers, from the first, that aren't trained, besides
         the embeddings (Wu & Dredze 2019). 0 freezes the embeddings alone; null trains everything.
     RETURNS (Model[List[Doc], FullTransformerBatch]): A model that gives vectors of wordpieces,
         float32, and the rows of each token.

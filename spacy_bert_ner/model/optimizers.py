@@ -12,14 +12,14 @@ Rate = Union[float, List[float], Generator]
 
 
 class LayeredAdam(Optimizer):
-    """Thinc's Adam with learning rates by layer. The last block of a pretrained encoder has the
-    rate of the schedule, each other block has `layer_decay` times the rate of the block above it
+    """Thinc's Adam with learning rates by layer. The last layer of a pretrained encoder has the
+    rate of the schedule, each other layer has `layer_decay` times the rate of the layer above it
     (Howard & Ruder 2018), and weights outside of encoders, such as heads, have `head_factor` times
     the rate of the schedule.
 
-    learn_rate (Rate): Learning rate of the last block, a number or a schedule.
+    learn_rate (Rate): Learning rate of the last layer, a number or a schedule.
     head_factor (float): Factor on this rate for weights outside of encoders, above 0.
-    layer_decay (float): Rate of a block divided by that of the block above it, above 0, at most 1.
+    layer_decay (float): Rate of a layer divided by that of the layer above it, above 0, at most 1.
     settings (Any): Other arguments of thinc's Optimizer.
     """
 
@@ -60,11 +60,11 @@ def make_layered_adam(
     """Construct `spacy-bert-ner.LayeredAdam.v1`: thinc's `Adam.v1` with two more settings, which
     set learning rates by layer (Howard & Ruder 2018).
 
-    learn_rate (Rate): Learning rate of the last block of an encoder, a number or a schedule.
+    learn_rate (Rate): Learning rate of the last layer of an encoder, a number or a schedule.
     head_factor (float): Factor on this rate for weights outside of encoders, such as heads, above
         0.
-    layer_decay (float): Learning rate of a block of an encoder divided by that of the block above
-        it, above 0, at most 1. The embeddings are below the first block.
+    layer_decay (float): Learning rate of a layer of an encoder divided by that of the layer above
+        it, above 0, at most 1. The embeddings are below the first layer.
     beta1 (float): Decay of the first moment (the mean of gradients) in a step, above 0, below 1.
     beta2 (float): Decay of the second moment (the mean of their squares) in a step, above 0, below
         1.
@@ -85,7 +85,7 @@ def make_layered_adam(
     if not 0.0 < layer_decay <= 1.0:
         raise UserError(
             f"Can't decay learning rates with layer_decay = {layer_decay}: set it to 1 for the "
-            "same rate in all blocks, or to a number between 0 and 1, such as 0.9."
+            "same rate in all layers, or to a number between 0 and 1, such as 0.9."
         )
     if not (beta1 > 0.0 and beta2 > 0.0):
         raise UserError(
