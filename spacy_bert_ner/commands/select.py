@@ -19,7 +19,7 @@ from ..pipeline.bert_ner import BertNER
 from ..types import Bools1d, Floats1d
 from ..zones import take_at_most, take_batches
 from .annotate import predict
-from .checks import check_input
+from .checks import check_reread
 from .diversity import choose_diverse, get_vectors
 from .near_duplicates import NGrams, find_distinct, mark_contained
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
@@ -30,6 +30,10 @@ from .uncertainty import MEASURED, listing_candidates
 # How many of the most uncertain texts are compared with each other and with labeled ones, and how
 # many of these are clustered, as multiples of the number to select.
 N_COMPARED, N_CLUSTERED = 10, 3
+
+
+class NothingToSelectError(UserError):
+    """A pool that has no texts, or none that differs from the labeled texts."""
 
 
 @dataclass
@@ -71,8 +75,8 @@ class SelectReport:
             )
         if self.written.n_docs < self.n_wanted:
             lines.append(
-                f"There were no more than {self.written.n_docs} different texts, {self.n_wanted} "
-                "were asked for."
+                f"{number(self.n_wanted, 'text')} were asked for, but the pool has no others "
+                "except near-duplicates."
             )
         return "\n".join(lines)
 
@@ -138,7 +142,11 @@ def select(
                 part.append([rows.tobytes()])
         part.file.seek(0)
         measured = numpy.frombuffer(part.file.read(), dtype=MEASURED)
-        rows, texts = _find_texts(nlp, pool, measured, labeled_path, grams, report)
+        try:
+            rows, texts = _find_texts(nlp, pool, measured, labeled_path, grams, report)
+        except NothingToSelectError:
+            part.discard()  # the same command can't succeed
+            raise
         vectors = get_vectors(nlp, ner, [text.make_doc(nlp) for text in texts], size)
         chosen = choose_diverse(vectors, rows["uncertainty"], n, seed)
         report.errors_in_selected = 100.0 * float(rows["uncertainty"][chosen].mean())
@@ -161,22 +169,20 @@ def _check_files(
     """RETURNS (Tuple[str, str]): The formats of the pool and of the output.
     RAISES (UserError): For files that can't be read or written.
     """
-    check_input(pool_path, or_folder=True)
-    if not (pool_path.is_file() or pool_path.is_dir()):
-        raise UserError(f"Can't select from {pool_path}: it is read twice. Name a file or folder.")
+    check_reread(pool_path, or_folder=True)
     if labeled_path is not None:
-        check_input(labeled_path)
+        check_reread(labeled_path)
         check_format(labeled_path)
     source = check_format(pool_path, source)
     target = check_format(output_path, target, for_writing=True)
     check_target(output_path, [path for path in (pool_path, labeled_path) if path is not None])
+    if not can_resume(pool_path, output_path):
+        raise UserError(f"Can't write {output_path}: it isn't a regular file. Name a file.")
     if output_path.exists() and not force:
         raise UserError(
             f"Can't write {output_path}: it already exists. Choose another output, or replace it "
             "with force=True (--force)."
         )
-    if not can_resume(pool_path, output_path):
-        raise UserError(f"Can't write {output_path}: it isn't a regular file. Name a file.")
     return source, target
 
 
@@ -227,7 +233,7 @@ def _find_texts(
     RAISES (UserError): If there are none.
     """
     if not len(measured):
-        raise UserError(
+        raise NothingToSelectError(
             f"There is nothing to select in {pool.path}: it has no texts. Name another file."
         )
     report.n_texts = len(measured)
@@ -243,7 +249,7 @@ def _find_texts(
             break
         n_compared *= 2
     if not len(distinct):
-        raise UserError(
+        raise NothingToSelectError(
             f"There is nothing to select in {pool.path}: of {number(len(measured), 'text')}, none "
             "differs from the labeled texts. Name a file with other texts."
         )
