@@ -1,6 +1,6 @@
 """The audit: which share of known label errors is at the top of its ranking?
 
-    python benchmarks/audit.py CORPUS OUT [--name NAME] [--folds N] [--only N] [--set NAME=VALUE ...]
+    python benchmarks/audit.py CORPUS OUT [--name NAME] [--folds N] [--only N] [--set NAME=VAL ...]
     python benchmarks/audit.py CORPUS OUT [--name NAME] --pipeline PIPELINE
 
 Corrupts 5 % of the gold entities of CORPUS, a quarter of them in each way: dropped ("missing"),
@@ -26,6 +26,7 @@ Rankings on the same out-of-fold probabilities:
 
 import argparse
 import contextlib
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -265,7 +266,7 @@ def train_some(path, args):
     """As `cross_validate`, with some of the folds."""
 
     def notify(message):
-        print(message, flush=True)
+        sys.stderr.write(f"{message}\n")
         if message.startswith(f"Training without fold {args.only + 1} of "):
             raise EnoughFolds
 
@@ -286,8 +287,8 @@ PREDICTIONS = {}
 
 
 def inspect_with(path, args):
-    """As `cross_validate`, by a trained pipeline. What it predicts doesn't depend on the annotation,
-    and is only calculated once."""
+    """As `cross_validate`, by a trained pipeline. What it predicts doesn't depend on the
+    annotation, and is only calculated once."""
     docs = list(read_docs(path, spacy.blank("en")))
     labels = sorted({ent.label_ for doc in docs for ent in doc.ents})
     if not PREDICTIONS:
