@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..findings import number
 from ..formats import Report, check_column, check_format, read_docs, write_docs
 from ..formats.output import check_target
-from ..formats.part import open_part
+from ..formats.part import Part, open_part
 from ..pipeline.bert_ner import BertNER
 from ..types import Bools1d, Floats1d
 from ..zones import take_at_most, take_batches
@@ -140,13 +140,7 @@ def select(
         ):
             for rows in batches:
                 part.append([rows.tobytes()])
-        part.file.seek(0)
-        measured = numpy.frombuffer(part.file.read(), dtype=MEASURED)
-        try:
-            rows, texts = _find_texts(nlp, pool, measured, labeled_path, grams, report)
-        except NothingToSelectError:
-            part.discard()  # the same command can't succeed
-            raise
+        rows, texts = _read_measured(nlp, pool, part, labeled_path, grams, report)
         vectors = get_vectors(nlp, ner, [text.make_doc(nlp) for text in texts], size)
         chosen = choose_diverse(vectors, rows["uncertainty"], n, seed)
         report.errors_in_selected = 100.0 * float(rows["uncertainty"][chosen].mean())
@@ -215,6 +209,25 @@ def _describe(nlp: Language, ner: BertNER, pool: Pool) -> Dict[str, Any]:
         "--column": pool.column,
         "--sentences": pool.sentences,
     }
+
+
+def _read_measured(
+    nlp: Language,
+    pool: Pool,
+    part: Part,
+    labeled_path: Optional[Path],
+    grams: NGrams,
+    report: SelectReport,
+) -> Tuple[Floats1d, List[PoolText]]:
+    """Find texts with the measurements of a partial output, see `_find_texts`. If there are none,
+    it is removed: the same command can't succeed."""
+    part.file.seek(0)
+    measured = numpy.frombuffer(part.file.read(), dtype=MEASURED)
+    try:
+        return _find_texts(nlp, pool, measured, labeled_path, grams, report)
+    except NothingToSelectError:
+        part.discard()
+        raise
 
 
 def _find_texts(
