@@ -1,6 +1,6 @@
 """The audit: which share of known label errors is at the top of its ranking?
 
-    python benchmarks/audit.py CORPUS OUT [--name NAME] [--folds N] [--set NAME=VALUE ...]
+    python benchmarks/audit.py CORPUS OUT [--name NAME] [--folds N] [--only N] [--set NAME=VAL ...]
     python benchmarks/audit.py CORPUS OUT [--name NAME] --pipeline PIPELINE
 
 Corrupts 5 % of the gold entities of CORPUS, a quarter of them in each way: dropped ("missing"),
@@ -10,6 +10,8 @@ a capital letter that aren't in or next to an entity get a random label ("spurio
 places are among the first items of a ranking. Items are all gold entities of the corrupted corpus,
 and all entities that the model finds where none is annotated. Errors that CORPUS already has are
 items, too: they compete for the first places, and don't count as found.
+
+With --only, the command is stopped after some of the folds, and only their documents are ranked.
 
 With --pipeline, there is no cross-validation: a pipeline that wasn't trained on CORPUS predicts it,
 and the mean of several seeds of the corruption is shown.
@@ -23,6 +25,8 @@ Rankings on the same out-of-fold probabilities:
 """
 
 import argparse
+import contextlib
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -218,6 +222,7 @@ def main():
     parser.add_argument("output", type=Path)
     parser.add_argument("--name", help="of the files with results; default: that of the corpus")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--only", type=int, metavar="N", help="train only the first folds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pipeline", type=Path)
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
@@ -229,32 +234,67 @@ def main():
         docs = list(read_docs(args.corpus, spacy.blank("en")))
         changes = corrupt(docs, SHARE, seed)
         write_docs(path, docs)
-        runs.append((changes, *(inspect_with if args.pipeline else cross_validate)(path, args)))
+        find = inspect_with if args.pipeline else train_some if args.only else cross_validate
+        result, predictions, rows = find(path, args)
+        places = {old: new for new, old in enumerate(rows)}
+        kept = [(kind, places[i], *ent) for kind, i, *ent in changes if i in places]
+        runs.append((kept, result, predictions))
     report_runs(runs, args)
 
 
 def cross_validate(path, args):
-    """RETURNS (Tuple[Audit, Predictions]): The audit of a corpus."""
-    overrides = {name: srsly.json_loads(value) for name, _, value in map(split_setting, args.set)}
-    folder = args.output / "audit"
-    settings = {"overrides": overrides, "folds": args.folds, "seed": args.seed, "notify": print}
-    result = audit(path, folder, **settings)
+    """RETURNS (Tuple[Audit, Predictions, Sequence[int]]): The audit of a corpus, and the documents
+    that it has."""
+    folder, settings = args.output / "audit", get_settings(args)
+    result = audit(path, folder, **settings, notify=print)
     rows = split_docs(result.docs, args.folds, args.seed)
-    folds = Folds(folder / FOLDS, rows, overrides, args.seed, -1)
-    return result, predict_folds(folds, result.docs, result.labels, print)
+    folds = Folds(folder / FOLDS, rows, settings["overrides"], args.seed, -1)
+    predictions = predict_folds(folds, result.docs, result.labels, print)
+    return result, predictions, range(len(result.docs))
+
+
+def get_settings(args):
+    overrides = {name: srsly.json_loads(value) for name, _, value in map(split_setting, args.set)}
+    return {"overrides": overrides, "folds": args.folds, "seed": args.seed}
+
+
+class EnoughFolds(Exception):
+    """Stops the audit."""
+
+
+def train_some(path, args):
+    """As `cross_validate`, with some of the folds."""
+
+    def notify(message):
+        sys.stderr.write(f"{message}\n")
+        if message.startswith(f"Training without fold {args.only + 1} of "):
+            raise EnoughFolds
+
+    with contextlib.suppress(EnoughFolds):
+        audit(path, args.output / "audit", **get_settings(args), notify=notify)
+    docs = list(read_docs(path, spacy.blank("en")))
+    labels = sorted({ent.label_ for doc in docs for ent in doc.ents})
+    rows = split_docs(docs, args.folds, args.seed)[: args.only]
+    folds = Folds(args.output / "audit" / FOLDS, rows, {}, args.seed, -1)
+    order = numpy.concatenate(rows).tolist()
+    moved = numpy.split(numpy.arange(len(order)), numpy.cumsum(list(map(len, rows)))[:-1])
+    docs = [docs[i] for i in order]
+    predictions = predict_folds(folds._replace(rows=moved), docs, labels, print)
+    return inspect(str(args.corpus), docs, 0, args.folds, predictions), predictions, order
 
 
 PREDICTIONS = {}
 
 
 def inspect_with(path, args):
-    """RETURNS (Tuple[Audit, Predictions]): The audit of a corpus by a trained pipeline. What it
-    predicts doesn't depend on the annotation, and is only calculated once."""
+    """As `cross_validate`, by a trained pipeline. What it predicts doesn't depend on the
+    annotation, and is only calculated once."""
     docs = list(read_docs(path, spacy.blank("en")))
     labels = sorted({ent.label_ for doc in docs for ent in doc.ents})
     if not PREDICTIONS:
         PREDICTIONS["found"] = predict_tags(args.pipeline, docs, labels)
-    return inspect(str(args.corpus), docs, 0, 0, PREDICTIONS["found"]), PREDICTIONS["found"]
+    result = inspect(str(args.corpus), docs, 0, 0, PREDICTIONS["found"])
+    return result, PREDICTIONS["found"], range(len(docs))
 
 
 def report_runs(runs, args):
@@ -276,6 +316,7 @@ def report_runs(runs, args):
     how = f"{len(runs)} seeds of the corruption, pipeline {args.pipeline and args.pipeline.name}"
     if not args.pipeline:
         how = f"{args.folds} folds, seed {args.seed}, settings: {' '.join(args.set) or 'none'}"
+        how += f", documents of the first {args.only} folds" if args.only else ""
     report(
         f"audit_{args.name or args.corpus.stem}",
         f"Label errors among the first {TOP:.0%} of a ranking, in percent",

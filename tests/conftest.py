@@ -1,7 +1,10 @@
 """One thread in every test, and the pipelines that many tests read with."""
 
 import os
+import shutil
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 # Before torch and NumPy are imported, and for the processes that tests start: several processes
 # that fight over the cores with several threads each take many times as long.
@@ -15,6 +18,7 @@ import torch  # noqa: E402
 from spacy.tokens import Doc, DocBin  # noqa: E402
 from thinc.api import fix_random_seed  # noqa: E402
 
+from spacy_bert_ner.commands import train_process  # noqa: E402
 from spacy_bert_ner.commands.exporting import make_exported  # noqa: E402
 from spacy_bert_ner.commands.quantize import STEPS  # noqa: E402
 from spacy_bert_ner.model.encoder.onnx_export import export_encoder  # noqa: E402
@@ -98,6 +102,21 @@ def tiny_pipeline(tiny_encoder, tmp_path_factory):
 @pytest.fixture
 def tiny(tiny_pipeline):
     return spacy.load(tiny_pipeline)
+
+
+@pytest.fixture
+def copied(tiny_pipeline, monkeypatch):
+    """Instead of trainings, copies of a trained pipeline. The commands of the trainings."""
+    commands = []
+
+    def run(command, **settings):
+        commands.append(command)
+        folder = Path(command[command.index("--output") + 1])
+        shutil.copytree(tiny_pipeline, folder / "model-last")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(train_process, "subprocess", SimpleNamespace(run=run))
+    return commands
 
 
 @pytest.fixture

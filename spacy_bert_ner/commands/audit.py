@@ -21,7 +21,7 @@ from .audit_folds import Folds, Predictions, predict_folds, split_docs
 from .audit_output import Audit, write_audit
 from .audit_strings import find_inconsistencies
 from .audit_suspects import find_suspects
-from .checks import check_input, load_blank, require_gpu
+from .checks import check_reread, load_blank, require_gpu
 from .runs import digest, make_key
 
 # Folder of the predictions, in the output.
@@ -67,19 +67,20 @@ def audit(
         config or a training that fails, and for a folder that can't be written.
     """
     corpus_path, output_path = Path(corpus_path), Path(output_path)
-    check_input(corpus_path)
+    check_reread(corpus_path)
     source = check_format(corpus_path, source)
     _check_numbers(folds, top)
     _check_overrides(overrides)
     require_gpu(use_gpu)
     nlp = spacy.blank("en") if config is None else load_blank(config, dict(overrides))
-    docs, n_left_out = _read_corpus(corpus_path, source, nlp, notify)
-    rows = split_docs(docs, folds, seed)
-    labels = sorted({ent.label_ for doc in docs for ent in doc.ents})
     text = None if config is None else load_config(config, interpolate=False).to_str()
     key = make_key([digest(corpus_path), source, text, dict(overrides), folds, seed])
     inputs = [path for path in (corpus_path, config) if path is not None]
-    with _open_run(output_path, key, inputs, force):
+    is_mine = _check_run(output_path, key, inputs, force)
+    docs, n_left_out = _read_corpus(corpus_path, source, nlp, notify)
+    rows = split_docs(docs, folds, seed)
+    labels = sorted({ent.label_ for doc in docs for ent in doc.ents})
+    with _open_run(output_path, key, is_mine=is_mine):
         plan = Folds(output_path / FOLDS, rows, dict(overrides), seed, use_gpu)
         if text is not None:
             with replace_file(plan.config) as file:
@@ -146,22 +147,31 @@ def _read_corpus(
     return kept, len(docs) - len(kept)
 
 
-@contextmanager
-def _open_run(output: Path, key: str, inputs: Sequence[Path], force: bool) -> Iterator[None]:
-    """Create the folder of an audit, or open an existing one of the same audit. It is locked.
-
+def _check_run(output: Path, key: str, inputs: Sequence[Path], force: bool) -> bool:
+    """RETURNS (bool): Whether the folder has the same audit.
     RAISES (UserError): For any other folder that isn't empty, unless `force`.
     """
     state = output / FOLDS / "key"
-    is_mine = state.is_file()
-    if not is_mine or state.read_text(encoding="utf-8", errors="replace") not in ("", key):
-        if is_mine and not force:
-            raise UserError(
-                f"{output} has an audit with another corpus, config, seed or number of folds. "
-                "Choose another folder, or replace it with force=True (--force)."
-            )
-        for path in inputs:
-            check_folder(output, force, path)
+    is_audit = state.is_file()
+    if is_audit and state.read_text(encoding="utf-8", errors="replace") in ("", key):
+        return True
+    if is_audit and not force:
+        raise UserError(
+            f"{output} has an audit with another corpus, config, seed or number of folds. "
+            "Choose another folder, or replace it with force=True (--force)."
+        )
+    for path in inputs:
+        check_folder(output, force, path)
+    return False
+
+
+@contextmanager
+def _open_run(output: Path, key: str, *, is_mine: bool) -> Iterator[None]:
+    """Create the folder of an audit, or open an existing one of the same audit. It is locked."""
+    state = output / FOLDS / "key"
+    if not is_mine:
+        if state.is_file():
+            open_locked(state).close()  # refused while another process writes it
         with report_unwritable(output):
             if output.is_dir():
                 _empty(output)

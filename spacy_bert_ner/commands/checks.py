@@ -30,6 +30,19 @@ def check_input(path: Path, *, or_folder: bool = False) -> None:
         raise UserError(f"Can't read {path}: permission denied. Ask its owner for read access.")
 
 
+def check_reread(path: Path, *, or_folder: bool = False) -> None:
+    """Check that an input can be read several times, see `check_input`.
+
+    path (Path): A file.
+    or_folder (bool): Whether a folder is also allowed.
+    RAISES (UserError): If it can't be read, or only once, as a pipe.
+    """
+    check_input(path, or_folder=or_folder)
+    if not (path.is_file() or path.is_dir()):
+        what = "file or folder" if or_folder else "file"
+        raise UserError(f"Can't use {path}: it is read several times. Name a {what}.")
+
+
 def check_soft_output(path: Path, input_path: Path) -> None:
     """Check that a file with soft labels can be written.
 

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import spacy
@@ -13,11 +13,11 @@ from spacy.util import SimpleFrozenDict, load_config, logger
 
 from ..errors import UserError
 from ..findings import number
-from ..formats import read_docs, write_docs
-from ..formats.output import open_locked, replace_file, sync
+from ..formats import check_format, read_docs, write_docs
+from ..formats.output import check_target, open_locked, replace_file, sync
 from ..hf.folders import report_unwritable
 from ..types import Ints1d
-from .checks import check_input, load_blank, require_gpu
+from .checks import check_reread, load_blank, require_gpu
 from .compare import count
 from .curve_page import render_page
 from .curve_result import Training, make_result
@@ -67,25 +67,29 @@ def learning_curve(
         has another curve, and a training that fails.
     """
     for path in (corpus_path, dev_path):
-        check_input(path)
+        check_reread(path)
+        check_format(path)
     _check_parts(parts, n_seeds)
     require_gpu(use_gpu)
     config, nlp = _read_config(config_path, corpus_path, dict(overrides))
     data = make_key([config, dict(overrides), digest(corpus_path), digest(dev_path)])
     _check_output(output_path, data, force)
+    for name in (CONFIG, RESULTS, JSON, PAGE):
+        check_target(output_path / name, [corpus_path, dev_path])
     docs = [doc for doc in read_docs(corpus_path, nlp) if doc.has_annotation("ENT_IOB")]
     plan = _plan(docs, sorted(set(parts)), n_seeds, data)
     with report_unwritable(output_path):
         output_path.mkdir(parents=True, exist_ok=True)
-    if config_path is None:
-        config_path = output_path / CONFIG
-        _write(config_path, config)
-    study = Study(docs, dev_path, output_path, config_path, dict(overrides), use_gpu)
-    trainings = _run_all(study, plan, notify)
-    names = {"corpus": str(corpus_path), "dev": str(dev_path), "data": data}
-    result = {**names, "overrides": dict(overrides), **make_result(trainings)}
-    _write(output_path / JSON, srsly.json_dumps(result, indent=2) + "\n")
-    _write(output_path / PAGE, render_page(result))
+    with open_locked(output_path / RESULTS) as file:
+        if config_path is None:
+            config_path = output_path / CONFIG
+            _write(config_path, config)
+        study = Study(docs, dev_path, output_path, config_path, dict(overrides), use_gpu)
+        trainings = _run_all(study, plan, file, notify)
+        names = {"corpus": str(corpus_path), "dev": str(dev_path), "data": data}
+        result = {**names, "overrides": dict(overrides), **make_result(trainings)}
+        _write(output_path / JSON, srsly.json_dumps(result, indent=2) + "\n")
+        _write(output_path / PAGE, render_page(result))
     return result
 
 
@@ -197,23 +201,22 @@ def _plan(docs: Sequence[Doc], parts: Sequence[float], n_seeds: int, data: str) 
 
 
 def _run_all(
-    study: Study, plan: Sequence[Planned], notify: Callable[[str], None]
+    study: Study, plan: Sequence[Planned], file: IO[bytes], notify: Callable[[str], None]
 ) -> List[Training]:
     """RETURNS (List[Training]): The results, in the order of the plan."""
     results = study.output / RESULTS
-    with open_locked(results) as file:
-        done = {one.key: one for one in read_lines(results, file, Training.parse)}
-        todo = [planned for planned in plan if planned.key not in done]
-        for i, planned in enumerate(todo):
-            what = f"{planned.part:.0%} of the data with seed {planned.seed}"
-            left = _tell_left(todo[i:], list(done.values()))
-            notify(f"Training on {what}: training {i + 1} of {len(todo)}{left}")
-            training = _train(study, planned, what)
-            f1 = float(get_f1(numpy.array(training.counts).sum(axis=0)))
-            notify(f"F1 {f1:.1f}, trained in {format_time(training.seconds)}")
-            file.write(f"{srsly.json_dumps(training._asdict())}\n".encode())
-            sync(file, results)
-            done[planned.key] = training
+    done = {one.key: one for one in read_lines(results, file, Training.parse)}
+    todo = [planned for planned in plan if planned.key not in done]
+    for i, planned in enumerate(todo):
+        what = f"{planned.part:.0%} of the data with seed {planned.seed}"
+        left = _tell_left(todo[i:], list(done.values()))
+        notify(f"Training on {what}: training {i + 1} of {len(todo)}{left}")
+        training = _train(study, planned, what)
+        f1 = float(get_f1(numpy.array(training.counts).sum(axis=0)))
+        notify(f"F1 {f1:.1f}, trained in {format_time(training.seconds)}")
+        file.write(f"{srsly.json_dumps(training._asdict())}\n".encode())
+        sync(file, results)
+        done[planned.key] = training
     return [done[planned.key] for planned in plan]
 
 

@@ -14,12 +14,12 @@ from ..errors import UserError
 from ..findings import number
 from ..formats import Report, check_column, check_format, read_docs, write_docs
 from ..formats.output import check_target
-from ..formats.part import open_part
+from ..formats.part import Part, open_part
 from ..pipeline.bert_ner import BertNER
 from ..types import Bools1d, Floats1d
 from ..zones import take_at_most, take_batches
 from .annotate import predict
-from .checks import check_input
+from .checks import check_reread
 from .diversity import choose_diverse, get_vectors
 from .near_duplicates import NGrams, find_distinct, mark_contained
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
@@ -30,6 +30,10 @@ from .uncertainty import MEASURED, listing_candidates
 # How many of the most uncertain texts are compared with each other and with labeled ones, and how
 # many of these are clustered, as multiples of the number to select.
 N_COMPARED, N_CLUSTERED = 10, 3
+
+
+class NothingToSelectError(UserError):
+    """A pool that has no texts, or none that differs from the labeled texts."""
 
 
 @dataclass
@@ -71,8 +75,8 @@ class SelectReport:
             )
         if self.written.n_docs < self.n_wanted:
             lines.append(
-                f"There were no more than {self.written.n_docs} different texts, {self.n_wanted} "
-                "were asked for."
+                f"{number(self.n_wanted, 'text')} were asked for, but the pool has no others "
+                "except near-duplicates."
             )
         return "\n".join(lines)
 
@@ -136,9 +140,7 @@ def select(
         ):
             for rows in batches:
                 part.append([rows.tobytes()])
-        part.file.seek(0)
-        measured = numpy.frombuffer(part.file.read(), dtype=MEASURED)
-        rows, texts = _find_texts(nlp, pool, measured, labeled_path, grams, report)
+        rows, texts = _read_measured(nlp, pool, part, labeled_path, grams, report)
         vectors = get_vectors(nlp, ner, [text.make_doc(nlp) for text in texts], size)
         chosen = choose_diverse(vectors, rows["uncertainty"], n, seed)
         report.errors_in_selected = 100.0 * float(rows["uncertainty"][chosen].mean())
@@ -161,22 +163,20 @@ def _check_files(
     """RETURNS (Tuple[str, str]): The formats of the pool and of the output.
     RAISES (UserError): For files that can't be read or written.
     """
-    check_input(pool_path, or_folder=True)
-    if not (pool_path.is_file() or pool_path.is_dir()):
-        raise UserError(f"Can't select from {pool_path}: it is read twice. Name a file or folder.")
+    check_reread(pool_path, or_folder=True)
     if labeled_path is not None:
-        check_input(labeled_path)
+        check_reread(labeled_path)
         check_format(labeled_path)
     source = check_format(pool_path, source)
     target = check_format(output_path, target, for_writing=True)
     check_target(output_path, [path for path in (pool_path, labeled_path) if path is not None])
+    if not can_resume(pool_path, output_path):
+        raise UserError(f"Can't write {output_path}: it isn't a regular file. Name a file.")
     if output_path.exists() and not force:
         raise UserError(
             f"Can't write {output_path}: it already exists. Choose another output, or replace it "
             "with force=True (--force)."
         )
-    if not can_resume(pool_path, output_path):
-        raise UserError(f"Can't write {output_path}: it isn't a regular file. Name a file.")
     return source, target
 
 
@@ -211,6 +211,25 @@ def _describe(nlp: Language, ner: BertNER, pool: Pool) -> Dict[str, Any]:
     }
 
 
+def _read_measured(
+    nlp: Language,
+    pool: Pool,
+    part: Part,
+    labeled_path: Optional[Path],
+    grams: NGrams,
+    report: SelectReport,
+) -> Tuple[Floats1d, List[PoolText]]:
+    """Find texts with the measurements of a partial output, see `_find_texts`. If there are none,
+    it is removed: the same command can't succeed."""
+    part.file.seek(0)
+    measured = numpy.frombuffer(part.file.read(), dtype=MEASURED)
+    try:
+        return _find_texts(nlp, pool, measured, labeled_path, grams, report)
+    except NothingToSelectError:
+        part.discard()
+        raise
+
+
 def _find_texts(
     nlp: Language,
     pool: Pool,
@@ -227,7 +246,7 @@ def _find_texts(
     RAISES (UserError): If there are none.
     """
     if not len(measured):
-        raise UserError(
+        raise NothingToSelectError(
             f"There is nothing to select in {pool.path}: it has no texts. Name another file."
         )
     report.n_texts = len(measured)
@@ -243,7 +262,7 @@ def _find_texts(
             break
         n_compared *= 2
     if not len(distinct):
-        raise UserError(
+        raise NothingToSelectError(
             f"There is nothing to select in {pool.path}: of {number(len(measured), 'text')}, none "
             "differs from the labeled texts. Name a file with other texts."
         )

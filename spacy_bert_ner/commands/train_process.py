@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, Dict, Iterator, List, Sequence
 
 import srsly
@@ -34,7 +35,8 @@ def make_train_command(
 
 
 def call(command: List[str], name: str, inherited: Sequence[int] = ()) -> None:
-    """Run a command that trains, and wait for it.
+    """Run a command that trains, and wait for it. On a terminal, its progress line is shown, and
+    what else it writes to standard error.
 
     command (List[str]): The command.
     name (str): What it does, for the message, such as "Training 'accurate' with seed 1".
@@ -43,11 +45,15 @@ def call(command: List[str], name: str, inherited: Sequence[int] = ()) -> None:
     """
     # Messages show its output, where codes of colors would be escaped.
     env = {**os.environ, "ANSI_COLORS_DISABLED": "1"}
-    result = subprocess.run(command, capture_output=True, text=True, pass_fds=inherited, env=env)
+    stderr = None if sys.stderr.isatty() else PIPE
+    result = subprocess.run(
+        command, stdout=PIPE, stderr=stderr, text=True, pass_fds=inherited, env=env
+    )
     if result.returncode:
+        output = result.stdout + (result.stderr or "")
         raise UserError(
             f"{name} failed. Finished trainings are kept: fix the error, and run the same command "
-            f"to resume.\n{shlex.join(command)}\n{result.stdout}{result.stderr}"
+            f"to resume.\n{shlex.join(command)}\n{output}"
         )
 
 

@@ -163,9 +163,10 @@ class Part:
         self.journal.unlink()
 
     def discard(self) -> None:
-        """Remove the files."""
+        """Remove the files: nothing is saved any more."""
         self.path.unlink(missing_ok=True)
         self.journal.unlink(missing_ok=True)
+        self.n_read = 0
 
 
 @contextmanager

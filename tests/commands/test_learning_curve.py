@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import subprocess
+import sys
+from functools import partial
 from types import SimpleNamespace
 
 import numpy
@@ -19,6 +22,7 @@ from spacy_bert_ner.commands.curve_result import Training, format_result, make_r
 from spacy_bert_ner.commands.learning_curve import learning_curve
 from spacy_bert_ner.commands.summary import get_f1
 from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.formats.output import open_locked
 
 from ..util import CONFIGS, TAGS, WORDS, plain, run_cli, run_command
 
@@ -184,6 +188,8 @@ def result():
 def test_page(result):
     page = render_page(result)
     assert "<script" not in page and "&lt;script&gt;alert(1)" in page
+    # A setting can't turn around the value after it.
+    assert "<bdi>vars.encoder</bdi> = <bdi>&lt;script" in page
     assert "&lt;b&gt;train&lt;/b&gt;.spacy" in page
     assert result["conclusion"]["text"] in page
     assert page.count('<circle class="run"') == 15
@@ -209,14 +215,7 @@ def test_table(result):
 @pytest.fixture
 def in_process(monkeypatch):
     """Trainings in this process."""
-    called = []
-
-    def run(command, **settings):
-        called.append(command)
-        return run_command(command, **settings)
-
-    monkeypatch.setattr(train_process, "subprocess", SimpleNamespace(run=run))
-    return called
+    monkeypatch.setattr(train_process, "subprocess", SimpleNamespace(run=run_command))
 
 
 @pytest.fixture
@@ -235,14 +234,14 @@ def settings(tiny_encoder):
     return {"config_path": CONFIG, "overrides": overrides, "parts": (0.5, 1.0), "n_seeds": 2}
 
 
-def test_trains_once_and_goes_on(data, tmp_path, settings, in_process, monkeypatch):
+def test_trains_once_and_goes_on(data, tmp_path, settings, copied, monkeypatch):
     """Killed in its third training, and run again: the finished ones aren't repeated, also if there
     are more seeds and parts."""
     out, told = tmp_path / "out", []
     train = module.call
 
     def kill(command, name):
-        if len(in_process) == 2:
+        if len(copied) == 2:
             raise KeyboardInterrupt
         train(command, name)
 
@@ -252,8 +251,7 @@ def test_trains_once_and_goes_on(data, tmp_path, settings, in_process, monkeypat
     assert os.listdir(out) == ["results.jsonl"]
     with (out / "results.jsonl").open("ab") as file:
         file.write(b'{"key": "half a li')
-    monkeypatch.undo()
-    monkeypatch.setattr(train_process, "subprocess", SimpleNamespace(run=run_command))
+    monkeypatch.setattr(module, "call", train)
     result = learning_curve(*data, out, **settings, notify=told.append)
     assert [line for line in told if line.startswith("Training")][0].startswith(
         "Training on 50% of the data with seed 2: training 1 of 2, about "
@@ -306,6 +304,58 @@ def test_refuses(data, tmp_path, settings):
         with pytest.raises(UserError, match=re.escape(message)):
             learning_curve(corpus, dev, out, **{**settings, **changed})
         assert not out.exists()
+    os.mkfifo(tmp_path / "pipe.spacy")
+    for paths in ((train, tmp_path / "pipe.spacy"), (tmp_path / "pipe.spacy", dev)):
+        with pytest.raises(UserError, match="it is read several times. Name a file"):
+            learning_curve(*paths, out, **settings)
+    (tmp_path / "dev").touch()
+    with pytest.raises(ValueError, match="Can't guess the format"):
+        learning_curve(train, tmp_path / "dev", out, **settings)
+    assert not out.exists()
+
+
+def test_never_replaces_its_input(data, tmp_path, settings):
+    """Also with `force`, and under the names that it writes."""
+    train, dev = data
+    lines = [json.dumps({"text": "in Oslo", "spans": []})] * 20
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "results.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    for paths in ((out / "results.jsonl", dev), (train, out / "results.jsonl")):
+        with pytest.raises(ValueError, match="that is the input"):
+            learning_curve(*paths, out, **settings, force=True)
+    assert (out / "results.jsonl").read_text(encoding="utf-8").splitlines() == lines
+
+
+def test_two_at_once(data, tmp_path, settings):
+    """The second one changes nothing, also with `force`: not the config of the first one."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "config.cfg").write_text("of the first one", encoding="utf-8")
+    overrides = settings["overrides"]
+    refused = pytest.raises(ValueError, match="another process is writing it")
+    with open_locked(out / "results.jsonl"), refused:
+        learning_curve(*data, out, overrides=overrides, parts=(0.5, 1.0), force=True)
+    assert (out / "config.cfg").read_text(encoding="utf-8") == "of the first one"
+
+
+def test_progress_of_a_training(monkeypatch):
+    """On a terminal, it writes to standard error itself; elsewhere, what it writes is kept."""
+    program = "import sys; print('out'); print('progress', file=sys.stderr); sys.exit(1)"
+    seen = []
+
+    def run(command, **settings):
+        seen.append(settings["stderr"])
+        return subprocess.run(command, **{**settings, "stderr": subprocess.PIPE})
+
+    monkeypatch.setattr(train_process, "subprocess", SimpleNamespace(run=run))
+    for is_terminal, expected in ((True, None), (False, subprocess.PIPE)):
+        isatty = partial(bool, is_terminal)
+        monkeypatch.setattr(sys.stderr, "isatty", isatty, raising=False)
+        with pytest.raises(UserError, match="Training failed. Finished training") as error:
+            train_process.call([sys.executable, "-c", program], "Training")
+        assert str(error.value).endswith("out\nprogress\n")
+        assert seen.pop() == expected
 
 
 def test_what_was_there_stays(data, tmp_path, settings, monkeypatch):
