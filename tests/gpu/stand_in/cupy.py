@@ -15,20 +15,20 @@ import numpy
 
 __version__ = "13.4.0"
 
-# Whose frames are looked for. Thinc's work counts for the package that called it.
-PACKAGES = ("spacy_bert_ner", "spacy_transformers", "spacy")
+# An event counts for the package of the innermost frame of one of these modules. So thinc's layers
+# count for thinc, and its ops for who uses them.
+MODULES = ("spacy_bert_ner", "spacy_transformers", "spacy", "thinc.layers", "thinc.optimizers")
 # Numbers of "launches", "to_device", "to_host" and "waits", by package and line.
 EVENTS = Counter()
 
 
 def count(kind, times=1):
-    """Count an event for the innermost frame of one of PACKAGES."""
+    """Count an event for the package that asked for it: see MODULES."""
     frame = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        package = module.split(".")[0]
-        if package in PACKAGES:
-            EVENTS[kind, package, f"{module}:{frame.f_lineno}"] += times
+        if any(f"{module}.".startswith(f"{name}.") for name in MODULES):
+            EVENTS[kind, module.split(".")[0], f"{module}:{frame.f_lineno}"] += times
             return
         frame = frame.f_back
     EVENTS[kind, "other", ""] += times
@@ -128,17 +128,17 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, places):
-        is_view, places = _to_index(places)
+        is_view, places = to_index(places)
         if not is_view:
             count("launches")
         return ndarray(self._host[places])
 
     def __setitem__(self, places, value):
-        _, places = _to_index(places)
-        launch(self._host.__setitem__, places, value)
+        _, places = to_index(places)
+        launch(lambda host: self._host.__setitem__(places, host), value)
 
 
-def _to_index(places):
+def to_index(places):
     """RETURNS (Tuple[bool, Any]): Whether an index gives a view, and the index for NumPy. Lists and
     arrays of NumPy are allowed here, and copied to the device."""
     parts = places if isinstance(places, tuple) else (places,)
@@ -155,9 +155,9 @@ def _to_index(places):
 
 
 def _add_operators():
-    binary = "add sub mul truediv floordiv mod pow matmul and or xor".split()
+    binary = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or"]
     names = [prefix + name for name in binary for prefix in ("", "r", "i")]
-    names += "lt le gt ge eq ne neg abs invert".split()
+    names += ["lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "invert"]
 
     def make(name):
         def operate(self, *args):
@@ -225,6 +225,10 @@ def nonzero(data):
 
 def asnumpy(data):
     return data.get() if isinstance(data, ndarray) else numpy.asarray(data)
+
+
+def save(file, data):
+    numpy.save(file, asnumpy(data))
 
 
 def get_array_module(*args):
@@ -309,8 +313,6 @@ random = _make_module(
 )
 cuda = _make_module("cuda")
 cuda.device = _make_module("cuda.device", Device=_Device)
-cuda.runtime = _make_module(
-    "cuda.runtime", getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError
-)
+cuda.runtime = _make_module("cuda.runtime", getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError)
 linalg = _make_module("linalg", norm=lambda data: launch(numpy.linalg.norm, data))
 get_default_memory_pool = _Pool
