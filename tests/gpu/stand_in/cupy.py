@@ -40,7 +40,7 @@ def to_operand(value):
         return value._host
     if isinstance(value, (list, tuple)):
         return type(value)(map(to_operand, value))
-    if isinstance(value, numpy.ndarray) or type(value).__module__ == "torch":
+    if isinstance(value, numpy.ndarray) or type(value).__module__.split(".")[0] == "torch":
         raise TypeError(f"Unsupported type {type(value)}")
     return value
 
@@ -185,7 +185,7 @@ _add_operators()
 def array(data, dtype=None, copy=True):
     if isinstance(data, ndarray):
         return launch(numpy.array, data, dtype=dtype)
-    if type(data).__module__ == "torch":
+    if type(data).__module__.split(".")[0] == "torch":
         raise TypeError(f"Unsupported type {type(data)}")
     count("to_device")
     host = numpy.array(data, dtype=dtype)
