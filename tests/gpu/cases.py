@@ -69,7 +69,10 @@ CONCATENATED = {
     }
 }
 DENSE = {"@architectures": "spacy-bert-ner.DenseSoftmax.v1", "tok2vec": listen()}
-CRF_HEAD = {"head": CRF["model"], "component": {"loss": CRF["loss"]}}
+WRONG = {"incorrect_spans_key": "wrong"}
+WEIGHTS = {"label_weights": {"O": 0.4}, "label_smoothing": 0.1, "confidence_penalty": 0.5}
+CONTEXT = {"context": 8, "context_dropout": 0.3}
+NOISE = {"embedding_noise": 5.0, "batch_pieces": 20}
 DISTILLATION = {"hard_weight": 0.5, "confidence_penalty": 0.1}
 AVERAGES = {"head_factor": 5.0, "layer_decay": 0.9, "use_averages": True}
 
@@ -108,18 +111,12 @@ def make_cnn(encoder):
 
 # Settings of `make_nlp`, or a function that makes the pipeline, and of `learn`.
 RECIPES = {
-    "softmax": {},
+    "softmax": {"component": WRONG},
     "last": {"head": {"tok2vec": listen("last")}},
     "mean": {"head": {"tok2vec": listen("mean")}},
     "max": {"head": {"tok2vec": listen("max")}},
-    "weights": {"component": loss("CrossEntropy", label_weights={"O": 0.4}, label_smoothing=0.1)},
-    "confidence": {"component": loss("CrossEntropy", confidence_penalty=0.5)},
-    "incorrect spans": {"component": {"incorrect_spans_key": "wrong"}},
-    "CRF": CRF_HEAD,
-    "CRF, incorrect spans": {
-        "head": CRF["model"],
-        "component": {"loss": CRF["loss"], "incorrect_spans_key": "wrong"},
-    },
+    "weights": {"component": loss("CrossEntropy", **WEIGHTS)},
+    "CRF": {"head": CRF["model"], "component": {"loss": CRF["loss"], **WRONG}},
     "dense gelu": {"head": {**DENSE, "activation": "gelu", "bias": True, "norm_bias": True}},
     "dense relu": {"head": {**DENSE, "activation": "relu"}},
     "dense silu": {"head": {**DENSE, "activation": "silu"}},
@@ -133,10 +130,9 @@ RECIPES = {
         "soft": True,
     },
     "LayeredAdam": {
-        "transformer": {"context": 8, "context_dropout": 0.3, "mixed_layers": 2, "window": 20},
+        "transformer": {"window": 20, "mixed_layers": 2, **CONTEXT, **NOISE},
         "optimizer": lambda: make_layered_adam(1e-3, **AVERAGES),
     },
-    "embedding noise": {"transformer": {"embedding_noise": 5.0, "batch_pieces": 20}},
     "SGD": {"optimizer": lambda: SGD(1e-3)},
     "RAdam": {"optimizer": lambda: RAdam(1e-3)},
     "concatenated": {"head": CONCATENATED},
@@ -350,7 +346,7 @@ def kept_documents(gpu, folder):
 SIZES = (8, 32)
 COUNTED = {
     "softmax": {},
-    "CRF": CRF_HEAD,
+    "CRF": {"head": CRF["model"], "component": {"loss": CRF["loss"]}},
     "concatenated": {"head": CONCATENATED},
 }
 
