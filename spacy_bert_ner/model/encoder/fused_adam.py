@@ -65,8 +65,8 @@ def _step_group(
     adamw(
         tensors,
         gradients,
-        _get_moments(optimizer.mom1, shim_id, group),
-        _get_moments(optimizer.mom2, shim_id, group),
+        _get_means(optimizer.mom1, shim_id, group, flat=True),
+        _get_means(optimizer.mom2, shim_id, group, flat=True),
         [],
         list(steps.unbind()),  # counted on by the kernel
         fused=True,
@@ -82,17 +82,21 @@ def _step_group(
         maximize=False,
     )
     if optimizer.averages is not None:
-        averages = _get_moments(optimizer.averages, shim_id, group)
+        averages = _get_means(optimizer.averages, shim_id, group, flat=False)
         decay = min((1.0 + n_updates) / (10.0 + n_updates), MAX_DECAY)
         get_ema_multi_avg_fn(decay)(averages, tensors, n_updates)
 
 
-def _get_moments(moments: Dict[Any, Any], shim_id: int, group: Params) -> List[torch.Tensor]:
-    """Running means of tensors, as flat arrays of thinc and as tensors on the same memory."""
+def _get_means(
+    means: Dict[Any, Any], shim_id: int, group: Params, *, flat: bool
+) -> List[torch.Tensor]:
+    """Running means of tensors, as tensors on the memory of thinc's arrays. Thinc's moments are
+    flat, and its averages aren't."""
     output = []
     for name, param in group:
         key = (shim_id, name)
-        if key not in moments:
-            moments[key] = torch2xp(torch.zeros(param.numel(), device=param.device))
-        output.append(xp2torch(moments[key], device=param.device).view(param.shape))
+        if key not in means:
+            shape = [param.numel()] if flat else param.shape
+            means[key] = torch2xp(torch.zeros(shape, device=param.device))
+        output.append(xp2torch(means[key], device=param.device).view(param.shape))
     return output

@@ -1,10 +1,12 @@
-from typing import Callable, List, Optional, Tuple, cast
+from typing import Any, Callable, List, Optional, Tuple, cast
 
+import numpy
 from spacy.tokens import Doc
-from thinc.api import Model
+from thinc.api import Model, Ops
 from thinc.types import Floats2d
 
 from ...errors import UserError
+from ..transfer import split_like
 from ..types import Tok2VecT
 
 InT = List[Doc]
@@ -38,18 +40,16 @@ def forward(model: Tok2VecT, docs: InT, is_train: bool) -> Tuple[OutT, Callable[
         callback for their gradient.
     """
     outputs, backprops = zip(*(layer(docs, is_train) for layer in model.layers))
-    xp = model.ops.xp
     widths = [layer.get_dim("nO") for layer in model.layers]
-    Y = [
-        xp.concatenate(parts, axis=1) if len(doc) else model.ops.alloc2f(0, sum(widths))
-        for doc, parts in zip(docs, zip(*outputs))
-    ]
+    Y = _join(model.ops, docs, outputs, sum(widths))
 
     def backprop(dY: OutT) -> InT:
+        joined = dY if _is_host(model.ops) else [model.ops.flatten(dY)]
         start = 0
         for width, backprop_layer in zip(widths, backprops):
             end = start + width
-            backprop_layer([model.ops.as_contig(d_doc[:, start:end]) for d_doc in dY])
+            parts = [model.ops.as_contig(d[:, start:end]) for d in joined]
+            backprop_layer(parts if _is_host(model.ops) else split_like(parts[0], dY))
             start = end
         return docs
 
@@ -66,3 +66,21 @@ def init(model: Tok2VecT, X: Optional[InT] = None, Y: Optional[OutT] = None) -> 
     for layer in model.layers:
         layer.initialize(X=X)
     model.set_dim("nO", sum(cast(int, layer.get_dim("nO")) for layer in model.layers))
+
+
+def _join(ops: Ops, docs: InT, outputs: Tuple[OutT, ...], width: int) -> OutT:
+    """RETURNS (List[Floats2d]): The outputs of layers next to each other, (n_tokens, width). On a
+    CPU, each document on its own, so that a large one is copied once. On a GPU, where each copy is
+    a launch, all at once."""
+    xp: Any = ops.xp
+    if _is_host(ops) or not any(len(doc) for doc in docs):
+        return [
+            xp.concatenate(parts, axis=1) if len(doc) else ops.alloc2f(0, width)
+            for doc, parts in zip(docs, zip(*outputs))
+        ]
+    joined = xp.concatenate([ops.flatten(cast(Any, arrays)) for arrays in outputs], axis=1)
+    return split_like(joined, docs)
+
+
+def _is_host(ops: Ops) -> bool:
+    return ops.xp is numpy

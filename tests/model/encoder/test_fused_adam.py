@@ -59,6 +59,20 @@ def test_equals_thinc(settings):
         numpy.testing.assert_allclose(fused.mom2[key], plain.mom2[key], atol=1e-6, rtol=1e-4)
 
 
+def test_averages_are_those_of_thinc():
+    """In the same shape: on a GPU, thinc can't add weights of another."""
+    expected, params = make_params()
+    fused, plain = (make_adam(use_averages=True) for _ in range(2))
+    for step in range(3):
+        for name, gradient in make_gradients(step).items():
+            params[name].grad = torch.from_numpy(gradient.copy())
+            expected[name], _ = plain((SHIM, name), expected[name], gradient)
+        step_adam(fused, SHIM, list(params.items()), {})
+    for name in params:
+        average = plain.averages[SHIM, name]
+        numpy.testing.assert_allclose(fused.averages[SHIM, name], average, atol=1e-5)
+
+
 def test_follows_the_schedule():
     expected, params = make_params()
     fused, plain = (make_adam(learn_rate=warmup_linear(0.01, 3, 6)) for _ in range(2))

@@ -1,0 +1,35 @@
+"""Runs all cases on the stand-in for a GPU, and writes what went wrong as JSON:
+
+PYTHONPATH=tests/gpu/stand_in:. python -m tests.gpu OUTPUT
+"""
+
+import json
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from . import gpu  # first, since it changes what others import
+
+gpu.install()
+
+from .cases import CASES, count_all  # noqa: E402
+
+
+def run(work):
+    """RETURNS (Tuple[Any, str]): The result of a function, and the traceback of its error."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return work(gpu, Path(folder)), ""
+        except Exception:
+            return None, traceback.format_exc()
+
+
+def main():
+    errors = {name: run(work)[1] for name, work in CASES.items()}
+    events, errors["budgets"] = run(count_all)
+    output = json.dumps({"errors": errors, "events": events})
+    Path(sys.argv[1]).write_text(output, encoding="utf-8")
+
+
+main()
