@@ -110,14 +110,16 @@ def annotate(
     shard (Optional[str]): The part of the work to do, such as "3/16" for the third of 16.
     n_jobs (int): Number of processes that predict.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Gets a message if it resumes, and if it stops early.
+    notify (Callable[[str], None]): Gets a message if it resumes, if it stops early, and for each
+        output in a folder.
     RETURNS (Tuple[List[EntityRow], Report]): The entities, if they are not written; the counts of
         what was read and what didn't fit.
     RAISES (UserError): For input, pipelines and output that can't be read, loaded or written.
     """
     # Errors in the names are reported before the pipeline is loaded.
     options = (source, target, column)
-    if is_divided(input_path, output_path, shard):
+    divided = is_divided(input_path, output_path, shard)
+    if divided:
         tasks = _make_tasks(input_path, output_path, options, shard, notify)
     else:
         tasks = [_make_task(input_path, output_path, options)]
@@ -139,7 +141,7 @@ def annotate(
             counted = Report(skip_broken=skip_broken)
             rows += _run_task(nlp, task, counted, how, pool, restart, notify)
             report.merge(counted)
-            if is_divided(input_path, output_path, shard):
+            if divided:
                 notify(f"{i} of {len(tasks)}: {task.output}: {counted.summary()}")
     return rows, report
 

@@ -7,6 +7,7 @@ import pytest
 import spacy
 
 from spacy_bert_ner.commands import annotate as module
+from spacy_bert_ner.commands import merge_check
 from spacy_bert_ner.commands.annotate import annotate
 from spacy_bert_ner.commands.merge_check import check_merged
 from spacy_bert_ner.formats import read_docs
@@ -26,6 +27,14 @@ def ruler_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("pipeline") / "ruler"
     nlp.to_disk(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(ruler_path, monkeypatch):
+    """Tests run many shards, each of which would load the pipeline."""
+    nlp = spacy.load(ruler_path)
+    for user in (module, merge_check):
+        monkeypatch.setattr(user, "load_pipeline", lambda name: nlp)
 
 
 def write(path, n=N_RECORDS, first=0):
@@ -51,7 +60,7 @@ def list_names(folder):
 def check(ruler_path, *args):
     """RETURNS (Tuple[int, str]): The exit code of --merge-check, and what it prints."""
     result = run(ruler_path, *args, "--merge-check")
-    return result.exit_code, plain(result.output).strip()
+    return result.exit_code, result.output.strip()
 
 
 @pytest.mark.parametrize("shard", ["0/4", "5/4", "0/0", "a/b", "3", "1/2/3", "-1/4"])
@@ -106,7 +115,7 @@ def test_folder_to_a_file_is_one_output(ruler_path, folder, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["jsonl", "spacy", "conll", "label-studio", "lines"])
-@pytest.mark.parametrize("n", [1, 3, 30])
+@pytest.mark.parametrize("n", [1, 30])
 def test_records_are_divided(ruler_path, tmp_path, target, n):
     """Also with more shards than records: some outputs are empty."""
     path, out = write(tmp_path / "in.jsonl"), tmp_path / "out"
