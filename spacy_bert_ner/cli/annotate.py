@@ -48,13 +48,8 @@ def annotate_cli(
     from ..errors import wrap
     from ..findings import number
 
-    if output_path is None and target is not None:
-        raise BadParameter(f"--to {target} needs an output file. Add OUTPUT_PATH, or leave out --to.")
-    if output_path is None and restart:
-        raise BadParameter("--restart needs an output file. Add OUTPUT_PATH, or leave out --restart.")
+    _check_options(output_path, target, restart, shard if merge_check else None)
     if merge_check:
-        if shard is not None:
-            raise BadParameter("--merge-check checks all shards. Leave out --shard.")
         _check_merged(pipeline, input_path, output_path, source, target, column)
         return
     rows, report = annotate(
@@ -77,10 +72,27 @@ def annotate_cli(
         echo(wrap(f"{output_path}: {report.summary()}"), err=True)
     elif rows:
         echo(format_table(rows, numbered=report.n_docs > 1))
-    if not report.n_ents and not (output_path is not None and output_path.is_dir()):
+    if not report.n_ents and (output_path is None or not output_path.is_dir()):
         echo(f"No entities were found in {number(report.n_docs, 'document')}.", err=True)
     if report.message():
         echo(wrap(report.message()), err=True)
+
+
+def _check_options(
+    output_path: Optional[Path], target: Optional[str], restart: bool, checked: Optional[str]
+) -> None:
+    if checked is not None:
+        raise BadParameter("--merge-check checks all shards. Leave out --shard.")
+    if output_path is not None:
+        return
+    if target is not None:
+        raise BadParameter(
+            f"--to {target} needs an output file. Add OUTPUT_PATH, or leave out --to."
+        )
+    if restart:
+        raise BadParameter(
+            "--restart needs an output file. Add OUTPUT_PATH, or leave out --restart."
+        )
 
 
 def _check_merged(
