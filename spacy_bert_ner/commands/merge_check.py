@@ -121,9 +121,10 @@ def _compare(
         expected = _make_keys(own.count(docs), target)
         found = _make_keys(written.count(read_docs(output, nlp, target)), target)
         pairs: Any = zip_longest(expected, found)
+        batches: Any = take_batches([nlp], pairs, take_at_most(BATCH))
         at = 0
-        for batch in take_batches([nlp], pairs, take_at_most(BATCH)):
-            for wanted, key in batch:  # type: ignore[misc]
+        for batch in batches:
+            for wanted, key in batch:
                 at += 1
                 if wanted != key:
                     return (
