@@ -8,12 +8,14 @@ that set up an environment are run, with training cut short. The pipeline of `ma
 import json
 import re
 import shlex
+import subprocess
 from importlib.metadata import EntryPoint
 from inspect import Parameter, signature
 from typing import NamedTuple
 
 import pytest
 import spacy
+import srsly
 from spacy.cli._util import parse_config_overrides
 from spacy.language import Language
 from weasel.util.config import load_project_config
@@ -330,3 +332,14 @@ def test_make_targets():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"^make ([a-z0-9]+)$", text, re.M))
     assert {"demo", "test"} <= shown <= targets
+
+
+def test_examples_for_schedulers():
+    """Their syntax: they can't be run here."""
+    blocks = read_blocks(ROOT / "docs" / "scale.md")
+    (script,) = [block.text for block in blocks if block.language == "sh"]
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    (job,) = [srsly.yaml_loads(block.text) for block in blocks if block.language == "yaml"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    subprocess.run(["bash", "-n"], input=container["args"][0], text=True, check=True)
+    assert f"/{job['spec']['completions']}" in container["args"][0]

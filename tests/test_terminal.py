@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from spacy_bert_ner.commands.annotate import EntityRow, format_table
+from spacy_bert_ner.commands.entity_rows import EntityRow, format_table
 from spacy_bert_ner.errors import UserError, warn, wrap
 from spacy_bert_ner.terminal import SafePrinter, printable
 

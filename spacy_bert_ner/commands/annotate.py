@@ -12,7 +12,6 @@ from typing import (
     Iterable,
     Iterator,
     List,
-    Literal,
     NamedTuple,
     Optional,
     Tuple,
@@ -21,34 +20,27 @@ from typing import (
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import logger
-from wasabi import table
 
 from .. import __version__
 from ..characters import copy_sent_starts
 from ..errors import UserError
+from ..findings import number
 from ..formats import Report, check_column, check_format, get_writer, read_docs
 from ..formats.files import RECORD_KEY
 from ..formats.output import check_target
 from ..formats.progress import Progress
-from ..formats.spans import get_scores
+from ..formats.source import WHOLE, Shard
 from ..pipeline.listener_kinds import TRF_DATA
-from ..terminal import printable
 from ..zones import take_at_most, take_batches
 from .checks import check_input, require_gpu
-from .jobs import JobSettings, check_jobs, get_n_threads, predict_in_processes
+from .entity_rows import EntityRow, make_rows
+from .jobs import JobSettings, Pool, check_jobs, get_n_threads, open_pool, predict_in_processes
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
 from .resumable import describe_input, digest_files, get_precisions, write_batches
+from .shards import find_unfinished, is_divided, is_pattern, parse_shard, plan_shares
 
-
-class EntityRow(NamedTuple):
-    """One entity, with the number of its document, its first character in the text, and its score
-    from 0 to 1; None if the component that set it has no scores."""
-
-    doc: int
-    start_char: int
-    text: str
-    label: str
-    score: Optional[float]
+# --from, --to and --column.
+Options = Tuple[Optional[str], Optional[str], Optional[str]]
 
 
 class Input(NamedTuple):
@@ -57,11 +49,26 @@ class Input(NamedTuple):
     path (Path): A file, or a folder of .txt files.
     source (str): Its format.
     column (Optional[str]): Column with the texts, for tables.
+    shard (Shard): The records.
     """
 
     path: Path
     source: str
     column: Optional[str]
+    shard: Shard
+
+
+class Task(NamedTuple):
+    """What to read, and where to write it.
+
+    read (Input): The input.
+    output (Optional[Path]): The output, None to return the entities.
+    target (Optional[str]): Its format.
+    """
+
+    read: Input
+    output: Optional[Path]
+    target: Optional[str]
 
 
 def annotate(
@@ -76,41 +83,51 @@ def annotate(
     keep_ents: bool = False,
     skip_broken: bool = False,
     restart: bool = False,
+    shard: Optional[str] = None,
     n_jobs: int = 1,
     use_gpu: int = -1,
     notify: Callable[[str], None] = logger.info,
 ) -> Tuple[List[EntityRow], Report]:
-    """Find the entities in a file. A progress bar is shown on terminals.
+    """Find the entities in a file, or in many. A progress bar is shown on terminals.
 
     The output is a partial file until it is complete. If the process ends before that for any
     reason, the same call resumes after the last batch that was written. This only works from a file
     to a file, not with pipes.
 
+    If there is a shard, a pattern of names or a folder as output, each input file has an output in
+    this folder, and outputs that exist are skipped. A shard reads every n-th file, or of a single
+    file every n-th record.
+
     pipeline (str): Name or path of a trained pipeline.
-    input_path (Path): The input: a file, or a folder of .txt files.
-    output_path (Optional[Path]): Where to write the documents, batch by batch.
+    input_path (Path): The input: a file, a folder of .txt files, or with an output folder, a folder
+        of files of any format or a pattern of names, such as data/*.jsonl.
+    output_path (Optional[Path]): Where to write the documents, batch by batch: a file or a folder.
     source, target (Optional[str]): The formats; by default guessed from the file names.
     column (Optional[str]): Column with the texts, for tables; "text" by default.
     batch_size, keep_ents: See `predict`.
     skip_broken (bool): Skip records that can't be read, instead of raising an error.
     restart (bool): Discard the partial output of an earlier call.
+    shard (Optional[str]): The part of the work to do, such as "3/16" for the third of 16.
     n_jobs (int): Number of processes that predict.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Gets a message if it resumes, and if it stops early.
+    notify (Callable[[str], None]): Gets a message if it resumes, if it stops early, and for each
+        output in a folder.
     RETURNS (Tuple[List[EntityRow], Report]): The entities, if they are not written; the counts of
         what was read and what didn't fit.
     RAISES (UserError): For input, pipelines and output that can't be read, loaded or written.
     """
     # Errors in the names are reported before the pipeline is loaded.
-    check_input(input_path, or_folder=True)
-    source = check_format(input_path, source)
-    check_column(source, column)
-    if output_path is not None:
-        target = check_format(output_path, target, for_writing=True)
-        check_target(output_path, [input_path])
+    options = (source, target, column)
+    divided = is_divided(input_path, output_path, shard)
+    if divided:
+        tasks = _make_tasks(input_path, output_path, options, shard, notify)
+    else:
+        tasks = [_make_task(input_path, output_path, options)]
+    report = Report(skip_broken=skip_broken)
+    if not tasks:
+        return [], report
     require_gpu(use_gpu)
     check_jobs(n_jobs)
-    report = Report(skip_broken=skip_broken)
     nlp = load_pipeline(pipeline)
     size = nlp.batch_size if batch_size is None else batch_size
     no_ents = None if keep_ents else explain_no_ents(nlp, pipeline)
@@ -118,47 +135,94 @@ def annotate(
         raise UserError(no_ents)
 
     how = JobSettings(pipeline, use_gpu, get_n_threads(n_jobs), size, keep_ents)
-    read = Input(input_path, source, column)
-    predicted = _predict_batches(nlp, read, report, how, n_jobs, notify)
-    with explain_pipeline(pipeline), closing(predicted) as batches:
-        if output_path is None:
-            return list(make_rows(chain.from_iterable(batches))), report
-        describe = partial(_describe, nlp, read, target, keep_ents)
+    rows: List[EntityRow] = []
+    with explain_pipeline(pipeline), open_pool(how, n_jobs, notify) as pool:
+        for i, task in enumerate(tasks, start=1):
+            counted = Report(skip_broken=skip_broken)
+            rows += _run_task(nlp, task, counted, how, pool, restart, notify)
+            report.merge(counted)
+            if divided:
+                notify(f"{i} of {len(tasks)}: {task.output}: {counted.summary()}")
+    return rows, report
+
+
+def _make_tasks(
+    input_path: Path,
+    folder: Optional[Path],
+    options: Options,
+    shard: Optional[str],
+    notify: Callable[[str], None],
+) -> List[Task]:
+    """RETURNS (List[Task]): The outputs of a shard that aren't finished."""
+    part = WHOLE if shard is None else parse_shard(shard)
+    if not is_pattern(input_path):
+        check_input(input_path, or_folder=True)
+    source, target, _ = options
+    shares = plan_shares(input_path, folder, source, target, part.total)
+    mine = list(part.pick(shares))
+    if not mine:
+        notify(f"Shard {part} has nothing to do: there are {number(len(shares), 'file')}.")
+    left = find_unfinished(mine, notify)
+    return [_make_task(path, output, options, records) for path, output, records in left]
+
+
+def _make_task(path: Path, output: Optional[Path], options: Options, shard: Shard = WHOLE) -> Task:
+    """RAISES (UserError): For names of files and formats that can't be used."""
+    source, target, column = options
+    check_input(path, or_folder=True)
+    source = check_format(path, source)
+    check_column(source, column)
+    if output is not None:
+        target = check_format(output, target, for_writing=True)
+        check_target(output, [path])
+    return Task(Input(path, source, column, shard), output, target)
+
+
+def _run_task(
+    nlp: Language,
+    task: Task,
+    report: Report,
+    how: JobSettings,
+    pool: Optional[Pool],
+    restart: bool,
+    notify: Callable[[str], None],
+) -> List[EntityRow]:
+    """RETURNS (List[EntityRow]): The entities, if they are not written."""
+    read, output, target = task
+    with closing(_predict_batches(nlp, read, report, how, pool)) as batches:
+        if output is None:
+            return list(make_rows(chain.from_iterable(batches)))
         write_batches(
             batches,
-            get_writer(output_path, target),
-            input_path,
-            output_path,
+            get_writer(output, target),
+            read.path,
+            output,
             report,
-            describe,
+            partial(_describe, nlp, read, target, how.keep_ents),
             restart=restart,
             notify=notify,
         )
-    return [], report
+    return []
 
 
 def _predict_batches(
-    nlp: Language,
-    read: Input,
-    report: Report,
-    settings: JobSettings,
-    n_jobs: int,
-    notify: Callable[[str], None],
+    nlp: Language, read: Input, report: Report, how: JobSettings, pool: Optional[Pool]
 ) -> Generator[Iterator[Doc], None, None]:
     """YIELDS (Iterator[Doc]): Batches of new documents with entities, which the report counts."""
-    with Progress(read.path, read.source, report) as progress:
+    path, source, column, shard = read
+    with Progress(path, source, report, shard) as progress:
         # With several processes, batches are read before those ahead of them are written.
-        reading = report if n_jobs == 1 else Report(skip_broken=report.skip_broken)
+        reading = report if pool is None else Report(skip_broken=report.skip_broken)
         docs = read_docs(
-            progress.path, nlp, read.source, reading, column=read.column, skip=report.n_read
+            progress.path, nlp, source, reading, column=column, skip=report.n_read, shard=shard
         )
-        size, keep_ents = settings.batch_size, settings.keep_ents
+        size, keep_ents = how.batch_size, how.keep_ents
         batches = take_batches([nlp], progress.follow(docs), take_at_most(size))
         done: Iterator[Iterator[Doc]]
-        if n_jobs == 1:
+        if pool is None:
             done = (predict(nlp, batch, batch_size=size, keep_ents=keep_ents) for batch in batches)
         else:
-            done = predict_in_processes(nlp, batches, reading, report, settings, n_jobs, notify)
+            done = predict_in_processes(nlp, batches, reading, report, pool)
         for predicted in done:
             yield report.count(predicted)
             progress.update()
@@ -176,6 +240,7 @@ def _describe(nlp: Language, read: Input, target: Optional[str], keep_ents: bool
         "--from": read.source,
         "--to": target,
         "--column": read.column,
+        "--shard": str(read.shard),
         "--keep-ents": keep_ents,
     }
 
@@ -231,35 +296,3 @@ def copy_words(nlp: Language, doc: Doc, keep_ents: bool) -> Doc:
         ]
         copy.set_ents(ents, default="missing")
     return copy
-
-
-def make_rows(docs: Iterable[Doc]) -> Iterator[EntityRow]:
-    """YIELDS (EntityRow): The entities, in the order of the documents, which are numbered from 1.
-
-    docs (Iterable[Doc]): Documents with entities.
-    """
-    for number, doc in enumerate(docs, start=1):
-        scores = get_scores(doc) or {}
-        for ent in doc.ents:
-            score = scores.get((ent.start, ent.end, ent.label))
-            yield EntityRow(number, ent.start_char, ent.text, ent.label_, score)
-
-
-def format_table(rows: List[EntityRow], *, numbered: bool = False) -> str:
-    """Format entities as a table.
-
-    rows (List[EntityRow]): The entities.
-    numbered (bool): Whether to show the numbers of the documents.
-    RETURNS (str): The table.
-    """
-    first = 0 if numbered else 1
-    header = ("Doc", "At", "Entity", "Label", "Score")[first:]
-    aligns: List[Literal["l", "r"]] = ["r", "r", "l", "l", "r"]
-    data = [_format_row(row)[first:] for row in rows]
-    return table(data, header=header, divider=True, aligns=aligns[first:])
-
-
-def _format_row(row: EntityRow) -> List[str]:
-    score = "-" if row.score is None else f"{row.score:.3f}"
-    text = printable(" ".join(row.text.split()))
-    return [str(row.doc), str(row.start_char), text, printable(row.label), score]

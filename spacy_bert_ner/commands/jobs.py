@@ -165,15 +165,20 @@ class Pool:
 
 
 @contextmanager
-def open_pool(settings: JobSettings, n_jobs: int, notify: Callable[[str], None]) -> Iterator[Pool]:
+def open_pool(
+    settings: JobSettings, n_jobs: int, notify: Callable[[str], None]
+) -> Iterator[Optional[Pool]]:
     """Start processes. They are spawned: a fork would copy locks of threads, and can't use a GPU.
 
     settings (JobSettings): How to predict.
     n_jobs (int): Number of processes.
     notify (Callable[[str], None]): See `Pool`.
-    YIELDS (Pool): The processes.
+    YIELDS (Optional[Pool]): The processes; None for one, which is this process.
     RAISES (UserError): If they can't start.
     """
+    if n_jobs == 1:
+        yield None
+        return
 
     def make_executor() -> ProcessPoolExecutor:
         context = get_context("spawn")
@@ -192,9 +197,7 @@ def predict_in_processes(
     batches: Iterable[List[Doc]],
     reading: Report,
     report: Report,
-    settings: JobSettings,
-    n_jobs: int,
-    notify: Callable[[str], None],
+    pool: Pool,
 ) -> Iterator[Iterator[Doc]]:
     """Predict batches of documents.
 
@@ -203,18 +206,15 @@ def predict_in_processes(
     reading (Report): Counts what is read.
     report (Report): Gets these counts when the documents are yielded, so that it doesn't count what
         is only read.
-    settings (JobSettings): How to predict.
-    n_jobs (int): Number of processes.
-    notify (Callable[[str], None]): See `Pool`.
+    pool (Pool): The processes.
     YIELDS (Iterator[Doc]): New documents, of a vocabulary of their own. Don't use them after the
         next ones.
     """
     blank = spacy.blank(nlp.lang or "xx")
-    with open_pool(settings, n_jobs, notify) as pool:
-        for data, counted in pool.map((pack(batch), reading.take()) for batch in batches):
-            report.merge(counted)
-            with bounded_zone(blank):
-                yield unpack(blank, data)
+    for data, counted in pool.map((pack(batch), reading.take()) for batch in batches):
+        report.merge(counted)
+        with bounded_zone(blank):
+            yield unpack(blank, data)
     report.merge(reading.take())  # of records behind the last document
 
 

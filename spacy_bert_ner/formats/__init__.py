@@ -11,7 +11,7 @@ from . import conll, docbin, doccano, html, jsonl, label_studio, tables, text
 from .files import open_bytes, shorten
 from .json_values import read_values
 from .report import FormatError, Report
-from .source import Source
+from .source import WHOLE, Shard, Source
 from .spans import looks_like_spans
 from .writing import TextWriter, Writer
 
@@ -72,6 +72,7 @@ def read_docs(
     *,
     column: Optional[str] = None,
     skip: int = 0,
+    shard: Shard = WHOLE,
 ) -> Iterator[Doc]:
     """Read the documents of a file.
 
@@ -81,7 +82,8 @@ def read_docs(
     report (Optional[Report]): Counts records, and spans that don't fit. Its `skip_broken` sets
         whether records that can't be read are skipped.
     column (Optional[str]): Column with the texts, for tables; "text" by default.
-    skip (int): Number of records to skip without parsing them.
+    skip (int): Number of records (of the shard) to skip without parsing them.
+    shard (Shard): The records to read: with a total of n, every n-th.
     RETURNS (Iterator[Doc]): Documents, one at a time.
     RAISES (ValueError): For an unknown format, and for input that can't be read.
     """
@@ -89,11 +91,12 @@ def read_docs(
     check_column(name, column)
     reader: Reader = FORMATS[name].reader  # type: ignore[assignment]
     source = Source(path, nlp, "text" if column is None else column)
-    return _read(reader, source, Report() if report is None else report, skip)
+    records = shard.pick(reader.read(source), skip)
+    return _read(reader, source, Report() if report is None else report, records)
 
 
-def _read(reader: Reader, source: Source, report: Report, skip: int) -> Iterator[Doc]:
-    for item in islice(reader.read(source), skip, None):
+def _read(reader: Reader, source: Source, report: Report, records: Iterator[Any]) -> Iterator[Doc]:
+    for item in records:
         report.n_read += 1
         try:
             doc = reader.parse(source.nlp, item, report)

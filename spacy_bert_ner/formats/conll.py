@@ -201,7 +201,7 @@ def render(doc: Doc, report: Report, prefixes: Prefixes = IOB2) -> str:
     prefixes (Prefixes): The prefixes of the scheme.
     """
     report_incorrect(doc, report)
-    tokens = [token for token in doc if _is_writable(token, report)]
+    tokens = [token for token in doc if is_writable(token, report)]
     if not tokens:
         report.add(EMPTY, show(doc.text))
         return ""
@@ -217,7 +217,12 @@ def render_biluo(doc: Doc, report: Report) -> str:
     return render(doc, report, BILUO)
 
 
-def _is_writable(token: Token, report: Report) -> bool:
+def is_writable(token: Token, report: Report) -> bool:
+    """RETURNS (bool): Whether a token can have a line of its own.
+
+    token (Token): The token.
+    report (Report): Counts those that are left out.
+    """
     word = token.text
     is_mark = word.startswith(MARKS) or COMMENT.match(word)
     if is_mark or not word.strip(" ") or BREAKS.search(word):

@@ -169,6 +169,20 @@ class Part:
         self.n_read = 0
 
 
+def remove_part(target: Path) -> None:
+    """Remove what is left of a process that was killed after it wrote its output.
+
+    target (Path): Path of the output, which is complete.
+    RAISES (ValueError): If another process is writing it again.
+    """
+    part = get_part(resolve(target))
+    if part.exists():
+        file = open_locked(part)
+        part.unlink()
+        abandon(file)
+    get_journal(resolve(target)).unlink(missing_ok=True)
+
+
 @contextmanager
 def open_part(
     target: Path,

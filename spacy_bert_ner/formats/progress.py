@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ..findings import number
 from .report import Report
-from .source import Watched
+from .source import WHOLE, Shard, Watched
 
 KNOWN = "{percentage:3.0f}% |{bar}| {desc}, {remaining} left"
 UNKNOWN = "{desc}, {elapsed}"
@@ -20,15 +20,16 @@ class Progress:
     """A bar on terminals, and nothing elsewhere: the share of a file that is done, counts, speed
     and the time left. For a pipe, which has no size, only counts and speed."""
 
-    def __init__(self, path: Path, name: Optional[str], report: Report):
+    def __init__(self, path: Path, name: Optional[str], report: Report, shard: Shard = WHOLE):
         """Nothing is shown yet.
 
         path (Path): The input.
         name (Optional[str]): Its format.
         report (Report): The counts; if a run is resumed, with those of the earlier run.
+        shard (Shard): The records that are read.
         """
         self.path = Watched(path)
-        self.report = report
+        self.report, self.shard = report, shard
         # A DocBin is read as a whole before its first document.
         self.in_bytes = path.is_file() and name != "spacy"
         self.is_resumed = report.n_read > 0
@@ -82,4 +83,7 @@ class Progress:
         return f"{number(self.report.n_docs, 'document')}, {speed:,.0f} words/s"
 
     def _tell(self) -> int:
-        return self.path.tell() if self.in_bytes else self.report.n_read
+        if self.in_bytes:
+            return self.path.tell()
+        n_read = self.report.n_read * self.shard.total
+        return n_read if self.path.n_records is None else min(n_read, self.path.n_records)

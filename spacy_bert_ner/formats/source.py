@@ -1,10 +1,13 @@
 """The input of readers."""
 
 import os
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Optional
+from typing import IO, Any, Iterable, Iterator, NamedTuple, Optional, TypeVar
 
 from spacy.language import Language
+
+T = TypeVar("T")
 
 
 class Source(NamedTuple):
@@ -18,6 +21,31 @@ class Source(NamedTuple):
     path: Path
     nlp: Language
     column: str = "text"
+
+
+class Shard(NamedTuple):
+    """A part of the work, which is divided without communication.
+
+    number (int): Number of the shard, from 1.
+    total (int): Number of shards.
+    """
+
+    number: int
+    total: int
+
+    def pick(self, items: Iterable[T], skip: int = 0) -> Iterator[T]:
+        """RETURNS (Iterator[T]): Every `total`-th item: those of this shard.
+
+        items (Iterable[T]): All items, always in the same order.
+        skip (int): Number of items of this shard to skip.
+        """
+        return islice(items, self.number - 1 + skip * self.total, None, self.total)
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+
+WHOLE = Shard(1, 1)
 
 
 class Watched(type(Path())):  # type: ignore[misc]

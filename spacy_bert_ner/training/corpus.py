@@ -16,6 +16,7 @@ from spacy.training import Example
 from ..errors import UserError, warn
 from ..findings import show
 from ..formats import FORMATS, FormatError, Report, check_format, read_docs
+from ..formats.folders import list_files
 from ..tagging.soft_labels import SOFT_KEY, get_soft_labels, set_soft_labels
 
 # Makes the examples to train on from one that was read.
@@ -163,8 +164,7 @@ class Corpus(SpacyCorpus):
         names = [self.format] if self.format else [n for n in FORMATS if n not in UNLABELED]
         # Without duplicates, since formats share some.
         suffixes = list(dict.fromkeys(end for name in names for end in FORMATS[name].suffixes))
-        paths = sorted(path for path in self.path.rglob("*") if path.suffix.lower() in suffixes)
-        found = [path for path in paths if not _is_hidden(path.relative_to(self.path))]
+        found = list_files(self.path, suffixes)
         if not found:
             raise FormatError(
                 f"There is no training data in {self.path}: no file name ends in "
@@ -246,7 +246,3 @@ def _warn_once(message: str) -> None:
     if message not in SHOWN:
         SHOWN.add(message)
         warn(message)
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

@@ -16,7 +16,8 @@ from spacy.tokens import DocBin, Span
 from thinc.compat import has_gpu
 
 from spacy_bert_ner.commands import annotate as module
-from spacy_bert_ner.commands.annotate import EntityRow, annotate, format_table, predict
+from spacy_bert_ner.commands.annotate import annotate, predict
+from spacy_bert_ner.commands.entity_rows import EntityRow, format_table
 from spacy_bert_ner.formats import FORMATS, docbin, read_docs, write_docs
 from spacy_bert_ner.formats.spans import get_scores
 

@@ -1,6 +1,7 @@
 """`annotate` killed again and again, and resumed: what comes out is that of a run left alone.
 
     python tests/soak/kills.py [--kills 30] [--records 400] [--seed 1] [--formats spacy jsonl]
+        [--shard 2/3]
 
 For each format that is written, runs are killed (SIGKILL) until there were so many kills, and given
 the same command again each time: every other one at a random moment, and every other one at a
@@ -24,6 +25,7 @@ import spacy
 from spacy.language import Language
 
 from spacy_bert_ner.commands.annotate import annotate
+from spacy_bert_ner.commands.shards import check_outputs, name_output, parse_shard
 from spacy_bert_ner.formats import FORMATS
 from spacy_bert_ner.tagging.entity_scores import make_span_group
 
@@ -57,9 +59,10 @@ def make_pipeline(folder):
     nlp.to_disk(folder)
 
 
-def run(folder, name, target, events=None):
+def run(folder, name, target, shard=None, events=None):
     """Annotate in a fork.
 
+    shard (Optional[str]): The shard to annotate.
     events (Optional[int]): How many operations on files of the output it may do before it kills
         itself, None for all.
     RETURNS (int): The number of the process.
@@ -70,14 +73,28 @@ def run(folder, name, target, events=None):
     try:
         if events is not None:
             _kill_at(events, target.parent)
-        # A file of the format "text" is one document.
-        source = "text" if name == "text" else "lines"
-        path = folder / ("one" if name == "text" else "many")
-        annotate(str(folder / "pipeline"), path, target, source=source, target=name, batch_size=16)
+        path = get_input(folder, name)
+        settings = {"source": "text" if name == "text" else "lines", "target": name}
+        if shard is not None:
+            target = target.parent
+        annotate(str(folder / "pipeline"), path, target, shard=shard, batch_size=16, **settings)
     except BaseException as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         os._exit(1)
     os._exit(0)
+
+
+def get_input(folder, name):
+    """A file of the format "text" is one document."""
+    return folder / ("one" if name == "text" else "many")
+
+
+def get_output(folder, name, shard):
+    """RETURNS (str): The name of an output."""
+    if shard is None:
+        return "out"
+    suffix = check_outputs(folder, name)
+    return name_output(get_input(folder, name), parse_shard(shard), suffix)
 
 
 def _kill_at(events, folder):
@@ -114,7 +131,7 @@ def wait(process, seconds=None):
     return True
 
 
-def soak(folder, name, n_kills, rng):
+def soak(folder, name, n_kills, rng, shard=None):
     """Kill runs of a format.
 
     RETURNS (Counts): What happened.
@@ -122,27 +139,28 @@ def soak(folder, name, n_kills, rng):
         are left next to it.
     """
     (folder / name).mkdir()
-    whole, target = folder / name / "whole", folder / name / "made" / "out"
+    out = get_output(folder, name, shard)
+    whole, target = folder / name / "whole" / out, folder / name / "made" / out
     begin = time.monotonic()
-    assert wait(run(folder, name, whole))
+    assert wait(run(folder, name, whole, shard))
     duration = time.monotonic() - begin
     n_events = 4 * (len((folder / "many").read_text("utf-8").splitlines()) // 16) + 8
     counts = Counts(0, 0, 0)
     while counts.kills < n_kills or target.parent.exists():
         target.parent.mkdir(exist_ok=True)
         if counts.kills >= n_kills:
-            is_done = wait(run(folder, name, target))
+            is_done = wait(run(folder, name, target, shard))
         elif counts.kills % 2:
-            is_done = wait(run(folder, name, target, rng.randrange(n_events)))
+            is_done = wait(run(folder, name, target, shard, rng.randrange(n_events)))
         else:
-            is_done = wait(run(folder, name, target), duration * rng.random())
+            is_done = wait(run(folder, name, target, shard), duration * rng.random())
         left = sorted(path.name for path in target.parent.iterdir())
         if not is_done:
             counts = counts._replace(
-                kills=counts.kills + 1, resumed=counts.resumed + ("out.part" in left)
+                kills=counts.kills + 1, resumed=counts.resumed + (f"{out}.part" in left)
             )
             continue
-        assert left == ["out"], f"{name}: {left} are left"
+        assert left == [out], f"{name}: {left} are left"
         assert target.read_bytes() == whole.read_bytes(), f"{name}: the output is another one"
         target.unlink()
         target.parent.rmdir()
@@ -156,6 +174,7 @@ def main(args: Optional[list] = None):
     parser.add_argument("--records", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--formats", nargs="+", choices=WRITTEN, default=WRITTEN)
+    parser.add_argument("--shard", help="such as 2/3; by default, all records are annotated")
     settings = parser.parse_args(args)
     rng = random.Random(settings.seed)
     with tempfile.TemporaryDirectory() as name:
@@ -165,7 +184,7 @@ def main(args: Optional[list] = None):
         (folder / "many").write_text("\n".join(lines), encoding="utf-8")
         (folder / "one").write_text("\n".join(lines), encoding="utf-8")
         for target in settings.formats:
-            counts = soak(folder, target, settings.kills, rng)
+            counts = soak(folder, target, settings.kills, rng, settings.shard)
             sys.stdout.write(
                 f"{target}: {counts.kills} kills, {counts.resumed} with something to resume, "
                 f"{counts.ends} outputs, all identical\n"

@@ -22,3 +22,15 @@ def test_a_tenth():
     lines = result.stdout.splitlines()
     assert len(lines) == sum(entry.writer is not None for entry in FORMATS.values())
     assert all(": 3 kills, " in line and line.endswith("all identical") for line in lines)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forks")
+def test_shard():
+    """A shard that is killed has the same output in the end."""
+    result = subprocess.run(
+        [sys.executable, PROGRAM, "--kills", "4", "--shard", "2/3", "--formats", "jsonl", "spacy"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count(": 4 kills, ") == result.stdout.count("all identical\n") == 2
