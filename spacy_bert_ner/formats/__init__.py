@@ -91,12 +91,12 @@ def read_docs(
     check_column(name, column)
     reader: Reader = FORMATS[name].reader  # type: ignore[assignment]
     source = Source(path, nlp, "text" if column is None else column)
-    records = shard.pick(reader.read(source), skip)
-    return _read(reader, source, Report() if report is None else report, records)
+    return _read(reader, source, Report() if report is None else report, skip, shard)
 
 
-def _read(reader: Reader, source: Source, report: Report, records: Iterator[Any]) -> Iterator[Doc]:
-    for item in records:
+def _read(reader: Reader, source: Source, report: Report, skip: int, shard: Shard) -> Iterator[Doc]:
+    # The records have no name, so that an error doesn't keep their file open.
+    for item in shard.pick(reader.read(source), skip):
         report.n_read += 1
         try:
             doc = reader.parse(source.nlp, item, report)

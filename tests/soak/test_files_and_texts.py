@@ -65,6 +65,6 @@ def test_broken_promises_are_found(pipelines):
         "scores are" in fault for fault in hostile_texts.check(doc.text, [doc], ["LOC", "PER"])
     )
     other.set_ents([], default="missing")
-    faults = hostile_texts.check(other.text, [other, doc], ["LOC", "PER"])
+    faults = hostile_texts.check(other.text, [other, doc, doc], ["LOC", "PER"])
     assert "tokens are not annotated" in faults
     assert any("another batch size gives" in fault for fault in faults)
