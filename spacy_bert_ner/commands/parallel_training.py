@@ -168,8 +168,10 @@ def share(nlp: Language, rank: int, n_processes: int) -> None:
         pipe.finish_update = partial(finish, pipe, pipe.finish_update)
 
     def update_part(examples: Iterable[Example], losses: Any = None, **settings: Any) -> Any:
-        # Neighbors by length in different processes, so that all have about as much to do.
-        part = sorted(examples, key=lambda example: len(example.predicted))[rank::n_processes]
+        # Neighbors by length in different processes, so that all have about as much to do, but by
+        # twos: batches for R-Drop have each document twice.
+        ordered = sorted(examples, key=lambda example: len(example.predicted))
+        part = [example for i, example in enumerate(ordered) if i // 2 % n_processes == rank]
         own: Dict[str, float] = {}
         if part:
             update(part, losses=own, **settings)
