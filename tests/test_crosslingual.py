@@ -16,6 +16,8 @@ VARS = {
     "batch_sents": 2,
     "student_steps": 2,
     "student_warmup": 1,
+    "joint_steps": 2,
+    "joint_warmup": 1,
     "further_steps": 2,
     "further_warmup": 1,
     "eval_frequency": 1,

@@ -94,5 +94,5 @@ def test_without_scikit_learn(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(UserError, match=r"pip install \"spacy-bert-ner\[calibrate\]\""):
+    with pytest.raises(UserError, match="pip install scikit-learn"):
         import_sklearn()

@@ -1,8 +1,6 @@
 """The encoder layer: gradients, steps and bytes, in pipelines with a tiny encoder."""
 
 import pickle
-import subprocess
-import sys
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -663,33 +661,6 @@ def test_training_is_reproducible(tiny):
         head = {name: torch.from_numpy(layer.get_param(name)) for name in layer.param_names}
         runs.append({**weights_of(encoder_of(nlp)), **head})
     assert_equal_tensors(*runs)
-
-
-SPAWN = """
-import multiprocessing, sys
-import spacy
-
-if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
-    nlp = spacy.load(sys.argv[1])
-    docs = nlp.pipe([sys.argv[2], "", "Karl ."] * 4, n_process=2, batch_size=3)
-    sys.stdout.write(repr([[(ent.text, ent.label_) for ent in doc.ents] for doc in docs]))
-"""
-
-
-def test_spawned_processes(tiny_path, tmp_path):
-    (tmp_path / "program.py").write_text(SPAWN, encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, str(tmp_path / "program.py"), str(tiny_path), TEXT],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=900,
-    )
-    nlp = spacy.load(tiny_path)
-    expected = [get_ents(doc) for doc in nlp.pipe([TEXT, "", "Karl ."] * 4)]
-    assert expected[0] == EXPECTED
-    assert result.stdout == repr(expected)
 
 
 class TestHalfPrecision:
