@@ -119,6 +119,16 @@ def copied(tiny_pipeline, monkeypatch):
     return commands
 
 
+@pytest.fixture(scope="session")
+def ruler_path(tmp_path_factory):
+    """A pipeline that knows one word, on disk."""
+    nlp = spacy.blank("xx")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "Oslo"}])
+    path = tmp_path_factory.mktemp("pipeline") / "ruler"
+    nlp.to_disk(path)
+    return path
+
+
 @pytest.fixture
 def project_in_process(monkeypatch):
     """`spacy project run` has its commands run in this process. `make test` and `make demo` start

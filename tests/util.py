@@ -39,6 +39,24 @@ WORDS, TAGS = map(list, zip(*(item.rsplit("/", 1) for item in TAGGED.split())))
 TEXT = " ".join(WORDS)
 EXPECTED = [("Anna Berg", "PER"), ("Oslo", "LOC"), ("Karl", "PER"), ("New York", "LOC")]
 # Settings of the component with a CRF.
+# Layers next to an encoder, as in configs/accurate.cfg.
+LEXICAL = {
+    "@architectures": "spacy.Tok2Vec.v2",
+    "embed": {
+        "@architectures": "spacy.MultiHashEmbed.v2",
+        "width": 8,
+        "attrs": ["SHAPE", "PREFIX"],
+        "rows": [50, 50],
+        "include_static_vectors": False,
+    },
+    "encode": {
+        "@architectures": "spacy.MaxoutWindowEncoder.v2",
+        "width": 8,
+        "depth": 1,
+        "window_size": 1,
+        "maxout_pieces": 2,
+    },
+}
 CRF = {
     "model": {
         "@architectures": "spacy-bert-ner.LinearCRF.v1",

@@ -29,6 +29,7 @@ from ..hf.util import LISTENER, TEXTS, make_checkpoint
 from ..util import (
     CRF,
     EXPECTED,
+    LEXICAL,
     TAGS,
     TEXT,
     encoder_of,
@@ -48,23 +49,7 @@ CONCATENATED = {
             "@layers": "spacy-bert-ner.concatenate.v1",
             "*": {
                 "transformer": LISTENER,
-                "lexical": {
-                    "@architectures": "spacy.Tok2Vec.v2",
-                    "embed": {
-                        "@architectures": "spacy.MultiHashEmbed.v2",
-                        "width": 8,
-                        "attrs": ["SHAPE", "PREFIX"],
-                        "rows": [20, 20],
-                        "include_static_vectors": False,
-                    },
-                    "encode": {
-                        "@architectures": "spacy.MaxoutWindowEncoder.v2",
-                        "width": 8,
-                        "depth": 1,
-                        "window_size": 1,
-                        "maxout_pieces": 2,
-                    },
-                },
+                "lexical": LEXICAL,
             },
         },
     }

@@ -29,15 +29,6 @@ WRITTEN = [name for name, entry in FORMATS.items() if entry.writer and name != "
 N_LINES = 23
 
 
-@pytest.fixture(scope="module")
-def ruler_path(tmp_path_factory):
-    nlp = spacy.blank("xx")
-    nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "Oslo"}])
-    path = tmp_path_factory.mktemp("pipeline") / "ruler"
-    nlp.to_disk(path)
-    return path
-
-
 @pytest.fixture
 def source(tmp_path):
     path = tmp_path / "in.txt"

@@ -20,15 +20,6 @@ run = partial(run_cli, "annotate")
 N_RECORDS = 23
 
 
-@pytest.fixture(scope="module")
-def ruler_path(tmp_path_factory):
-    nlp = spacy.blank("xx")
-    nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "Oslo"}])
-    path = tmp_path_factory.mktemp("pipeline") / "ruler"
-    nlp.to_disk(path)
-    return path
-
-
 @pytest.fixture(autouse=True)
 def loaded_once(ruler_path, monkeypatch):
     """Tests run many shards, each of which would load the pipeline."""

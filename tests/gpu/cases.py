@@ -20,7 +20,7 @@ from spacy_bert_ner.tagging.soft_labels import SoftLabels, set_soft_labels
 from spacy_bert_ner.training.r_drop import make_batch_twice
 
 from ..toy import save_encoder
-from ..util import CRF, EXPECTED, TAGS, TEXT, WORDS, get_ents, make_example, make_nlp
+from ..util import CRF, EXPECTED, LEXICAL, TAGS, TEXT, WORDS, get_ents, make_example, make_nlp
 
 TEXTS = [TEXT, "", "  ", "Anna met Karl"]
 LABELS = ("LOC", "PER")
@@ -45,23 +45,6 @@ def loss(name, **settings):
     return {"loss": {"@losses": f"spacy-bert-ner.{name}.v1", **settings}}
 
 
-LEXICAL = {
-    "@architectures": "spacy.Tok2Vec.v2",
-    "embed": {
-        "@architectures": "spacy.MultiHashEmbed.v2",
-        "width": 8,
-        "attrs": ["SHAPE", "PREFIX"],
-        "rows": [50, 50],
-        "include_static_vectors": False,
-    },
-    "encode": {
-        "@architectures": "spacy.MaxoutWindowEncoder.v2",
-        "width": 8,
-        "depth": 1,
-        "window_size": 1,
-        "maxout_pieces": 2,
-    },
-}
 CONCATENATED = {
     "tok2vec": {
         "@layers": "spacy-bert-ner.concatenate.v1",
