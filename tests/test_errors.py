@@ -149,14 +149,27 @@ def test_folders_that_cant_be_written(tmp_path, monkeypatch):
 def test_a_config_that_makes_no_pipeline(tmp_path):
     path = tmp_path / "config.cfg"
     for text, message in (
-        ('[nlp]\nlang = "en"\npipeline = ["a"]\n\n[components.a]\nfactory = "b"\n', "parsing"),
         ('[nlp]\nlang = "en"\npipeline = ["a"]\n\n[components]\na = {"factory": "b"}\n', "E002"),
         ('[nlp]\nlang = "qq"\n', "E048"),
-        ("[nlp\n", "."),
     ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=f"Can't make the pipeline of .*{message}"):
             checks.load_blank(path)
+
+
+def test_a_file_that_is_no_config(tmp_path):
+    path = tmp_path / "config.cfg"
+    for text, message in (
+        (b"Anna Berg lives in Oslo.", "File contains no section headers"),
+        (b"[a]\n[a]\n", "section 'a' already exists"),
+        (b"[a.b]\nc = 1\n", "Section 'a' is not defined"),
+        (b"\xff\xfe", "'utf-8' codec can't decode"),
+        (b"[a.b]\n[a]\nb = 1", "found conflicting values"),
+    ):
+        path.write_bytes(text)
+        for read in (checks.read_config, checks.load_blank):
+            with pytest.raises(UserError, match=f"Can't read the config .*{message}"):
+                read(path)
 
 
 def test_what_users_can_fix_is_a_user_error():

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, T
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import SimpleFrozenDict, load_config, logger
+from spacy.util import SimpleFrozenDict, logger
 from wasabi import table
 
 from ..errors import UserError
@@ -21,7 +21,7 @@ from .audit_folds import Folds, Predictions, predict_folds, split_docs
 from .audit_output import Audit, write_audit
 from .audit_strings import find_inconsistencies
 from .audit_suspects import find_suspects
-from .checks import check_reread, load_blank, require_gpu
+from .checks import check_reread, load_blank, read_config, require_gpu
 from .runs import digest, make_key
 
 # Folder of the predictions, in the output.
@@ -73,7 +73,7 @@ def audit(
     _check_overrides(overrides)
     require_gpu(use_gpu)
     nlp = spacy.blank("en") if config is None else load_blank(config, dict(overrides))
-    text = None if config is None else load_config(config, interpolate=False).to_str()
+    text = None if config is None else read_config(config, interpolate=False).to_str()
     key = make_key([digest(corpus_path), source, text, dict(overrides), folds, seed])
     inputs = [path for path in (corpus_path, config) if path is not None]
     is_mine = _check_run(output_path, key, inputs, force)
@@ -158,7 +158,7 @@ def _check_run(output: Path, key: str, inputs: Sequence[Path], force: bool) -> b
     if is_audit and not force:
         raise UserError(
             f"{output} has an audit with another corpus, config, seed or number of folds. "
-            "Choose another folder, or replace it with force=True (--force)."
+            "Choose another folder, or replace it with --force (force=True in Python)."
         )
     for path in inputs:
         check_folder(output, force, path)

@@ -1,5 +1,6 @@
 """Checks that commands do before they begin. Not in `cli`, which spaCy loads with every command."""
 
+import configparser
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, Dict, Iterator, Tuple, Union
 
 from spacy.language import Language
 from spacy.util import SimpleFrozenDict, load_config, load_model_from_config
+from thinc.api import Config
 
 from ..errors import MissingFileError, UserError, describe_error
 from ..formats import check_format
@@ -112,14 +114,37 @@ def load_blank(path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenD
     RETURNS (Language): The pipeline.
     RAISES (UserError): For an invalid config, or one that makes no pipeline.
     """
-    if str(path) != "-":
-        check_input(Path(path))
+    config = read_config(path, overrides)
     try:
-        return load_model_from_config(load_config(path, overrides=overrides), auto_fill=True)
+        return load_model_from_config(config, auto_fill=True)
     except UserError:
         raise
     except (ValueError, TypeError, ImportError) as error:
         raise UserError(f"Can't make the pipeline of {path}: {describe_error(error)}") from error
+
+
+def read_config(
+    path: Union[str, Path],
+    overrides: Dict[str, Any] = SimpleFrozenDict(),
+    *,
+    interpolate: bool = True,
+) -> Config:
+    """Read a config file.
+
+    path (Union[str, Path]): The config, "-" for standard input.
+    overrides (Dict[str, Any]): Settings that override those of the config, such as "paths.train".
+    interpolate (bool): Replace variables by their values.
+    RETURNS (Config): The config.
+    RAISES (UserError): If there is no such file, or it isn't a config.
+    """
+    if str(path) != "-":
+        check_input(Path(path))
+    try:
+        return load_config(path, overrides, interpolate=interpolate)
+    except UserError:
+        raise
+    except (ValueError, configparser.Error) as error:
+        raise UserError(f"Can't read the config {path}: {describe_error(error)}") from error
 
 
 def iter_settings(config: Dict[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]:

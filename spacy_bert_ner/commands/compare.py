@@ -11,14 +11,14 @@ import spacy
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import load_config, logger
+from spacy.util import logger
 
 from ..errors import UserError
 from ..formats import read_docs
 from ..formats.output import check_target, open_locked, replace_file, sync
 from ..hf.folders import report_unwritable
 from .annotate import predict
-from .checks import check_input, require_gpu
+from .checks import check_input, read_config, require_gpu
 from .pipelines import load_pipeline
 from .runs import Run, digest, make_key, read_results
 from .spec import Cell, Spec, check_spec, read_spec
@@ -146,7 +146,7 @@ def _plan(spec: Spec, output: Path) -> List[Planned]:
     planned = []
     for cell in spec.cells:
         if cell.workflow is None:
-            settings = load_config(cell.config, interpolate=False).to_str()
+            settings = read_config(cell.config, interpolate=False).to_str()
         for seed in cell.seeds:
             folder = output / cell.get_folder(seed)
             if cell.workflow is None:

@@ -12,7 +12,6 @@ from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Example
 from spacy.util import (
     SimpleFrozenDict,
-    load_config,
     registry,
     resolve_dot_names,
 )
@@ -27,7 +26,7 @@ from ..pipeline.reading import make_reader
 from ..training.corpus import Corpus
 from ..training.gold_report import make_gold_report
 from ..training.sentences import get_sentence_setters
-from .checks import load_blank
+from .checks import load_blank, read_config
 from .data_report import DataReport, SplitReport
 from .encoder_report import EncoderReport
 from .similarity import get_similarity
@@ -72,7 +71,7 @@ def _check_names(config_path: Union[str, Path], overrides: Dict[str, Any]) -> No
     no effect: spaCy accepts any name there."""
     if not Path(config_path).is_file():
         return  # pipes can only be read once
-    paths = load_config(config_path).get("paths", {})
+    paths = read_config(config_path).get("paths", {})
     for name in overrides:
         section, _, key = name.partition(".")
         if section == "paths" and key not in paths:

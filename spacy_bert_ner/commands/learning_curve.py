@@ -9,7 +9,7 @@ import spacy
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import SimpleFrozenDict, load_config, logger
+from spacy.util import SimpleFrozenDict, logger
 
 from ..errors import UserError
 from ..findings import number
@@ -17,7 +17,7 @@ from ..formats import check_format, read_docs, write_docs
 from ..formats.output import check_target, open_locked, replace_file, sync
 from ..hf.folders import report_unwritable
 from ..types import Ints1d
-from .checks import check_reread, load_blank, require_gpu
+from .checks import check_reread, load_blank, read_config, require_gpu
 from .compare import count
 from .curve_page import render_page
 from .curve_result import Training, make_result
@@ -115,7 +115,7 @@ def _read_config(
     if path is None:
         return init_config(train=corpus_path), spacy.blank("en")  # its default language
     nlp = load_blank(path, {**overrides, "paths.train": None, "paths.dev": None})
-    return load_config(path, interpolate=False).to_str(), nlp
+    return read_config(path, interpolate=False).to_str(), nlp
 
 
 def _check_output(path: Path, data: str, force: bool) -> None:
@@ -124,7 +124,7 @@ def _check_output(path: Path, data: str, force: bool) -> None:
         raise UserError(f"Can't write to {path}: it is a file. Choose a folder.")
     if force or not path.exists() or not any(path.iterdir()):
         return
-    way_out = "Choose another folder, or write to this one with force=True (--force)."
+    way_out = "Choose another folder, or write to this one with --force (force=True in Python)."
     if not (path / RESULTS).exists():
         raise UserError(f"Can't write to {path}: the folder has other files. {way_out}")
     try:

@@ -14,7 +14,7 @@ from spacy.language import Language
 from spacy.training import Example
 
 from ..errors import UserError, explain, needing_torch
-from .checks import check_input, require_gpu
+from .checks import check_input, read_config, require_gpu
 
 # For the others, while the first process evaluates.
 TIMEOUT = timedelta(hours=12)
@@ -112,7 +112,7 @@ def _train_rank(local_rank: int, settings: TrainSettings, init_method: str) -> N
     import torch.distributed
     from spacy.training.initialize import init_nlp
     from spacy.training.loop import train as train_nlp
-    from spacy.util import import_file, load_config
+    from spacy.util import import_file
 
     gpu = local_rank if settings.on_gpu else -1
     require_gpu(gpu)
@@ -127,7 +127,7 @@ def _train_rank(local_rank: int, settings: TrainSettings, init_method: str) -> N
         **({} if init_method == TORCHRUN else sizes),
     )
     try:
-        config = load_config(settings.config_path, settings.overrides, interpolate=False)
+        config = read_config(settings.config_path, settings.overrides, interpolate=False)
         nlp = init_nlp(config, use_gpu=gpu)
         rank = torch.distributed.get_rank()
         share(nlp, rank, torch.distributed.get_world_size())

@@ -175,7 +175,7 @@ def _check_files(
     if output_path.exists() and not force:
         raise UserError(
             f"Can't write {output_path}: it already exists. Choose another output, or replace it "
-            "with force=True (--force)."
+            "with --force (force=True in Python)."
         )
     return source, target
 

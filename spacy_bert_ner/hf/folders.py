@@ -28,7 +28,7 @@ def check_folder(path: Path, force: bool, source: Optional[Union[str, Path]] = N
     if not force:
         raise UserError(
             f"Can't write to {path}: the folder isn't empty. Choose another one, or replace it "
-            "with force=True (--force)."
+            "with --force (force=True in Python)."
         )
     if path.resolve() in (Path.cwd(), *Path.cwd().parents):
         raise UserError(
