@@ -21,6 +21,7 @@ from ..formats import Report
 from ..zones import bounded_zone
 from .checks import require_gpu
 from .pipelines import load_pipeline
+from .transport import PackedDoc, pack, unpack
 
 # Batches that are read ahead for each process.
 N_AHEAD = 2
@@ -29,7 +30,7 @@ GUARD = (
     'In a script, call it under `if __name__ == "__main__":`, since processes import the script.'
 )
 
-Packed = List[bytes]
+Packed = List[PackedDoc]
 # Of a process of its own.
 _WORKER: "Worker"
 
@@ -71,7 +72,7 @@ class Worker:
         from .annotate import predict
 
         size, keep_ents = self.settings.batch_size, self.settings.keep_ents
-        docs = unpack(self.nlp, data)
+        docs = unpack(self.nlp.vocab, data)
         return pack(predict(self.nlp, docs, batch_size=size, keep_ents=keep_ents))
 
 
@@ -214,7 +215,7 @@ def predict_in_processes(
     for data, counted in pool.map((pack(batch), reading.take()) for batch in batches):
         report.merge(counted)
         with bounded_zone(blank):
-            yield unpack(blank, data)
+            yield unpack(blank.vocab, data)
     report.merge(reading.take())  # of records behind the last document
 
 
@@ -237,24 +238,6 @@ def get_n_threads(n_jobs: int) -> int:
     """
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max((n_cores or 1) // n_jobs, 1)
-
-
-def pack(docs: Iterable[Doc]) -> Packed:
-    """RETURNS (Packed): Documents, to send to another process.
-
-    docs (Iterable[Doc]): The documents.
-    """
-    return [doc.to_bytes() for doc in docs]
-
-
-def unpack(nlp: Language, data: Packed) -> Iterator[Doc]:
-    """YIELDS (Doc): The documents.
-
-    nlp (Language): The pipeline whose vocabulary they get.
-    data (Packed): The output of `pack`.
-    """
-    for one in data:
-        yield Doc(nlp.vocab).from_bytes(one)
 
 
 def _start(settings: JobSettings) -> None:

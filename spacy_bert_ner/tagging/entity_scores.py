@@ -14,7 +14,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from ..characters import token_chars
 from ..errors import UserError
 from ..findings import number
-from ..types import Floats1d
+from ..types import Floats1d, Ints1d
 
 # Marks groups of `bert_ner`, whatever their key: those of other components, such as spancat, may
 # have scores too.
@@ -112,6 +112,8 @@ def follow_text(group: SpanGroup) -> None:
     group (SpanGroup): A group. Changed.
     """
     starts, ends = token_chars(group.doc)
+    if _is_in_place(group, starts, ends):
+        return
     packed = srsly.msgpack_loads(SpanGroup.to_bytes(group))["spans"]
     kept, moved = [], []
     for place, span in enumerate(packed):
@@ -128,6 +130,18 @@ def follow_text(group: SpanGroup) -> None:
         if name in attrs and len(attrs[name]) == len(packed):
             attrs[name] = numpy.asarray(attrs[name])[kept]
     ATTRS.__set__(group, attrs)
+
+
+def _is_in_place(group: SpanGroup, starts: Ints1d, ends: Ints1d) -> bool:
+    """RETURNS (bool): Whether the characters of all spans are those of their tokens."""
+    try:
+        spans = [SpanGroup.__getitem__(group, i) for i in range(SpanGroup.__len__(group))]
+    except IndexError:  # E035: the document has fewer tokens now
+        return False
+    return all(
+        starts[span.start] == span.start_char and ends[span.end - 1] == span.end_char
+        for span in spans
+    )
 
 
 def make_span_group(
