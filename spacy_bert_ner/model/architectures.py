@@ -142,8 +142,8 @@ def build_transformer_model_v1(
         the encoder here (`hidden_dropout_prob`): `[training] dropout` doesn't change it.
     precision (str): Precision of matrix multiplications in the encoder; weights are always float32.
         "fp32"; "auto" for bf16 on hardware that supports it (GPUs since Ampere, CPUs with
-        AVX512-BF16, AMX or ARM's BF16), else fp32; "bf16" on any hardware; "fp16" on GPUs, and fp32
-        on CPUs.
+        AVX512-BF16, AMX or ARM's BF16), fp16 in prediction on GPUs since Volta, else fp32; "bf16"
+        on any hardware; "fp16" on GPUs, and fp32 on CPUs.
     grad_scaler_config (Dict[str, Any]): Settings of thinc's PyTorchGradScaler, for "fp16".
     window (int): Length of a window in wordpieces, special tokens included. Consecutive sentences
         are packed up to this length; a longer sentence stays whole if the encoder can read it. 0

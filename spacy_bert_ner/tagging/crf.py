@@ -1,12 +1,16 @@
 """Linear-chain conditional random fields (Lafferty et al. 2001): scores and probabilities of tag
 sequences. Everything is in double precision, for padded batches of sequences."""
 
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy
 
 from ..types import Bools1d, Floats1d, Floats2d, Floats3d, FloatsXd, Ints1d
 from .schemes import TagSet
+
+# Numbers are summed as a product of matrices, not by their logarithms, if the lowest logarithm is
+# less than this below the highest. The least number in double precision is exp(-745).
+REACH = 700.0
 
 
 class Chain(NamedTuple):
@@ -39,7 +43,8 @@ def make_chain(scores: List[Floats2d], transitions: Floats2d, tag_set: TagSet) -
         row[: len(X)] = X
         row[0, ~tag_set.first] = -numpy.inf
         row[len(X) - 1, ~tag_set.last] = -numpy.inf
-    return Chain(padded, lengths, numpy.where(tag_set.allowed, transitions, -numpy.inf))
+    allowed = numpy.where(tag_set.allowed, transitions.astype("float64"), -numpy.inf)
+    return Chain(padded, lengths, allowed)
 
 
 def like_lengths(lengths: Ints1d) -> Iterator[Bools1d]:
@@ -81,13 +86,33 @@ def get_marginals(chain: Chain) -> Tuple[Floats1d, Floats3d, Floats2d]:
     norms = numpy.where(numpy.isfinite(totals), totals, 0.0)
     ways = forward + backward - norms[:, None, None]
     tags = numpy.exp(numpy.where(inside[:, :, None], ways, -numpy.inf))
-    pairs = numpy.zeros((n_tags, n_tags))
-    arriving = backward + chain.scores
-    for t in range(1, longest):
-        rows = numpy.nonzero(inside[:, t])[0]
-        steps = forward[rows, t - 1, :, None] + arriving[rows, t, None, :]
-        pairs += numpy.exp(steps + chain.transitions - norms[rows, None, None]).sum(axis=0)
-    return totals, tags, pairs
+    steps = inside[:, 1:]  # into a token from the one before it
+    before = forward[:, :-1][steps]
+    after = (backward + chain.scores)[:, 1:][steps] - numpy.repeat(norms, steps.sum(axis=1))[
+        :, None
+    ]
+    return totals, tags, _count_pairs(before, after, chain.transitions)
+
+
+def _count_pairs(before: Floats2d, after: Floats2d, transitions: Floats2d) -> Floats2d:
+    """Add up the probabilities of transitions.
+
+    before, after (Floats2d): Logarithms, of which the sum, with that of the transition, is the
+        probability of a pair of tags: of the first (before) and of the second, (n_steps, n_tags).
+    transitions (Floats2d): Log-scores of transitions, (n_tags, n_tags).
+    RETURNS (Floats2d): The expected number of each transition, (n_tags, n_tags).
+    """
+    highest, top = _get_highest(before, axis=1), _get_highest(transitions, axis=None)
+    shifted = after + (highest + top)
+    if shifted.max(initial=-numpy.inf) < REACH / 2:
+        # So what is lost in the other factors is too small for a probability.
+        counts: Floats2d = numpy.exp(before - highest).T @ numpy.exp(shifted)
+        weighted: Floats2d = counts * numpy.exp(transitions - top)
+        return weighted
+    pairs = numpy.zeros(transitions.shape)
+    for one, other in zip(before, after):
+        pairs += numpy.exp(one[:, None] + other + transitions)
+    return pairs
 
 
 def differentiate_marginals(chain: Chain, directions: Floats3d) -> Tuple[Floats3d, Floats2d]:
@@ -145,21 +170,53 @@ def _shares(X: numpy.ndarray, axis: int) -> numpy.ndarray:
 def _forward(chain: Chain) -> Floats3d:
     """Log-scores of all paths to a tag, including the tag itself."""
     scores, _, transitions = chain
+    step = _make_step(transitions)
     forward = numpy.array(scores)
     for t in range(1, scores.shape[1]):
-        forward[:, t] += log_sum_exp(forward[:, t - 1, :, None] + transitions, axis=1)
+        forward[:, t] += step(forward[:, t - 1])
     return forward
 
 
 def _backward(chain: Chain) -> Floats3d:
     """Log-scores of all paths from a tag to the end, without the tag itself."""
     scores, lengths, transitions = chain
+    step = _make_step(transitions.T)
     backward = numpy.zeros(scores.shape)
     for t in range(scores.shape[1] - 2, -1, -1):
-        arriving = backward[:, t + 1] + scores[:, t + 1]
-        onward = log_sum_exp(transitions + arriving[:, None, :], axis=2)
+        onward = step(backward[:, t + 1] + scores[:, t + 1])
         backward[:, t] = numpy.where((t + 1 < lengths)[:, None], onward, 0.0)
     return backward
+
+
+def _make_step(transitions: Floats2d) -> Callable[[Floats2d], Floats2d]:
+    """RETURNS (Callable[[Floats2d], Floats2d]): A function that continues log-scores of paths to
+    tags, (n_sequences, n_tags), by one transition, and sums over the tags that they come from."""
+    top = _get_highest(transitions, axis=None)
+    weights = numpy.exp(transitions - top)
+    reach = REACH - _get_span(transitions - top)
+
+    def step(X: Floats2d) -> Floats2d:
+        highest = _get_highest(X, axis=1)
+        shifted = X - highest
+        if _get_span(shifted) > reach:
+            return log_sum_exp(X[:, :, None] + transitions, axis=1)
+        with numpy.errstate(divide="ignore"):
+            logs = numpy.log(numpy.exp(shifted) @ weights)
+        sums: Floats2d = logs + (highest + top)
+        return sums
+
+    return step
+
+
+def _get_span(X: FloatsXd) -> float:
+    """RETURNS (float): How far the lowest of some logarithms is below 0, except for -inf."""
+    return -float(X.min(where=numpy.isfinite(X), initial=0.0))
+
+
+def _get_highest(X: FloatsXd, axis: Optional[int]) -> FloatsXd:
+    """RETURNS (FloatsXd): The maximum over an axis, which is kept; 0 where all values are -inf."""
+    highest: FloatsXd = X.max(axis=axis, keepdims=True)
+    return numpy.where(numpy.isfinite(highest), highest, 0.0)
 
 
 def log_sum_exp(X: FloatsXd, axis: int) -> FloatsXd:
@@ -169,8 +226,7 @@ def log_sum_exp(X: FloatsXd, axis: int) -> FloatsXd:
     axis (int): What to sum over.
     RETURNS (FloatsXd): log(sum(exp(X))) over the axis; -inf where all values are -inf.
     """
-    highest = X.max(axis=axis, keepdims=True)
-    highest = numpy.where(numpy.isfinite(highest), highest, 0.0)
+    highest = _get_highest(X, axis)
     with numpy.errstate(divide="ignore"):
         logs: FloatsXd = numpy.log(numpy.exp(X - highest).sum(axis=axis))
     total: FloatsXd = logs + highest.squeeze(axis)

@@ -67,8 +67,8 @@ def check_scores(scores: Sequence[Floats2d], name: str) -> None:
     if not all(numpy.isfinite(X).all() for X in scores):
         raise UserError(
             f"'{name}' predicted scores that aren't finite numbers, such as NaN. If the encoder's "
-            'precision is "fp16" or "bf16", set it to "fp32" in [components.transformer.model]; if '
-            "that doesn't help, the weights are broken: train again with a lower learning rate."
+            'precision isn\'t "fp32", set it to "fp32" in [components.transformer.model]; if that '
+            "doesn't help, the weights are broken: train again with a lower learning rate."
         )
 
 

@@ -5,6 +5,7 @@ from itertools import product
 import numpy
 import pytest
 
+from spacy_bert_ner.tagging import crf
 from spacy_bert_ner.tagging.crf import (
     Chain,
     differentiate_marginals,
@@ -100,6 +101,28 @@ def test_long_sequences_stay_finite():
     assert numpy.isfinite(totals).all()
     numpy.testing.assert_allclose(marginals.sum(axis=2), 1.0)
     assert pairs.sum() == pytest.approx(4999)
+
+
+@pytest.mark.parametrize("forbid", [0.0, 0.3])
+@pytest.mark.parametrize("scale", [1.0, 200.0, 5000.0])
+def test_numbers_that_are_far_apart(monkeypatch, scale, forbid):
+    """As with logarithms alone."""
+    chain = make_chain([1, 30, 17], 4, seed=3, forbid=forbid)
+    chain = chain._replace(scores=scale * chain.scores, transitions=scale * chain.transitions)
+    found = get_marginals(chain)
+    monkeypatch.setattr(crf, "REACH", -1.0)
+    for one, other in zip(found, get_marginals(chain)):
+        numpy.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_only_an_unlikely_path_is_possible():
+    forbidden = -numpy.inf
+    scores = numpy.array([[[0.0, -1000.0], [forbidden, 0.0]]])
+    chain = Chain(scores, numpy.array([2]), numpy.array([[0.0, forbidden], [forbidden, 0.0]]))
+    totals, marginals, pairs = get_marginals(chain)
+    assert totals == [-1000.0]
+    assert marginals.tolist() == [[[0.0, 1.0], [0.0, 1.0]]]
+    assert pairs.tolist() == [[0.0, 0.0], [0.0, 1.0]]
 
 
 def test_padding_does_not_count():

@@ -18,10 +18,11 @@ class Halving:
     Attributes
     ----------
     most_pieces (int): Wordpieces that a micro-batch may have from now on, padding included.
+    most_kept (int): Wordpieces whose activations may be kept for a backward pass from now on.
     """
 
     def __init__(self) -> None:
-        self.most_pieces = 1 << 62
+        self.most_pieces = self.most_kept = 1 << 62
 
     def run(
         self, encode: Callable[[Batch], ResultT], batch: Batch
@@ -50,6 +51,26 @@ class Halving:
         self._tell(batch.ids.size)
         for half in batch.halve():
             yield from self.run(encode, half)
+
+    def keep(self, encode: Callable[..., ResultT], batch: Batch, n_kept: int, most: int) -> ResultT:
+        """Run the encoder on a micro-batch for training, and keep its activations if there is
+        memory for them. If not, it is run again in the backward pass, when others are free.
+
+        encode (Callable[..., ResultT]): Runs the encoder, with the argument `keep`.
+        batch (Batch): Windows.
+        n_kept (int): Wordpieces before it in this step, whose activations may be kept.
+        most (int): The most of them to keep.
+        RETURNS (ResultT): The result.
+        """
+        if n_kept + batch.ids.size <= min(most, self.most_kept):
+            try:
+                return encode(batch, keep=True)
+            except torch.cuda.OutOfMemoryError:
+                if not n_kept:  # nor is there memory in the backward pass
+                    raise
+            torch.cuda.empty_cache()
+            self.most_kept = n_kept
+        return encode(batch, keep=False)
 
     def _tell(self, n_pieces: int) -> None:
         if self.most_pieces > n_pieces:

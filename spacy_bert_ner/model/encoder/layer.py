@@ -3,11 +3,11 @@
 import logging
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
 import srsly
+import torch
 from spacy.errors import Errors
 from spacy.tokens import Doc
 from spacy.util import logger
@@ -22,7 +22,7 @@ from .batches import Batch, get_batches
 from .huggingface import load_pretrained
 from .inlining import replace_listener_cfg, split_by_doc
 from .precision import casting
-from .rows import Rows, make_rows
+from .rows import Rows, TakeT, make_rows
 from .settings import BLOCK, EncoderSettings
 from .shim import BackpropT as ShimBackpropT
 from .shim import EncoderShim
@@ -141,7 +141,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
     call_pieces = CALL_PIECES.get(device.type, batch_pieces)
     sizes = {"batch_pieces": batch_pieces, "call_pieces": call_pieces}
     batches = list(get_batches(cut, **sizes, pad_id=shim.pad_id))
-    backprops: List[Tuple[Batch, ShimBackpropT]] = []
+    backprops: List[Tuple[TakeT, ShimBackpropT]] = []
     if is_train:
         # A GPU needs memory for a whole micro-batch in any case.
         kept = KEPT_PIECES if device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
@@ -164,8 +164,8 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
         gradient = gradient.float()
         backprops.reverse()
         while backprops:  # first those whose activations are kept, to free them
-            batch, backprop_batch = backprops.pop()
-            backprop_batch(rows.take(batch, gradient))
+            take, backprop_batch = backprops.pop()
+            backprop_batch(take(gradient))
         return docs
 
     return output, backprop
@@ -184,24 +184,27 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
 
 def _encode_for_update(
     shim: EncoderShim, batches: List[Batch], rows: Rows, kept: int
-) -> List[Tuple[Batch, ShimBackpropT]]:
+) -> List[Tuple[TakeT, ShimBackpropT]]:
     """Run the encoder for training, the shortest windows first: activations grow with length, and
     the first ones are kept.
 
     rows (Rows): The vectors are written to it.
     kept (int): Wordpieces, padding included, whose activations are kept for the backward pass.
-    RETURNS (List[Tuple[Batch, Callable]]): The batches in the order in which they were run, and
-        callbacks that take the gradients of their outputs.
+        On a GPU without memory for them, fewer are kept.
+    RETURNS (List[Tuple[TakeT, Callable]]): For each part that was run, in this order: the callback
+        that finds the gradient of its output, and the one that takes it.
     """
     backprops = []
     n_pieces = 0
-    with casting(shim.precision, shim.device):
+
+    def encode(part: Batch) -> Tuple[torch.Tensor, ShimBackpropT]:
+        return shim.halving.keep(shim.encode_for_update, part, n_pieces, kept)
+
+    with casting(shim.precision, shim.device, is_train=True):
         for batch in reversed(batches):
-            n_pieces += batch.ids.size
-            encode = partial(shim.encode_for_update, keep=n_pieces <= kept)
             for part, (hidden, backprop_part) in shim.halving.run(encode, batch):
-                backprops.append((part, backprop_part))
-                rows.write(part, hidden)
+                n_pieces += part.ids.size
+                backprops.append((rows.write(part, hidden), backprop_part))
     return backprops
 
 

@@ -1,6 +1,7 @@
 """The vectors of a call, from the rows of padded batches to the rows of documents, and back."""
 
-from typing import Any, List, Protocol, cast
+from functools import partial
+from typing import Any, Callable, List, Protocol, cast
 
 import numpy
 import torch
@@ -11,28 +12,26 @@ from .batches import Batch
 from .devices import is_host
 from .pieces import get_ranks
 
+# A function that takes the gradient of the rows of all documents, float32, (n_rows, width), and
+# gives that of the output of the encoder for a batch, (n_windows, longest, width), with zeros for
+# padding.
+TakeT = Callable[[torch.Tensor], torch.Tensor]
+
 
 class Rows(Protocol):
     """The rows of all documents of a call. In `Batch`, a row has padding; here, none."""
 
-    def write(self, batch: Batch, hidden: torch.Tensor) -> None:
+    def write(self, batch: Batch, hidden: torch.Tensor) -> TakeT:
         """Write the output of the encoder for a batch.
 
         batch (Batch): Windows of these documents.
         hidden (torch.Tensor): Their vectors, float32, (n_windows, longest, width).
+        RETURNS (TakeT): A callback that finds the gradient of these vectors.
         """
 
     def arrays(self) -> List[Any]:
         """RETURNS (List[FloatsXd]): The vectors of each document, as thinc's arrays of the device,
         float32, (n_rows, width)."""
-
-    def take(self, batch: Batch, d_rows: torch.Tensor) -> torch.Tensor:
-        """Find the gradient of the encoder's output for a batch.
-
-        batch (Batch): Windows of these documents.
-        d_rows (torch.Tensor): Gradient of the rows of all documents, float32, (n_rows, width).
-        RETURNS (torch.Tensor): float32, (n_windows, longest, width), zeros for padding.
-        """
 
 
 def make_rows(sizes: List[int], width: int, device: torch.device, *, share: bool) -> Rows:
@@ -62,14 +61,15 @@ class _HostRows:
         self._firsts = _get_firsts(sizes)
         self._vectors = [numpy.empty((size, width), dtype="float32") for size in sizes]
 
-    def write(self, batch: Batch, hidden: torch.Tensor) -> None:
+    def write(self, batch: Batch, hidden: torch.Tensor) -> TakeT:
         for row, length, (doc, start) in zip(hidden.numpy(), batch.lengths.tolist(), batch.places):
             self._vectors[doc][start : start + length] = row[:length]
+        return partial(self._take, batch)
 
     def arrays(self) -> List[Any]:
         return list(self._vectors)
 
-    def take(self, batch: Batch, d_rows: torch.Tensor) -> torch.Tensor:
+    def _take(self, batch: Batch, d_rows: torch.Tensor) -> torch.Tensor:
         d_hidden = d_rows.new_zeros(*batch.ids.shape, d_rows.shape[1])
         arrays = d_rows.numpy()
         for row, length, start in zip(
@@ -94,20 +94,21 @@ class _DeviceRows:
         self._packed = torch.empty(sum(sizes), width, device=device)
         self._share = share
 
-    def write(self, batch: Batch, hidden: torch.Tensor) -> None:
+    def write(self, batch: Batch, hidden: torch.Tensor) -> TakeT:
         padded, rows = self._find(batch)
         flat = hidden.reshape(-1, hidden.shape[-1])
         self._packed[rows] = flat[padded]
 
+        def take(d_rows: torch.Tensor) -> torch.Tensor:
+            d_hidden = d_rows.new_zeros(batch.ids.size, d_rows.shape[1])
+            d_hidden[padded] = d_rows[rows]
+            return d_hidden.view(*batch.ids.shape, -1)
+
+        return take
+
     def arrays(self) -> List[Any]:
         parts = self._packed.split(self._sizes)
         return [torch2xp(part if self._share else part.clone()) for part in parts]
-
-    def take(self, batch: Batch, d_rows: torch.Tensor) -> torch.Tensor:
-        padded, rows = self._find(batch)
-        d_hidden = d_rows.new_zeros(batch.ids.size, d_rows.shape[1])
-        d_hidden[padded] = d_rows[rows]
-        return d_hidden.view(*batch.ids.shape, -1)
 
     def _find(self, batch: Batch) -> torch.Tensor:
         """RETURNS (torch.Tensor): For each wordpiece of a batch, its row there, as if windows were

@@ -105,7 +105,7 @@ class EncoderShim(PyTorchShim):
 
     @property
     def used_precision(self) -> str:
-        """RETURNS (str): "fp32", "bf16" or "fp16": what the setting means on the device."""
+        """RETURNS (str): "fp32", "bf16" or "fp16": the precision of predictions on the device."""
         return name_precision(self.precision, self.device)
 
     def wait(self) -> None:
@@ -258,7 +258,7 @@ class EncoderShim(PyTorchShim):
         )
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        with computing(self.precision, self.device):
+        with computing(self.precision, self.device, is_train=self._model.training):
             return get_vectors(self._model, ids, mask, self.mixed_layers)
 
 

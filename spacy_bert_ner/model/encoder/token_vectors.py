@@ -132,7 +132,11 @@ def _gather(ops: Ops, pieces: Pieces) -> Any:
     """RETURNS (Floats2d): The vectors of the wordpieces, (n_pieces, width)."""
     hidden, rows, _ = pieces
     if ops.xp is numpy:  # no copy of all vectors
-        return numpy.concatenate([X[own] for X, own in zip(hidden, rows)])
+        shape = sum(map(len, rows)), hidden[0].shape[1]
+        flat = numpy.empty(shape, dtype=hidden[0].dtype)
+        for X, own, out in zip(hidden, rows, split_like(flat, rows)):
+            X.take(own, axis=0, out=out, mode="clip")  # "raise" would copy once more
+        return flat
     return ops.flatten(hidden)[_number(ops, pieces)]
 
 

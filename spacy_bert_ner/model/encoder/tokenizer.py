@@ -1,7 +1,8 @@
 """A Hugging Face tokenizer, reduced to what windows need."""
 
 import json
-from typing import Any, Dict, List, Optional, Set, Tuple, cast
+from itertools import chain
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple, cast
 
 import numpy
 from tokenizers import Tokenizer
@@ -93,11 +94,11 @@ class PieceTokenizer:
         offsets: List[Ints2d] = [numpy.zeros((0, 2), dtype="int64")]
         lengths: List[int] = []
         for chunk in _chunks(texts):
-            for encoding in self.backend.encode_batch(chunk, add_special_tokens=False):
-                lengths.append(len(encoding))
-                if len(encoding):
-                    ids.append(numpy.asarray(encoding.ids, dtype="int32"))
-                    offsets.append(numpy.asarray(encoding.offsets, dtype="int64"))
+            found = self.backend.encode_batch(chunk, add_special_tokens=False)
+            lengths += map(len, found)
+            ids.append(_join((one.ids for one in found), "int32"))
+            pairs = chain.from_iterable(one.offsets for one in found)
+            offsets.append(_join(pairs, "int64").reshape(-1, 2))
         all_ids = numpy.concatenate(ids)
         # A vocabulary of whole strings (Unigram) may contain `<s>` as an ordinary piece.
         all_ids[numpy.isin(all_ids, self.controls)] = self.filler
@@ -123,6 +124,11 @@ def get_kind(backend: Tokenizer) -> str:
     """
     kind = type(backend.model).__name__
     return f"byte-level {kind}" if "ByteLevel" in str(backend.pre_tokenizer) else kind
+
+
+def _join(lists: Iterable[Iterable[int]], dtype: str) -> Ints1d:
+    """RETURNS (Ints1d): The numbers in lists, one after the other."""
+    return numpy.fromiter(chain.from_iterable(lists), dtype=dtype)
 
 
 def _with_words(backend: Any, controls: Set[str], n_rows: Optional[int]) -> Any:

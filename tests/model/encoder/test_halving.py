@@ -42,6 +42,13 @@ def limit(nlp, monkeypatch, name, most):
     return sizes
 
 
+def make_examples(nlp):
+    return [
+        Example.from_dict(nlp.make_doc(text), {"entities": [(0, text.index(" "), "PER")]})
+        for text in TEXTS
+    ]
+
+
 def get_vectors(nlp):
     return [doc._.trf_data.model_output.last_hidden_state for doc in nlp.pipe(TEXTS)]
 
@@ -60,10 +67,7 @@ def test_no_document_is_lost(nlp, monkeypatch, caplog):
 
 def test_training(nlp, monkeypatch, caplog):
     module = nlp.get_pipe("transformer").model.shims[0]._model
-    examples = [
-        Example.from_dict(nlp.make_doc(text), {"entities": [(0, text.index(" "), "PER")]})
-        for text in TEXTS
-    ]
+    examples = make_examples(nlp)
     gradients = []
     for most in (1000, MOST):
         limit(nlp, monkeypatch, "encode_for_update", most)
@@ -76,6 +80,26 @@ def test_training(nlp, monkeypatch, caplog):
         assert_allclose(halved, whole, atol=1e-6)
     assert len(gradients[0]) > 1
     assert "no memory for a micro-batch" in caplog.text
+
+
+def test_activations_are_too_large(nlp, monkeypatch):
+    """Each micro-batch fits, but not the activations of all of them."""
+    model = nlp.get_pipe("transformer").model
+    model.attrs["settings"].batch_pieces = MOST
+    (shim,), kept, recomputed = model.shims, [], []
+    original = shim.encode_for_update
+
+    def encode(batch, *, keep):
+        n_pieces = batch.ids.size
+        if sum(kept) + n_pieces / (1 if keep else 4) > MOST:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        (kept if keep else recomputed).append(n_pieces)
+        return original(batch, keep=keep)
+
+    monkeypatch.setattr(shim, "encode_for_update", encode)
+    nlp.update(make_examples(nlp), sgd=False, annotates=["sentencizer"])
+    assert kept
+    assert recomputed
 
 
 def test_one_window_is_too_large(nlp, monkeypatch):

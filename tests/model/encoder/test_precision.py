@@ -10,6 +10,7 @@ from spacy_bert_ner.model.encoder.precision import (
     computing,
     get_cpu,
     get_dtype,
+    name_precision,
 )
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -32,16 +33,37 @@ def test_unknown(name):
         ("auto", CPU, True, torch.bfloat16),
         ("auto", CPU, False, None),
         ("auto", GPU, True, torch.bfloat16),
-        ("auto", GPU, False, None),
         ("bf16", CPU, False, torch.bfloat16),
         ("bf16", GPU, False, torch.bfloat16),
         ("fp16", GPU, False, torch.float16),
         ("fp16", CPU, True, None),
     ],
 )
-def test_dtype(monkeypatch, precision, device, native, expected):
+@pytest.mark.parametrize("is_train", [False, True])
+def test_dtype(monkeypatch, precision, device, native, expected, is_train):
     monkeypatch.setattr(precision_module, "has_bf16", lambda device_type: native)
-    assert get_dtype(precision, device) == expected
+    assert get_dtype(precision, device, is_train=is_train) == expected
+
+
+@pytest.mark.parametrize(
+    ("capability", "predicting", "training"),
+    [
+        ((6, 1), None, None),
+        ((7, 0), torch.float16, None),
+        ((7, 5), torch.float16, None),
+        ((8, 0), torch.bfloat16, torch.bfloat16),
+        ((9, 0), torch.bfloat16, torch.bfloat16),
+    ],
+)
+def test_auto_on_a_gpu(monkeypatch, capability, predicting, training):
+    """Half precision without scaled gradients is bf16, also where fp16 is fast."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    for name in ("has_bf16", "has_fp16"):
+        monkeypatch.setattr(precision_module, name, getattr(precision_module, name).__wrapped__)
+    assert get_dtype("auto", GPU, is_train=False) == predicting
+    assert get_dtype("auto", GPU, is_train=True) == training
+    names = {None: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+    assert name_precision("auto", GPU) == names[predicting]
 
 
 @pytest.mark.parametrize("native", [False, True])
