@@ -1,0 +1,64 @@
+"""Entities of a pipeline, with their scores, in Presidio (https://microsoft.github.io/presidio)."""
+
+from typing import Any, Dict, List
+
+from spacy.tokens import Doc
+
+from .commands.pipelines import explain_no_ents, load_pipeline
+from .errors import UserError, warn
+from .tagging.entity_scores import get_scores
+
+try:
+    from presidio_analyzer.nlp_engine import NlpArtifacts, SpacyNlpEngine
+except ImportError as error:
+    raise UserError(
+        "Can't import BertNerEngine: presidio-analyzer isn't installed: python -m pip install "
+        "presidio-analyzer."
+    ) from error
+
+
+class BertNerEngine(SpacyNlpEngine):
+    """Presidio's SpacyNlpEngine, with the scores of `bert_ner` instead of one score for all
+    entities. Entities of other components, such as an `entity_ruler`, have the default score."""
+
+    engine_name = "bert_ner"
+
+    def load(self) -> None:
+        """Load the pipeline of each language, on a GPU if there is one.
+
+        RAISES (UserError): For a pipeline that can't be loaded, or that sets no entities.
+        """
+        self._enable_gpu()
+        config, found = self.ner_model_configuration, {}
+        names = config.model_to_presidio_entity_mapping
+        for model in self.models:
+            self._validate_model_params(model)
+            name = model["model_name"]
+            found[model["lang_code"]] = nlp = load_pipeline(name)
+            no_ents = explain_no_ents(nlp, name)
+            if no_ents is not None:
+                raise UserError(no_ents)
+            labels = {
+                label
+                for key, of_pipe in nlp.pipe_labels.items()
+                if "doc.ents" in nlp.get_pipe_meta(key).assigns
+                for label in of_pipe
+            }
+            unknown = sorted(labels - {*names, *names.values(), *config.labels_to_ignore})
+            if unknown:
+                warn(
+                    f"Presidio drops these entities of '{name}': {', '.join(unknown)}. Map them in "
+                    "model_to_presidio_entity_mapping, or name them in labels_to_ignore."
+                )
+        self.nlp = found
+
+    def _doc_to_nlp_artifact(self, doc: Doc, language: str) -> NlpArtifacts:
+        if not doc.has_annotation("LEMMA"):  # in which Presidio looks for words such as "phone"
+            for token in doc:
+                token.lemma_ = token.lower_
+        return super()._doc_to_nlp_artifact(doc, language)
+
+    def _get_scores_for_entities(self, doc: Doc) -> List[float]:
+        scores: Dict[Any, float] = get_scores(doc) or {}
+        default = self.ner_model_configuration.default_score
+        return [scores.get((ent.start, ent.end, ent.label), default) for ent in doc.ents]
