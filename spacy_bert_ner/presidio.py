@@ -22,6 +22,7 @@ class BertNerEngine(SpacyNlpEngine):
     entities. Entities of other components, such as an `entity_ruler`, have the default score."""
 
     engine_name = "bert_ner"
+    nlp: Any
 
     def load(self) -> None:
         """Load the pipeline of each language, on a GPU if there is one.
@@ -30,7 +31,8 @@ class BertNerEngine(SpacyNlpEngine):
         """
         self._enable_gpu()
         config, found = self.ner_model_configuration, {}
-        names = config.model_to_presidio_entity_mapping
+        names = config.model_to_presidio_entity_mapping or {}
+        known = {*names, *names.values(), *(config.labels_to_ignore or ())}
         for model in self.models:
             self._validate_model_params(model)
             name = model["model_name"]
@@ -44,7 +46,7 @@ class BertNerEngine(SpacyNlpEngine):
                 if "doc.ents" in nlp.get_pipe_meta(key).assigns
                 for label in of_pipe
             }
-            unknown = sorted(labels - {*names, *names.values(), *config.labels_to_ignore})
+            unknown = sorted(labels - known)
             if unknown:
                 warn(
                     f"Presidio drops these entities of '{name}': {', '.join(unknown)}. Map them in "
@@ -60,5 +62,5 @@ class BertNerEngine(SpacyNlpEngine):
 
     def _get_scores_for_entities(self, doc: Doc) -> List[float]:
         scores: Dict[Any, float] = get_scores(doc) or {}
-        default = self.ner_model_configuration.default_score
+        default = self.ner_model_configuration.default_score or 0.0
         return [scores.get((ent.start, ent.end, ent.label), default) for ent in doc.ents]

@@ -100,7 +100,7 @@ def explain_hub(repo: str) -> Iterator[None]:
     except UserError:
         raise
     except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else None
+        status = error.response.status_code if error.response is not None else 0
         reason = WAYS_OUT.get(status) or f"{_quote(error.server_message)}. Try again later"
         raise UserError(f"Can't upload to '{repo}' (error {status}): {reason}.") from error
     # A model card that the hub refuses, and an upload that failed after several tries.
