@@ -1,6 +1,6 @@
 """Entities of a pipeline, with their scores, in Presidio (https://microsoft.github.io/presidio)."""
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from spacy.tokens import Doc
 
@@ -9,7 +9,7 @@ from .errors import UserError, warn
 from .tagging.entity_scores import get_scores
 
 try:
-    from presidio_analyzer.nlp_engine import NlpArtifacts, SpacyNlpEngine
+    from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, SpacyNlpEngine
 except ImportError as error:
     raise UserError(
         "Can't import BertNerEngine: presidio-analyzer isn't installed: python -m pip install "
@@ -23,6 +23,19 @@ class BertNerEngine(SpacyNlpEngine):
 
     engine_name = "bert_ner"
     nlp: Any
+
+    def __init__(
+        self,
+        models: List[Dict[str, str]],
+        ner_model_configuration: Optional[NerModelConfiguration] = None,
+    ):
+        """Set up the engine.
+
+        models (List[Dict[str, str]]): For each language, its code ("lang_code"), and the name or
+            path of its pipeline ("model_name").
+        ner_model_configuration (Optional[NerModelConfiguration]): Presidio's names of labels.
+        """
+        super().__init__(models, ner_model_configuration)
 
     def load(self) -> None:
         """Load the pipeline of each language, on a GPU if there is one.
