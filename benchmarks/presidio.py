@@ -3,8 +3,8 @@ how fast? Both have the same checkpoint: a pipeline, and what `to-hf` makes of i
 
     python benchmarks/presidio.py training/plain/model-last corpus/sample/test.spacy
 
-The corpus is a .spacy file with gold entities. Its sentences are drawn at random, and joined to texts
-of 10 words to `--longest`, with lengths that are even on a logarithmic scale. An entity is kept if
+The corpus is a .spacy file with gold entities. Its sentences are drawn at random and make texts of
+10 words to `--longest`, with lengths that are even on a logarithmic scale. An entity is kept if
 an engine returns it with its start, end and label. Seconds are those of the processor, in one
 thread, so that other programs matter less. Presidio's engine needs spacy-huggingface-pipelines.
 

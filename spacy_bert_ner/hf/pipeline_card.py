@@ -1,12 +1,14 @@
 """The README.md of a pipeline on the Hugging Face hub."""
 
-from typing import Optional
+from pathlib import PurePath
+from typing import Any, Dict, Optional
 
 from spacy.language import Language
 
 from ..pages.markdown import code, escape
 from ..pipeline.bert_ner import BertNER
 from ..pipeline.encoders import Found, iter_encoders
+from ..training.callbacks import META_KEY
 from .card import ALIGNED
 from .card_parts import get_title, join_card, make_end, make_front, make_scores, make_section
 
@@ -28,12 +30,11 @@ SCORED = (
 TAGS = ["spacy", "token-classification", "named-entity-recognition", "spacy-bert-ner"]
 # These are true of any pipeline of this kind.
 LIMITS = [
-    "It only finds entities of the labels above, of the kinds that were labeled in its training "
-    "data. On other languages, subjects and kinds of text, it finds fewer of them, and more wrong "
-    "ones.",
+    "It only finds entities of the labels above, as they were annotated in its training data. In "
+    "other kinds of text, on other subjects or in another language, it may find fewer of them, and "
+    "more wrong ones.",
     "Entities begin and end at the edges of tokens, and don't overlap.",
-    "What a model has learned may be biased: it may find some groups of names less often than "
-    "others.",
+    "It may find names of some groups or regions less often than others.",
 ]
 
 
@@ -60,11 +61,22 @@ def make_pipeline_card(nlp: Language, name: str, url: str) -> str:
         f"A spaCy pipeline of {', '.join(map(code, nlp.pipe_names))}.",
         *(_describe(nlp, key, pipe) for key, pipe in pipes),
         *make_section("## Scores", scores and f"{SCORED}\n\n{scores}"),
+        *make_section("## Training data", _describe_data(meta)),
         "## Limits",
         "\n".join(f"- {limit}" for limit in LIMITS),
         *make_end(meta),
     ]
     return join_card(make_front(meta, "spacy", TAGS), sections)
+
+
+def _describe_data(meta: Dict[str, Any]) -> str:
+    """By the names of files: their folders are those of another machine."""
+    noted = meta.get(META_KEY)
+    training = noted.get("training") if isinstance(noted, dict) else None
+    if not isinstance(training, dict):
+        return ""
+    train, dev = (code(PurePath(str(training.get(key))).name) for key in ("train", "dev"))
+    return f"Trained on {train}, and evaluated on {dev} during training."
 
 
 def _describe(nlp: Language, name: str, ner: BertNER) -> str:

@@ -187,6 +187,7 @@ def test_scores_in_card(trained):
         license="GNU GPL 3.0",
         performance={"ents_p": 0.5, "ents_r": 0.25, "ents_f": 1 / 3, "ents_per_type": []},
     )
+    trained.meta["spacy_bert_ner"] = {"training": {"train": "/home/me/a.spacy", "dev": "b"}}
     trained.get_pipe("bert_ner").cfg["threshold"] = 0.5
     _, front, body = make_pipeline_card(trained, "en_pipeline", "url").split("---\n", 2)
     front = srsly.yaml_loads(front)
@@ -196,6 +197,7 @@ def test_scores_in_card(trained):
     assert [item["value"] for item in index["results"][0]["metrics"]] == [0.5, 0.25, 1 / 3]
     assert "| all | 50.0 | 25.0 | 33.3 |" in body
     assert "scores below 0.5 are left out" in body
+    assert "Trained on `a.spacy`, and evaluated on `b` during training." in body
 
 
 def test_card_of_exported(exported_paths):
@@ -210,6 +212,7 @@ def test_hostile_card(trained):
         dict.fromkeys(("description", "license", "author", "url"), hostile),
         sources=[{"name": hostile, "url": "javascript:alert(1)"}],
         performance="none",
+        spacy_bert_ner={"training": {"train": hostile, "dev": [hostile]}},
     )
     card = make_pipeline_card(trained, "en_pipeline", "url")
     front, body = card.split("\n---\n\n", 1)
