@@ -55,8 +55,8 @@ def write_repo(nlp: Language, folder: Path, url: str) -> None:
     nlp (Language): The pipeline, loaded from a folder or package.
     folder (Path): Where to write, an empty folder.
     url (str): Address that the wheel will have.
-    RAISES (UserError): For a name or version that no package can have, for links to files outside
-        of the folder of the pipeline, and if the wheel can't be built.
+    RAISES (UserError): For a name or version that no package can have, for links to folders or out
+        of the pipeline, and if the wheel can't be built.
     """
     wheel = name_wheel(nlp)
     name, version, *_ = wheel.split("-")
@@ -77,7 +77,8 @@ def write_repo(nlp: Language, folder: Path, url: str) -> None:
 def _copy(source: Path, name: str, target: Path) -> None:
     """Copy a file or a folder, without hidden files.
 
-    RAISES (UserError): For a link out of the folder, so that no other file is uploaded.
+    RAISES (UserError): For links to folders and out of the pipeline, so that no other file is
+        uploaded.
     """
     path = source / name
     if not path.exists():
@@ -85,10 +86,10 @@ def _copy(source: Path, name: str, target: Path) -> None:
     if path.parent != source:
         raise UserError(f"Can't upload {path}: it isn't in {source}. Rename the component.")
     for one in [path, *path.rglob("*")]:
-        if not one.resolve().is_relative_to(source.resolve()):
+        is_inside = one.resolve().is_relative_to(source.resolve())
+        if one.is_symlink() and not (one.is_file() and is_inside):
             raise UserError(
-                f"Can't upload {one}: it is a link to {one.resolve()}, outside of the pipeline. "
-                "Replace it with the file."
+                f"Can't upload {one}: it is a link to {one.resolve()}. Replace it with a copy."
             )
     if path.is_dir():
         shutil.copytree(path, target / name, ignore=shutil.ignore_patterns(".*"))

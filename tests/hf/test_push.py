@@ -336,7 +336,7 @@ def test_name_with_language(changed, no_wheel, tmp_path):
 
 @pytest.mark.parametrize("name", ["tokenizer", "vocab", "vocab/strings.json", "bert_ner/more"])
 def test_links_out_of_the_pipeline(name, changed, no_wheel, tmp_path):
-    """Of a file or folder that loads, or that isn't read at all."""
+    """From a file or folder that loads, or that isn't read at all."""
     source = changed()
     path, outside = source / name, tmp_path / "outside"
     if path.exists():
@@ -344,17 +344,23 @@ def test_links_out_of_the_pipeline(name, changed, no_wheel, tmp_path):
     else:
         outside.write_text("private")
     path.symlink_to(outside, target_is_directory=outside.is_dir())
-    with pytest.raises(UserError, match=rf"upload .*{name}: it is a link to .*outside, outside of"):
+    with pytest.raises(UserError, match=rf"upload .*{name}: it is a link to .*outside. Replace"):
         push(str(source), REPO, dry_run=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_links_within_the_pipeline(changed, no_wheel, tmp_path):
+    """To a file. A folder may have links to others in it."""
     source = changed()
     (source / "tokenizer").rename(source / "vocab" / "tokenizer")
     (source / "tokenizer").symlink_to(Path("vocab", "tokenizer"))
     push(str(source), REPO, dry_run=tmp_path / "out")
     assert not (tmp_path / "out" / "tokenizer").is_symlink()
+    (source / "notes").mkdir()
+    (source / "notes" / "private").symlink_to(__file__)
+    (source / "vocab" / "more").symlink_to(source / "notes")
+    with pytest.raises(UserError, match=r"vocab/more: it is a link to .*notes\. Replace"):
+        push(str(source), REPO, dry_run=tmp_path / "again")
 
 
 def test_component_of_another_folder(tiny, no_wheel, tmp_path):
