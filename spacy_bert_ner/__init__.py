@@ -14,6 +14,7 @@ _EXPORTS = {
     "from_huggingface": "hf.loader",
     "install_extensions": "tagging.entity_scores",
     "learning_curve": "commands.learning_curve",
+    "push": "commands.push",
     "quantize": "commands.quantize",
     "select": "commands.select",
     "to_huggingface": "hf.export",

@@ -219,7 +219,8 @@ def show_type(kind: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(map(show_value, args))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(show_type, args))
+        # Python caches unions: their order is that of the package which was imported first.
+        return " or ".join(sorted(map(show_type, args), key=lambda name: (name == "null", name)))
     if origin in CONTAINERS:
         return f"{origin.__name__}[{', '.join(map(show_type, args))}]"
     if kind in (None, types.NoneType):

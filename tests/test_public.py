@@ -216,7 +216,8 @@ def test_news_are_those_since_a_version(tmp_path):
     [
         (str, "str"),
         (Optional[int], "int or null"),
-        (Union[str, Path], "str or Path"),
+        (Union[str, Path], "Path or str"),
+        (Union[Path, str, None], "Path or str or null"),
         (int | None, "int or null"),
         (Literal["a", 1], '"a" or 1'),
         (Dict[str, List[int]], "dict[str, list[int]]"),

@@ -72,6 +72,7 @@ WORK = {
     "label": "label exported text.txt labeled.spacy",
     "filter": "filter labeled.spacy filtered.spacy --top 1.0",
     "profile": "profile exported text.txt",
+    "push": "push exported someone/en_pipeline --dry-run pushed",
     "select": "select exported text.txt next.jsonl --n 1",
     "translate": "translate dev.spacy translated.spacy --lexicon words.txt --min-coverage 0",
 }

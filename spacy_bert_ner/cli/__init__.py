@@ -31,6 +31,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "compare": {},
     "from-hf": {},
     "to-hf": {},
+    "push": {},
     "set-lang": {},
     "describe": {},
 }

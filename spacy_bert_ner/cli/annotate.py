@@ -1,9 +1,9 @@
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from typer import Argument, BadParameter, Exit, Option, echo
 
-from ._util import BATCH_SIZE, COLUMN, ON_ERROR, SOURCE, TARGET, USE_GPU, OnError, notify
+from ._util import BATCH_SIZE, COLUMN, ON_ERROR, SOURCE, TARGET, OnError, notify
 
 # fmt: off
 
@@ -16,8 +16,8 @@ def annotate_cli(
     target: Optional[str] = TARGET,
     column: Optional[str] = COLUMN,
     batch_size: Optional[int] = BATCH_SIZE,
-    use_gpu: int = USE_GPU,
-    jobs: int = Option(1, "--jobs", "-j", min=1, help="Number of processes that predict"),
+    use_gpu: str = Option("-1", "--use-gpu", "-g", metavar="NUMBERS", help="Number of the GPU, -1 for the CPU, or numbers of several GPUs, such as 0,1, which share the documents"),
+    jobs: Optional[int] = Option(None, "--jobs", "-j", min=1, help="Number of processes that predict; default: one, or one on each GPU"),
     keep_ents: bool = Option(False, "--keep-ents", help="Keep the entities of the input, and predict only outside of them"),
     on_error: OnError = ON_ERROR,
     restart: bool = Option(False, "--restart", help="Start from the beginning, and delete the partial output of an interrupted run"),
@@ -65,7 +65,7 @@ def annotate_cli(
         restart=restart,
         shard=shard,
         n_jobs=jobs,
-        use_gpu=use_gpu,
+        use_gpu=_parse_gpus(use_gpu),
         notify=notify,
     )
     if output_path is not None:
@@ -76,6 +76,16 @@ def annotate_cli(
         echo(f"No entities were found in {number(report.n_docs, 'document')}.", err=True)
     if report.message():
         echo(wrap(report.message()), err=True)
+
+
+def _parse_gpus(text: str) -> List[int]:
+    try:
+        gpus = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise BadParameter(f"--use-gpu {text}: name numbers of GPUs, such as 0,1.") from error
+    if len(gpus) > 1 and min(gpus) < 0:
+        raise BadParameter(f"--use-gpu {text}: GPUs are numbered from 0.")
+    return gpus
 
 
 def _check_options(

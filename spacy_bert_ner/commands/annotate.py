@@ -15,6 +15,7 @@ from typing import (
     NamedTuple,
     Optional,
     Tuple,
+    Union,
 )
 
 from spacy.language import Language
@@ -32,7 +33,7 @@ from ..formats.progress import Progress
 from ..formats.source import WHOLE, Shard
 from ..pipeline.listener_kinds import TRF_DATA
 from ..zones import take_at_most, take_batches
-from .checks import check_input, require_gpu
+from .checks import check_input, plan_jobs
 from .entity_rows import EntityRow, make_rows
 from .jobs import JobSettings, Pool, check_jobs, get_n_threads, open_pool, predict_in_processes
 from .pipelines import explain_no_ents, explain_pipeline, load_pipeline
@@ -84,8 +85,8 @@ def annotate(
     skip_broken: bool = False,
     restart: bool = False,
     shard: Optional[str] = None,
-    n_jobs: int = 1,
-    use_gpu: int = -1,
+    n_jobs: Optional[int] = None,
+    use_gpu: Union[int, List[int]] = -1,
     notify: Callable[[str], None] = logger.info,
 ) -> Tuple[List[EntityRow], Report]:
     """Find the entities in a file, or in many. A progress bar is shown on terminals.
@@ -108,8 +109,7 @@ def annotate(
     skip_broken (bool): Skip records that can't be read, instead of raising an error.
     restart (bool): Discard the partial output of an earlier call.
     shard (Optional[str]): The part of the work to do, such as "3/16" for the third of 16.
-    n_jobs (int): Number of processes that predict.
-    use_gpu (int): Number of the GPU, -1 for the CPU.
+    n_jobs, use_gpu: See `plan_jobs`.
     notify (Callable[[str], None]): Gets a message if it resumes, if it stops early, and for each
         output in a folder.
     RETURNS (Tuple[List[EntityRow], Report]): The entities, if they are not written; the counts of
@@ -126,7 +126,7 @@ def annotate(
     report = Report(skip_broken=skip_broken)
     if not tasks:
         return [], report
-    require_gpu(use_gpu)
+    gpus, n_jobs = plan_jobs(use_gpu, n_jobs)
     check_jobs(n_jobs)
     nlp = load_pipeline(pipeline)
     size = nlp.batch_size if batch_size is None else batch_size
@@ -134,7 +134,7 @@ def annotate(
     if no_ents is not None:
         raise UserError(no_ents)
 
-    how = JobSettings(pipeline, use_gpu, get_n_threads(n_jobs), size, keep_ents)
+    how = JobSettings(pipeline, gpus, get_n_threads(n_jobs), size, keep_ents)
     rows: List[EntityRow] = []
     with explain_pipeline(pipeline), open_pool(how, n_jobs, notify) as pool:
         for i, task in enumerate(tasks, start=1):

@@ -4,13 +4,14 @@ import configparser
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from spacy.language import Language
 from spacy.util import SimpleFrozenDict, load_config, load_model_from_config
 from thinc.api import Config
 
 from ..errors import MissingFileError, UserError, describe_error
+from ..findings import number
 from ..formats import check_format
 from ..formats.output import check_target
 
@@ -88,6 +89,26 @@ def require_gpu(number: int) -> None:
     except (ValueError, RuntimeError) as error:
         reason = str(error).removeprefix("Cannot use GPU, ").rstrip(".")
         raise UserError(f"Can't use GPU {number}: {reason}. {way_out}") from error
+
+
+def plan_jobs(use_gpu: Union[int, List[int]], n_jobs: Optional[int]) -> Tuple[List[int], int]:
+    """Plan how many processes predict, and on which GPUs.
+
+    use_gpu (Union[int, List[int]]): Number of the GPU, or of several; -1 for the CPU.
+    n_jobs (Optional[int]): Number of processes; None for one on each GPU.
+    RETURNS (Tuple[List[int], int]): The GPUs, and the number of processes.
+    RAISES (UserError): For a GPU that doesn't exist, and for fewer processes than GPUs.
+    """
+    gpus = [use_gpu] if isinstance(use_gpu, int) else use_gpu
+    n_jobs = n_jobs or len(gpus)
+    if n_jobs < len(gpus):
+        raise UserError(
+            f"Can't use {len(gpus)} GPUs in {number(n_jobs, 'process', 'processes')}: set --jobs "
+            f"to at least {len(gpus)}, or leave it out."
+        )
+    for gpu in reversed(gpus):  # this process uses the first
+        require_gpu(gpu)
+    return gpus, n_jobs
 
 
 @contextmanager

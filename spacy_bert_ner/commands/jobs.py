@@ -8,7 +8,9 @@ from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import cycle
 from multiprocessing import current_process, get_context, parent_process
+from multiprocessing.queues import SimpleQueue
 from threading import Thread
 from typing import Any, Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -39,13 +41,13 @@ class JobSettings(NamedTuple):
     """How to predict.
 
     pipeline (str): Name or path of a trained pipeline.
-    use_gpu (int): Number of the GPU that all processes share, -1 for the CPU.
+    gpus (List[int]): Numbers of the GPUs that the processes are spread over, -1 for the CPU.
     n_threads (int): Threads of torch in each process.
     batch_size, keep_ents: See `annotate.predict`.
     """
 
     pipeline: str
-    use_gpu: int
+    gpus: List[int]
     n_threads: int
     batch_size: int
     keep_ents: bool
@@ -55,10 +57,11 @@ class Worker:
     """The pipeline of a process.
 
     settings (JobSettings): How to predict.
+    gpu (int): Number of its GPU, -1 for the CPU.
     """
 
-    def __init__(self, settings: JobSettings):
-        require_gpu(settings.use_gpu)
+    def __init__(self, settings: JobSettings, gpu: int):
+        require_gpu(gpu)
         self.settings = settings
         self.nlp = load_pipeline(settings.pipeline)
         if "torch" in sys.modules:
@@ -183,7 +186,10 @@ def open_pool(
 
     def make_executor() -> ProcessPoolExecutor:
         context = get_context("spawn")
-        return ProcessPoolExecutor(n_jobs, context, initializer=_start, initargs=(settings,))
+        gpus: SimpleQueue[int] = context.SimpleQueue()  # each process takes one when it starts
+        for _, gpu in zip(range(n_jobs), cycle(settings.gpus)):
+            gpus.put(gpu)
+        return ProcessPoolExecutor(n_jobs, context, initializer=_start, initargs=(settings, gpus))
 
     pool = Pool(make_executor, N_AHEAD * n_jobs, notify)
     try:
@@ -240,12 +246,12 @@ def get_n_threads(n_jobs: int) -> int:
     return max((n_cores or 1) // n_jobs, 1)
 
 
-def _start(settings: JobSettings) -> None:
+def _start(settings: JobSettings, gpus: "SimpleQueue[int]") -> None:
     """Begin a process. The parent stops it after Ctrl-C, which reaches all processes."""
     global _WORKER
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    _WORKER = Worker(settings)
+    _WORKER = Worker(settings, gpus.get())
 
 
 def _end_with_parent() -> None:

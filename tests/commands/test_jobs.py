@@ -10,9 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from spacy_bert_ner.commands import jobs
+from spacy_bert_ner.commands import checks, jobs
 from spacy_bert_ner.commands.annotate import annotate
-from spacy_bert_ner.commands.jobs import MOST_DEATHS, Pool, get_n_threads
+from spacy_bert_ner.commands.jobs import MOST_DEATHS, JobSettings, Pool, get_n_threads
 from spacy_bert_ner.errors import UserError
 from spacy_bert_ner.findings import N_SHOWN
 from spacy_bert_ner.formats import FormatError, Report
@@ -178,6 +178,75 @@ def test_script_without_guard(tiny_pipeline, tmp_path):
     assert any("Can't predict in 2 processes in one that was started" in line for line in lines)
     assert "killed" not in run.stderr
     assert not list(tmp_path.glob("out.jsonl*"))
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """GPUs that are there. RETURNS (List[int]): Those that were chosen."""
+    chosen = []
+    for module in (jobs, checks):
+        monkeypatch.setattr(module, "require_gpu", chosen.append)
+    return chosen
+
+
+@pytest.mark.parametrize(
+    ("use_gpu", "n_jobs", "expected"),
+    [
+        (-1, None, ([-1], 1)),
+        (-1, 3, ([-1], 3)),
+        (1, 2, ([1], 2)),
+        ([0, 2], None, ([0, 2], 2)),
+        ([0, 2], 5, ([0, 2], 5)),
+    ],
+)
+def test_plan(use_gpu, n_jobs, expected, gpus):
+    assert checks.plan_jobs(use_gpu, n_jobs) == expected
+    assert gpus == expected[0][::-1], "this process is to use the first"
+
+
+def test_fewer_processes_than_gpus(gpus):
+    with pytest.raises(UserError, match=r"2 GPUs in 1 process: set --jobs to at least 2, or leave"):
+        checks.plan_jobs([0, 1], 1)
+    assert gpus == []
+
+
+def test_processes_are_spread_over_gpus(gpus, monkeypatch):
+    """Each takes one when it starts, and those that replace them, too."""
+    started = []
+
+    class Starting(Executor):
+        def __init__(self, n_jobs, context, initializer, initargs):
+            super().__init__(started, {0: [b"2"]})
+            for _ in range(n_jobs):
+                initializer(*initargs)
+
+        def submit(self, function, data):
+            return super().submit(function, data or [b"start"])
+
+    monkeypatch.setattr(jobs, "ProcessPoolExecutor", Starting)
+    monkeypatch.setattr(jobs, "load_pipeline", lambda name: name)
+    monkeypatch.setattr(jobs, "_end_with_parent", lambda: None)
+    monkeypatch.setattr(jobs.signal, "signal", lambda *args: None)
+    settings = JobSettings("pipeline", [0, 3], 1, 2, False)
+    with jobs.open_pool(settings, 5, lambda message: None) as pool:
+        assert gpus == [0, 3, 0, 3, 0]
+        assert list(pool.map(batches(7))) == DONE
+    assert gpus == [0, 3, 0, 3, 0] * 2
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ("0,x", "--use-gpu 0,x: name numbers of GPUs, such as 0,1."),
+        ("", "--use-gpu : name numbers of GPUs"),
+        ("0,-1", "--use-gpu 0,-1: GPUs are numbered from 0."),
+    ],
+)
+def test_numbers_of_gpus(numbers, message, tmp_path):
+    (tmp_path / "texts.txt").write_text("Karl", encoding="utf-8")
+    result = run_cli("annotate", "pipeline", tmp_path / "texts.txt", "--use-gpu", numbers)
+    assert result.exit_code == 2
+    assert message in plain(result)
 
 
 def test_command(tmp_path):

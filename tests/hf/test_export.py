@@ -188,7 +188,8 @@ def test_card_of_hostile_names(tmp_path):
     ner = nlp.get_pipe("bert_ner")
     card = make_card(nlp, ner, find_encoder(nlp, "bert_ner", ner.model))
     front = srsly.yaml_loads(card.split("\n---\n")[0])
-    assert front["license"] == "MIT\n---\n<script>" and front["tags"]
+    assert (front["license"], front["license_name"]) == ("other", "MIT --- <script>")
+    assert front["tags"]
     body = card.split("\n---\n\n", 1)[1]
     html = MarkdownIt("commonmark").enable("table").render(body)
     elements = set(re.findall(r"<(\w+)", html))

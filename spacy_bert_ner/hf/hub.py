@@ -1,0 +1,119 @@
+"""Upload a folder to the Hugging Face hub."""
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+from huggingface_hub import HfApi, constants, get_token
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
+from ..errors import UserError
+
+# What to do about an answer of the hub.
+WAYS_OUT = {
+    401: "the token isn't valid. Log in again: hf auth login",
+    403: "the token may not write to it. Log in with a token that may: hf auth login",
+    404: "there is no such user, organization or branch, or the token may not see it. Check the "
+    "name",
+}
+
+
+def check_repo(name: str) -> None:
+    """Check the name of a repository, without asking the hub.
+
+    name (str): Its name, with its owner.
+    RAISES (UserError): If no repository can have it.
+    """
+    try:
+        validate_repo_id(name)
+        _, _ = name.split("/")
+    except (HFValidationError, ValueError) as error:
+        raise UserError(
+            f"Can't upload to '{name}': name your account or organization on the hub, and the "
+            "repository: someone/en_pipeline."
+        ) from error
+
+
+def check_login() -> None:
+    """RAISES (UserError): If there is no token for the hub."""
+    if constants.HF_HUB_OFFLINE:
+        raise UserError("Can't upload: HF_HUB_OFFLINE is set. Unset it.")
+    if get_token() is None:
+        raise UserError(
+            "Can't upload: there is no token for the Hugging Face hub. Log in (hf auth login), or "
+            "set the environment variable HF_TOKEN."
+        )
+
+
+def get_url(repo: str, revision: Optional[str], name: str) -> str:
+    """RETURNS (str): Address of a file on the hub.
+
+    repo (str): Name of the repository.
+    revision (Optional[str]): Its branch, None for the main one.
+    name (str): Name of the file.
+    """
+    revision = revision or constants.DEFAULT_REVISION
+    return f"{constants.ENDPOINT}/{repo}/resolve/{revision}/{name}"
+
+
+def upload(folder: Path, repo: str, *, private: bool, message: str, revision: Optional[str]) -> str:
+    """Upload a folder in one commit. The repository and the branch are created if there are none.
+
+    folder (Path): The folder.
+    repo (str): Name of the repository.
+    private (bool): Create it as a private repository.
+    message (str): Message of the commit.
+    revision (Optional[str]): Branch to commit to, None for the main one.
+    RETURNS (str): Address of the commit.
+    RAISES (UserError): If the hub can't be reached or refuses, and if a public repository exists
+        but a private one was asked for.
+    """
+    api = HfApi()
+    with explain_hub(repo):
+        api.create_repo(repo, private=private or None, exist_ok=True)
+        if private and not api.repo_info(repo).private:
+            raise UserError(
+                f"Can't upload to '{repo}' as private: it exists, and is public. Leave out "
+                "--private, or choose another name."
+            )
+        if revision is not None:
+            api.create_branch(repo, branch=revision, exist_ok=True)
+        done = api.upload_folder(
+            repo_id=repo, folder_path=folder, commit_message=message, revision=revision
+        )
+    return str(done.commit_url)
+
+
+@contextmanager
+def explain_hub(repo: str) -> Iterator[None]:
+    """Explain in one line what the hub refuses. Only its answer is quoted, not the request, which
+    has the token.
+
+    repo (str): Name of the repository.
+    RAISES (UserError): For an answer that is an error, and if there is none.
+    """
+    # Errors of the library that huggingface_hub uses: requests, and httpx from version 1.0 on.
+    unreachable: Any = tuple(set(HfHubHTTPError.__mro__) - {HfHubHTTPError, *OSError.__mro__})
+    try:
+        yield
+    except UserError:
+        raise
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        reason = WAYS_OUT.get(status) or f"{_quote(error.server_message)}. Try again later"
+        raise UserError(f"Can't upload to '{repo}' (error {status}): {reason}.") from error
+    # A model card that the hub refuses, and an upload that failed after several tries.
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"Can't upload to '{repo}': {_quote(error)}. Try again later.") from error
+    except unreachable as error:
+        raise UserError(
+            f"Can't upload to '{repo}': {constants.ENDPOINT} can't be reached. Check the network, "
+            "and try again."
+        ) from error
+
+
+def _quote(answer: Any) -> str:
+    """RETURNS (str): What the hub has answered, in one line, without the token."""
+    text = " ".join(str(answer or "no reason given").split()).rstrip(".")
+    return text.replace(get_token() or "\n", "(token)")
