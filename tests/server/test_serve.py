@@ -58,7 +58,7 @@ def test_a_port_that_is_in_use(ruler_path):
         port = other.getsockname()[1]
         result = run_cli("serve", ruler_path, "--port", port)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert f"Can't listen on 127.0.0.1, port {port}: Address already in use." in plain(result)
+    assert f"Can't listen on 127.0.0.1, port {port}: " in plain(result)
 
 
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn", "prometheus_client"])
