@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "hf": GROUND | {"tagging", "model", "training", "pipeline", "pages"},
     "commands": GROUND | {"tagging", "model", "formats", "training", "pipeline", "hf", "pages"},
     "presidio": GROUND | {"tagging", "commands"},
+    "server": GROUND | {"commands", "pages", "tagging"},
     # It prints what a command returns, or writes it to the file that is named.
-    "cli": GROUND | {"commands", "formats.output"},
+    "cli": GROUND | {"commands", "formats.output", "server"},
 }
 HEAVY = {"torch", "transformers", "spacy_transformers"}
 # The encoder is a module of torch; Hugging Face's token classifiers are, too.
@@ -54,6 +55,7 @@ LIGHT = (
     "commands.push",
     "commands.translate",
     "presidio",
+    "server",
     "cli",
 )
 

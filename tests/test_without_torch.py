@@ -13,30 +13,14 @@ from spacy.tokens import DocBin
 from spacy_bert_ner.cli import COMMANDS
 
 from .model.onnx.util import export
-from .util import CONFIG_FOLDER, EXPECTED, ROOT, TEXT
+from .util import CONFIG_FOLDER, EXPECTED, HIDE_TORCH, ROOT, TEXT
 
-# Hides packages, and what they register with spaCy. Reads commands as JSON, and prints for each its
-# exit code, its output, and the name of its error if that isn't explained.
-PROGRAM = """
-import importlib.metadata, json, sys
-from importlib.machinery import PathFinder
-
-hidden = {"torch", "transformers", "spacy_transformers", "safetensors", "onnx",
-          "curated_transformers", "spacy_curated_transformers"}
-
-class Finder(PathFinder):
-    @classmethod
-    def find_spec(cls, name, *args):
-        return None if name.split(".")[0] in hidden else super().find_spec(name, *args)
-
-sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
-entry_points = [
-    point for dist in importlib.metadata.distributions() for point in dist.entry_points
-    if point.value.split(":")[0].split(".")[0] not in hidden
-]
-importlib.metadata.entry_points = lambda **group: (
-    importlib.metadata.EntryPoints(entry_points).select(**group)
-)
+# Reads commands as JSON, and prints for each its exit code, its output, and the name of its error
+# if that isn't explained.
+PROGRAM = (
+    HIDE_TORCH
+    + """
+import json
 import spacy
 from spacy.cli import app
 from spacy.util import registry
@@ -55,6 +39,7 @@ except Exception as error:
 assert not hidden & set(sys.modules)
 sys.stdout.write(json.dumps(found))
 """
+)
 MISSING = re.compile(
     r"This needs \w+, which isn't installed: python -m pip install spacy-bert-ner\. Without torch, "
     r"use pipelines that 'bert-ner quantize' exported\."
@@ -91,6 +76,8 @@ REFUSED = {
     "train": "train dev.spacy --n-cpu 2",
     "weigh-sources": "weigh-sources encoder text.txt text.txt text.txt",
 }
+# Runs until it is stopped: tests/server/test_process.py.
+SERVE = {"serve"}
 # Start `spacy train` in another process.
 TRAIN = {"audit", "learning-curve"}
 SPACYS = {
@@ -184,8 +171,8 @@ def test_documentation_has_all_commands():
     page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     table = page.split("## What works without torch\n")[1].split("\n## ")[0]
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    for names, commands in zip(cells, (WORK, REFUSED, TRAIN), strict=True):
+    for names, commands in zip(cells, ({*WORK, *SERVE}, REFUSED, TRAIN), strict=True):
         assert set(re.findall(r"`([a-z -]+)`", names)) == {
             name for name in commands if " with torch" not in name
         }
-    assert {name.split()[0] for name in {*WORK, *REFUSED, *TRAIN}} == set(COMMANDS)
+    assert {name.split()[0] for name in {*WORK, *SERVE, *REFUSED, *TRAIN}} == set(COMMANDS)

@@ -68,6 +68,30 @@ CRF = {
     "loss": {"@losses": "spacy-bert-ner.CRFLikelihood.v1"},
 }
 
+# The beginning of a program for which torch isn't installed: hides packages, and what they register
+# with spaCy. They are in `hidden`.
+HIDE_TORCH = """
+import importlib.metadata, sys
+from importlib.machinery import PathFinder
+
+hidden = {"torch", "transformers", "spacy_transformers", "safetensors", "onnx",
+          "curated_transformers", "spacy_curated_transformers"}
+
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, *args):
+        return None if name.split(".")[0] in hidden else super().find_spec(name, *args)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+entry_points = [
+    point for dist in importlib.metadata.distributions() for point in dist.entry_points
+    if point.value.split(":")[0].split(".")[0] not in hidden
+]
+importlib.metadata.entry_points = lambda **group: (
+    importlib.metadata.EntryPoints(entry_points).select(**group)
+)
+"""
+
 
 def get_ents(doc):
     return [(ent.text, ent.label_) for ent in doc.ents]

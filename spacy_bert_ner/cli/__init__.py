@@ -15,6 +15,7 @@ COMMANDS: Dict[str, Dict[str, Any]] = {
     "train": WITH_OVERRIDES,
     "convert": {},
     "annotate": {},
+    "serve": {},
     "label": {},
     "filter": {},
     "augment": {},

@@ -1,0 +1,187 @@
+"""The application: a page, entities, health and metrics."""
+
+import asyncio
+import hashlib
+import re
+from base64 import b64encode
+from contextlib import asynccontextmanager
+from typing import Any, AsyncIterator, List, Optional, Sequence, Set
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
+
+from .. import __version__
+from ..pages import HUES, render
+from .batcher import Batcher
+from .guard import ENTITIES, HEALTH, METRICS, PAGE, SCHEMA, Guard
+from .limits import Limits
+from .metrics import Metrics
+from .predictor import Asked, Predictor
+from .problems import RETRY, Problem, answer
+from .requests import Places, Query, read_texts, receive
+
+# For the description of the service in OpenAPI: the body is read by `requests`, within limits.
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Query.model_json_schema()}},
+    }
+}
+
+
+def make_app(predictor: Predictor, limits: Limits, token: Optional[str] = None) -> ASGIApp:
+    """Make the application.
+
+    predictor (Predictor): The pipeline. It is closed when the application ends.
+    limits (Limits): What to accept.
+    token (Optional[str]): What clients must send; None if any program on this machine may ask.
+    RETURNS (ASGIApp): The application.
+    """
+    metrics = Metrics()
+    limits = limits._replace(max_text=min(limits.max_text, predictor.max_length))
+    service = Service(predictor, limits, metrics, has_token=token is not None)
+    app = FastAPI(
+        title="spacy-bert-ner",
+        version=__version__,
+        lifespan=service.run,
+        openapi_url=SCHEMA,
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_api_route(ENTITIES, service.find_entities, methods=["POST"], openapi_extra=BODY)
+    app.add_api_route(PAGE, service.show_page, include_in_schema=False)
+    app.add_api_route(HEALTH, service.show_health)
+    app.add_api_route(METRICS, service.show_metrics)
+    app.add_exception_handler(HTTPException, _answer)
+    app.add_exception_handler(Exception, _answer)
+    return Guard(app, token, limits.timeout, metrics)
+
+
+class Service:
+    """The functions behind the paths.
+
+    predictor (Predictor): The pipeline.
+    limits (Limits): What to accept.
+    metrics (Metrics): Counts batches and answers.
+    has_token (bool): Whether the page must ask for a token.
+    """
+
+    def __init__(self, predictor: Predictor, limits: Limits, metrics: Metrics, *, has_token: bool):
+        self.predictor, self.limits, self.metrics = predictor, limits, metrics
+        self.batcher = Batcher(predictor, limits.max_wait, metrics)
+        self.places = Places(limits)
+        metrics.follow_queue(lambda: self.places.n_taken)
+        self.page = render(
+            "serve.html",
+            title="Entities",
+            lang="en",
+            direction="ltr",
+            hues=HUES,
+            has_token=has_token,
+        )
+        self.policy = {"Content-Security-Policy": make_policy(self.page)}
+
+    @asynccontextmanager
+    async def run(self, app: FastAPI) -> AsyncIterator[None]:
+        """The time from the start of the application to its end.
+
+        app (FastAPI): The application.
+        """
+        self.batcher.start()
+        yield
+        await self.batcher.stop()
+        self.predictor.close()
+
+    async def find_entities(self, request: Request) -> Response:
+        """Find the entities in one text or in several.
+
+        request (Request): The request.
+        RETURNS (Response): The entities with their scores, as JSON.
+        RAISES (Problem): If it is over a limit, isn't a query, or takes too long.
+        """
+        n_places = 1
+        self.places.take(n_places)
+        try:
+            asked, is_list = read_texts(await receive(request, self.limits), self.limits)
+            self.places.take(len(asked) - n_places)
+            n_places = len(asked)
+            results = await self._read(request, asked) if asked else []
+        finally:
+            self.places.free(n_places)
+        content = f"[{','.join(results)}]" if is_list else results[0]
+        return Response(content, media_type="application/json")
+
+    async def _read(self, request: Request, asked: Sequence[Asked]) -> List[str]:
+        """RAISES (ClientDisconnect): If the client has gone."""
+        results = self.batcher.submit(asked)
+        gone = asyncio.ensure_future(request.receive())  # the next message is that it has gone
+        either: Set[asyncio.Future[Any]] = {results, gone}
+        try:
+            done, _ = await asyncio.wait(
+                either, timeout=self.limits.timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            if results in done:
+                return results.result()
+        finally:
+            results.cancel()
+            gone.cancel()
+        if gone in done:
+            raise ClientDisconnect
+        raise Problem(
+            503,
+            f"The texts weren't read within {self.limits.timeout:g} seconds. Send fewer or shorter "
+            "texts, try again, or start the server with a higher --timeout.",
+            limit=self.limits.timeout,
+            headers=RETRY,
+        )
+
+    async def show_page(self) -> Response:
+        """RETURNS (Response): The page on which a person can try the pipeline."""
+        return HTMLResponse(self.page, headers=self.policy)
+
+    async def show_health(self) -> Response:
+        """RETURNS (Response): That the server can answer.
+        RAISES (Problem): If it can't.
+        """
+        if not self.batcher.is_running:
+            raise Problem(503, "The server reads no texts any more. Start it again.")
+        return JSONResponse({"status": "ok"})
+
+    async def show_metrics(self) -> Response:
+        """RETURNS (Response): Counts and times, for Prometheus."""
+        return Response(self.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def make_policy(page: str) -> str:
+    """RETURNS (str): A Content-Security-Policy that allows what is in a page, and nothing else.
+
+    page (str): HTML.
+    """
+    sources = {
+        tag: " ".join(f"'sha256-{_digest(text)}'" for text in _find(tag, page))
+        for tag in ("script", "style")
+    }
+    return (
+        f"default-src 'none'; script-src {sources['script']}; style-src {sources['style']}; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
+def _find(tag: str, page: str) -> List[str]:
+    return re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+
+
+def _digest(text: str) -> str:
+    return b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        error = Problem(500, "The server made an error, which is in its log. The text isn't.")
+    return answer(error)
