@@ -1,0 +1,162 @@
+"""Ray Data and Spark against `annotate --jobs 2`: two workers of one thread each, on the same
+Parquet file.
+
+    make engines
+    python benchmarks/engines.py [--words 1000000] [--repeats 3]
+    python benchmarks/engines.py --pipeline training/sample/model-last --words 100000
+
+Without a pipeline, one with a tiny random encoder is made: what is measured is mostly what happens
+around the encoder. The engines run already; all systems start their workers in each round, except
+for Spark, which keeps them. Further rows show how fast one process reads and writes files without
+an encoder, and how large they are: so many bytes per word go through a disk or a network.
+
+Writes results/engines_NAME.md, .json and .png, with the name of the pipeline's encoder or `tiny`.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy
+import pyarrow as pa
+import ray
+import spacy
+import torch
+from annotate import make_tiny
+from harness import measure, plot_bars, report, to_rows
+from pyarrow import parquet as pq
+from pyspark.sql import SparkSession
+from systems import read_sentences
+
+from spacy_bert_ner.commands.annotate import annotate
+from spacy_bert_ner.engines.ray import annotate as annotate_ray
+from spacy_bert_ner.engines.spark import annotate as annotate_spark
+from spacy_bert_ner.formats import read_docs, write_docs
+from spacy_bert_ner.formats.arrow_rows import make_schema
+
+N_WORKERS = 2
+REFERENCE = "annotate --jobs 2"
+# Blocks and partitions for each worker.
+N_PARTS = 8
+MOST_SENTENCES = 12
+
+
+def write_texts(path, n_words):
+    """Documents of 1 to 12 sentences of the sample corpus.
+
+    RETURNS (int): The number of their words.
+    """
+    rng, nlp = numpy.random.default_rng(0), spacy.blank("en")
+    sentences = read_sentences()
+    lengths = [len(nlp.make_doc(sentence)) for sentence in sentences]
+    texts, n = [], 0
+    while n < n_words:
+        drawn = rng.integers(len(sentences), size=int(rng.integers(1, MOST_SENTENCES + 1)))
+        texts.append(" ".join(sentences[i] for i in drawn))
+        n += sum(lengths[i] for i in drawn)
+    table = pa.table({"id": range(len(texts)), "text": texts})
+    pq.write_table(table, path, row_group_size=max(1, len(texts) // (N_WORKERS * N_PARTS)))
+    return n
+
+
+def make_systems(folder, pipeline, spark):
+    source = folder / "in.parquet"
+
+    def run_annotate():
+        target = folder / "out.parquet"
+        annotate(pipeline, source, target, n_jobs=N_WORKERS, restart=True)
+
+    def run_ray():
+        shutil.rmtree(folder / "ray", ignore_errors=True)
+        ds = ray.data.read_parquet(str(source)).repartition(N_WORKERS * N_PARTS)
+        annotate_ray(ds, pipeline, workers=N_WORKERS).write_parquet(str(folder / "ray"))
+
+    def run_spark():
+        df = spark.read.parquet(str(source)).repartition(N_WORKERS * N_PARTS)
+        written = annotate_spark(df, pipeline).write.mode("overwrite")
+        written.parquet(str(folder / "spark"))
+
+    return {REFERENCE: run_annotate, "Ray Data, 2 workers": run_ray, "Spark, 2 workers": run_spark}
+
+
+def measure_files(folder, n_words):
+    """RETURNS (list): Rows for files: how fast a process reads and writes them, and their size."""
+    nlp = spacy.blank("en")
+    annotated = folder / "out.parquet"
+    rows = []
+    for name in ("parquet", "jsonl"):
+        path = folder / f"copy.{name}"
+        start = time.perf_counter()
+        write_docs(path, read_docs(annotated, nlp))
+        middle = time.perf_counter()
+        n = sum(len(doc) for doc in read_docs(path, nlp))
+        end = time.perf_counter()
+        rows.append(
+            {
+                "system": f"{name}: read (one process, no encoder)",
+                "words_per_second": round(n / (end - middle)),
+                "bytes_per_word": round(path.stat().st_size / n, 1),
+            }
+        )
+        rows.append(
+            {
+                "system": f"{name}: write, after reading parquet",
+                "words_per_second": round(n / (middle - start)),
+                "bytes_per_word": round(path.stat().st_size / n, 1),
+            }
+        )
+    size = (folder / "in.parquet").stat().st_size
+    rows.append({"system": "parquet: texts alone", "bytes_per_word": round(size / n_words, 1)})
+    return rows
+
+
+def check_rows(folder):
+    """RETURNS (int): The number of rows, which all systems have written, with the same texts and
+    entities."""
+    outputs, keys = [], ("start", "end", "label")
+    for name in ("out.parquet", "ray", "spark"):
+        rows = pq.read_table(folder / name, schema=make_schema()).to_pylist()
+        ents = [[[span[key] for key in keys] for span in row["spans"]] for row in rows]
+        outputs.append(sorted((row["id"], row["text"], found) for row, found in zip(rows, ents)))
+    assert outputs[0] == outputs[1] == outputs[2], "the outputs differ"
+    return len(outputs[0])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pipeline", type=Path)
+    parser.add_argument("--words", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    ray.init(num_cpus=N_WORKERS, include_dashboard=False, log_to_driver=False)
+    builder = SparkSession.builder.master(f"local[{N_WORKERS}]").config("spark.ui.enabled", False)
+    spark = builder.config("spark.driver.memory", "2g").getOrCreate()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pipeline = str((args.pipeline or make_tiny(folder)).resolve())
+        n_words = write_texts(folder / "in.parquet", args.words)
+        systems = make_systems(folder, pipeline, spark)
+        for run in systems.values():
+            run()
+        n_docs = check_rows(folder)
+        rows = to_rows(measure(systems, args.repeats), n_words, REFERENCE)
+        rows += measure_files(folder, n_words)
+    spark.stop()
+    ray.shutdown()
+    kind = "tiny" if args.pipeline is None else args.pipeline.parent.name
+    title = f"Engines: {n_words:,} words in {n_docs:,} documents, {kind} encoder"
+    notes = (f"Ray {ray.__version__}, Spark {spark.version}, pyarrow {pa.__version__}.",)
+    measured = [row for row in rows if "median_s" in row]
+    report(f"engines_{kind}", title, rows, notes=notes, plot=lambda axes: plot_bars(axes, measured))
+
+
+if __name__ == "__main__":
+    main()

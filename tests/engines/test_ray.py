@@ -1,0 +1,74 @@
+"""Ray Data, on a cluster of two workers. `make engines` installs Ray."""
+
+import warnings
+
+import pytest
+
+from spacy_bert_ner.engines.ray import annotate
+
+from .util import (
+    add_killer,
+    add_to_path,
+    annotate_file,
+    read_code,
+    read_output,
+    round_scores,
+    sort_rows,
+    write_texts,
+)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    ray = pytest.importorskip("ray")
+    pytest.importorskip("ray.data")
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def killing(tiny_pipeline, tmp_path_factory):
+    return add_killer(tiny_pipeline, tmp_path_factory.mktemp("killing"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(killing):
+    with pytest.MonkeyPatch.context() as patch:
+        add_to_path(patch, killing.parent)
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield
+        ray.shutdown()
+
+
+def run(path, pipeline, **settings):
+    ds = ray.data.read_parquet(str(path)).repartition(8)
+    return annotate(ds, str(pipeline), workers=2, **settings).take_all()
+
+
+def test_rows_are_those_of_annotate(tiny_pipeline, tmp_path):
+    path = write_texts(tmp_path / "in.parquet", 400)
+    assert sort_rows(run(path, tiny_pipeline, max_words=1)) == annotate_file(tiny_pipeline, path, 1)
+    rows = sort_rows(run(path, tiny_pipeline))
+    assert round_scores(rows) == round_scores(annotate_file(tiny_pipeline, path))
+
+
+def test_killed_worker(tiny_pipeline, killing, tmp_path):
+    """Ray starts another one. Each record is there once."""
+    path = write_texts(tmp_path / "deadly.parquet", 400, last="deadly")
+    rows = run(path, killing, max_words=50)
+    assert (killing.parent / "marker").exists()
+    assert round_scores(sort_rows(rows)) == round_scores(annotate_file(tiny_pipeline, path))
+    assert len({row["text"] for row in rows}) == len(rows) == 401
+
+
+def test_broken_rows(ruler_path, tmp_path):
+    path = write_texts(tmp_path / "in.parquet", 20)
+    with pytest.raises(Exception, match="none of its columns is named 'body'"):
+        run(path, ruler_path, column="body")
+
+
+def test_page(project):
+    """The code of the page, as it stands there."""
+    path = write_texts(project / "texts.parquet", 50)
+    exec(compile(read_code("Ray Data"), "docs/scale.md", "exec"), {})
+    made = round_scores(read_output("entities"))
+    assert made == round_scores(annotate_file("training/sample/model-last", path))
