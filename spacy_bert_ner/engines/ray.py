@@ -39,7 +39,7 @@ def annotate(
         fn_constructor_args=(annotator,),
         batch_size=None,
         batch_format="pyarrow",
-        concurrency=workers,
+        concurrency=(1, workers),
         num_cpus=threads,
         num_gpus=gpu_share or None,
     )

@@ -1,8 +1,9 @@
-"""Tables of Arrow, whose columns are the keys of JSON records: those of Parquet files and of engines
+"""Tables of Arrow, with the keys of JSON records as columns: those of Parquet files, and of engines
 such as Ray Data and Spark."""
 
 import json
 import math
+from contextlib import suppress
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
@@ -152,10 +153,8 @@ def _read_meta(values: Dict[str, Any]) -> Dict[str, Any]:
     """Take the meta out of the values of a row, if it is an object, or the text of one."""
     meta = values.get("meta")
     if isinstance(meta, str) and meta.startswith("{"):
-        try:
+        with suppress(ValueError, RecursionError):
             meta = json.loads(meta)
-        except (ValueError, RecursionError):
-            pass
     if not isinstance(meta, dict):
         return {}
     del values["meta"]

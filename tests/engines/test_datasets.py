@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from .util import annotate_file, read_code, read_output, round_scores, write_texts
+from .util import annotate_file, assert_alike, read_code, read_output, write_texts
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -15,10 +15,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 def test_page(project, monkeypatch):
     """The code of the page, as it stands there."""
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(project / "cache"))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", project / "cache")
     path = write_texts(project / "texts.parquet", 50)
     exec(compile(read_code("Hugging Face datasets"), "docs/scale.md", "exec"), {})
     (project / "entities").mkdir()
     (project / "entities.parquet").rename(project / "entities" / "a.parquet")
-    made = round_scores(read_output("entities"))
-    assert made == round_scores(annotate_file("training/sample/model-last", path))
+    # The pipeline of the page may use bf16.
+    expected = annotate_file("training/sample/model-last", path)
+    assert_alike(read_output("entities"), expected, most=0.02)

@@ -7,12 +7,10 @@ import pytest
 from spacy_bert_ner.engines.ray import annotate
 
 from .util import (
-    add_killer,
-    add_to_path,
     annotate_file,
+    assert_alike,
     read_code,
     read_output,
-    round_scores,
     sort_rows,
     write_texts,
 )
@@ -25,18 +23,11 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module")
-def killing(tiny_pipeline, tmp_path_factory):
-    return add_killer(tiny_pipeline, tmp_path_factory.mktemp("killing"))
-
-
 @pytest.fixture(scope="module", autouse=True)
-def cluster(killing):
-    with pytest.MonkeyPatch.context() as patch:
-        add_to_path(patch, killing.parent)
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield
-        ray.shutdown()
+def cluster(project, killing):
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
 
 
 def run(path, pipeline, **settings):
@@ -48,7 +39,7 @@ def test_rows_are_those_of_annotate(tiny_pipeline, tmp_path):
     path = write_texts(tmp_path / "in.parquet", 400)
     assert sort_rows(run(path, tiny_pipeline, max_words=1)) == annotate_file(tiny_pipeline, path, 1)
     rows = sort_rows(run(path, tiny_pipeline))
-    assert round_scores(rows) == round_scores(annotate_file(tiny_pipeline, path))
+    assert_alike(rows, annotate_file(tiny_pipeline, path))
 
 
 def test_killed_worker(tiny_pipeline, killing, tmp_path):
@@ -56,7 +47,7 @@ def test_killed_worker(tiny_pipeline, killing, tmp_path):
     path = write_texts(tmp_path / "deadly.parquet", 400, last="deadly")
     rows = run(path, killing, max_words=50)
     assert (killing.parent / "marker").exists()
-    assert round_scores(sort_rows(rows)) == round_scores(annotate_file(tiny_pipeline, path))
+    assert_alike(sort_rows(rows), annotate_file(tiny_pipeline, path))
     assert len({row["text"] for row in rows}) == len(rows) == 401
 
 
@@ -70,5 +61,6 @@ def test_page(project):
     """The code of the page, as it stands there."""
     path = write_texts(project / "texts.parquet", 50)
     exec(compile(read_code("Ray Data"), "docs/scale.md", "exec"), {})
-    made = round_scores(read_output("entities"))
-    assert made == round_scores(annotate_file("training/sample/model-last", path))
+    # The pipeline of the page may use bf16.
+    expected = annotate_file("training/sample/model-last", path)
+    assert_alike(read_output("entities"), expected, most=0.02)

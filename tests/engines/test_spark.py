@@ -11,12 +11,10 @@ from spacy_bert_ner.engines.spark import SCHEMA, annotate
 from spacy_bert_ner.formats.arrow_rows import make_schema
 
 from .util import (
-    add_killer,
-    add_to_path,
     annotate_file,
+    assert_alike,
     read_code,
     read_output,
-    round_scores,
     sort_rows,
     write_texts,
 )
@@ -32,16 +30,10 @@ if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module")
-def killing(tiny_pipeline, tmp_path_factory):
-    return add_killer(tiny_pipeline, tmp_path_factory.mktemp("killing"))
-
-
 @pytest.fixture(scope="module", autouse=True)
-def spark(killing):
+def spark(project, killing):
     """Two workers; a task that fails is run again, as on a cluster."""
     with pytest.MonkeyPatch.context() as patch:
-        add_to_path(patch, killing.parent)
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         builder = SparkSession.builder.master("local[2, 4]").appName("tests")
         session = builder.config("spark.ui.enabled", "false").getOrCreate()
@@ -65,7 +57,7 @@ def test_rows_are_those_of_annotate(spark, tiny_pipeline, tmp_path):
     rows = sort_rows(run(spark, path, tiny_pipeline, max_words=1))
     assert rows == annotate_file(tiny_pipeline, path, 1)
     rows = sort_rows(run(spark, path, tiny_pipeline))
-    assert round_scores(rows) == round_scores(annotate_file(tiny_pipeline, path))
+    assert_alike(rows, annotate_file(tiny_pipeline, path))
 
 
 def test_killed_worker(spark, tiny_pipeline, killing, tmp_path):
@@ -73,7 +65,7 @@ def test_killed_worker(spark, tiny_pipeline, killing, tmp_path):
     path = write_texts(tmp_path / "deadly.parquet", 400, last="deadly")
     rows = run(spark, path, killing, max_words=50)
     assert (killing.parent / "marker").exists()
-    assert round_scores(sort_rows(rows)) == round_scores(annotate_file(tiny_pipeline, path))
+    assert_alike(sort_rows(rows), annotate_file(tiny_pipeline, path))
     assert len({row["text"] for row in rows}) == len(rows) == 401
 
 
@@ -87,5 +79,6 @@ def test_page(spark, project):
     """The code of the page, as it stands there."""
     path = write_texts(project / "texts.parquet", 50)
     exec(compile(read_code("Spark"), "docs/scale.md", "exec"), {})
-    made = round_scores(read_output("entities"))
-    assert made == round_scores(annotate_file("training/sample/model-last", path))
+    # The pipeline of the page may use bf16.
+    expected = annotate_file("training/sample/model-last", path)
+    assert_alike(read_output("entities"), expected, most=0.02)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 import spacy
 from pyarrow import parquet as pq
 
@@ -86,14 +87,21 @@ def sort_rows(rows):
     return sorted(json.dumps(row, ensure_ascii=False) for row in rows)
 
 
-def round_scores(rows):
-    """RETURNS (List[str]): The same rows with scores of four digits: batches of other documents
-    change them by less than 1e-5."""
+def assert_alike(rows, expected, most=1e-5):
+    """Of the output of `sort_rows`, all but scores are the same, which differ a little: batches are
+    of other documents.
+
+    most (float): How much: more in half precision.
+    """
+    (rows, scores), (others, expected_scores) = take_scores(rows), take_scores(expected)
+    assert rows == others
+    assert scores == pytest.approx(expected_scores, abs=most)
+
+
+def take_scores(rows):
+    """RETURNS (Tuple[List[dict], List[float]]): The rows without scores, and the scores."""
     read = [json.loads(row) for row in rows]
-    for row in read:
-        for span in row["spans"]:
-            span["score"] = round(span["score"], 4)
-    return sort_rows(read)
+    return read, [span.pop("score") for row in read for span in row["spans"]]
 
 
 def read_code(section):
