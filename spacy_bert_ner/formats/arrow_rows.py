@@ -25,7 +25,7 @@ from .words import TAGS_KEYS, WORDS_KEYS
 N_CHARS = 1 << 24
 # Columns that aren't part of the meta, if they have lists.
 LISTS = {*jsonl.ENTITY_KEYS, *WORDS_KEYS, *TAGS_KEYS, *NO_LABELS}
-BINARY = "values of other columns are bytes, and are left out of the meta"
+BINARY = "values of other columns are bytes, and are left out"
 
 
 class Row(NamedTuple):
@@ -132,14 +132,15 @@ def _make_record(values: Dict[str, Any], row: Row, report: Report) -> Dict[str, 
     record = {"text": values.pop(row.column, None)}
     meta = _read_meta(values)
     for name, value in values.items():
+        if isinstance(value, bytes):
+            report.add(BINARY, f"{name!r} (record {row.number})")
+            continue
         value = to_json(value)
         is_answer = name == "answer" and value in jsonl.ANSWERS
         if value is None:
             continue
         if name in ("id", "_view_id") or is_answer or (name in LISTS and isinstance(value, list)):
             record[name] = value
-        elif isinstance(value, bytes):
-            report.add(BINARY, f"{name!r} (record {row.number})")
         elif len(value if isinstance(value, str) else dump(value)) > META_LIMIT:
             report.add(LONG, f"{name!r} (record {row.number})")
         else:
@@ -162,11 +163,11 @@ def _read_meta(values: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def to_json(value: Any) -> Any:
-    """Convert a value of a table to JSON types. Dates become strings in ISO format, numbers that
-    JSON doesn't have become null.
+    """Convert a value of a table to JSON types. Dates become strings in ISO format. Bytes, and
+    numbers that JSON doesn't have, become null.
 
     value (Any): The value, in Python's types.
-    RETURNS (Any): The value in JSON types, or bytes.
+    RETURNS (Any): The value in JSON types.
     """
     if isinstance(value, dict):
         return {str(key): to_json(part) for key, part in value.items()}
@@ -174,7 +175,9 @@ def to_json(value: Any) -> Any:
         return [to_json(part) for part in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str, bytes)):
+    if isinstance(value, bytes):
+        return None
+    if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, (date, time)):
         return value.isoformat()

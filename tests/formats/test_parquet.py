@@ -49,6 +49,7 @@ def test_columns_are_kept_as_meta(tmp_path):
         "keys": pa.array([[("k", 1)], None, None], pa.map_(pa.string(), pa.int64())),
         "long": ["y" * 1001, "z" * 1000, None],
         "raw": [b"\xff", None, None],
+        "raws": [[b"\xff"], None, None],
     }
     report = Report()
     first, second, third = read(write(tmp_path, columns), report)
@@ -57,7 +58,7 @@ def test_columns_are_kept_as_meta(tmp_path):
         "meta": {
             **{"n": 7, "ratio": 0.5, "day": "2024-02-29", "at": "2024-01-02T03:04:05.000600"},
             **{"price": "1.10", "label": "news", "kind": "a"},
-            **{"more": {"deep": [{"er": False}]}, "keys": [["k", 1]]},
+            **{"more": {"deep": [{"er": False}]}, "keys": [["k", 1]], "raws": [None]},
         },
     }
     assert record_of(second) == {"meta": {"label": "sports", "kind": "b", "long": "z" * 1000}}
@@ -65,6 +66,11 @@ def test_columns_are_kept_as_meta(tmp_path):
     assert not first.has_annotation("ENT_IOB")
     shown = [finding.shown for finding in report.findings.values()]
     assert shown == [["'long' (record 1)"], ["'raw' (record 1)"]]
+
+
+def test_ids_of_bytes(tmp_path):
+    (doc,) = read(write(tmp_path, {"text": ["a"], "id": [b"x"], "answer": [b"y"]}))
+    assert record_of(doc) is None
 
 
 def test_column(tmp_path):
