@@ -6,8 +6,8 @@ Parquet file.
     python benchmarks/engines.py --pipeline training/sample/model-last --words 100000
 
 Without a pipeline, one with a tiny random encoder is made: what is measured is mostly what happens
-around the encoder. The engines run already; all systems start their workers in each round, except
-for Spark, which keeps them. Further rows show how fast one process reads and writes files without
+around the encoder. The engines run already; all systems load the pipeline in each round, except for
+Spark, which keeps its workers. Further rows show how fast one process reads and writes files without
 an encoder, and how large they are: so many bytes per word go through a disk or a network.
 
 Writes results/engines_NAME.md, .json and .png, with the name of the pipeline's encoder or `tiny`.
@@ -32,7 +32,7 @@ from annotate import make_tiny
 from harness import measure, plot_bars, report, to_rows
 from pyarrow import parquet as pq
 from pyspark.sql import SparkSession
-from systems import read_sentences
+from systems import read_tagged
 
 from spacy_bert_ner.commands.annotate import annotate
 from spacy_bert_ner.engines.ray import annotate as annotate_ray
@@ -45,6 +45,8 @@ REFERENCE = "annotate --jobs 2"
 # Blocks and partitions for each worker.
 N_PARTS = 8
 MOST_SENTENCES = 12
+# What the systems write.
+OUTPUTS = ("out.parquet", "ray", "spark")
 
 
 def write_texts(path, n_words):
@@ -53,7 +55,7 @@ def write_texts(path, n_words):
     RETURNS (int): The number of their words.
     """
     rng, nlp = numpy.random.default_rng(0), spacy.blank("en")
-    sentences = read_sentences()
+    sentences = [" ".join(words) for words, _ in read_tagged()]
     lengths = [len(nlp.make_doc(sentence)) for sentence in sentences]
     texts, n = [], 0
     while n < n_words:
@@ -65,9 +67,7 @@ def write_texts(path, n_words):
     return n
 
 
-def make_systems(folder, pipeline, spark):
-    source = folder / "in.parquet"
-
+def make_systems(folder, pipeline, spark, source):
     def run_annotate():
         target = folder / "out.parquet"
         annotate(pipeline, source, target, n_jobs=N_WORKERS, restart=True)
@@ -116,11 +116,17 @@ def measure_files(folder, n_words):
     return rows
 
 
+def get_size(path):
+    """RETURNS (int): Bytes of a file, or of the files in a folder."""
+    paths = [path] if path.is_file() else path.rglob("*.parquet")
+    return sum(part.stat().st_size for part in paths)
+
+
 def check_rows(folder):
     """RETURNS (int): The number of rows, which all systems have written, with the same texts and
     entities."""
     outputs, keys = [], ("start", "end", "label")
-    for name in ("out.parquet", "ray", "spark"):
+    for name in OUTPUTS:
         rows = pq.read_table(folder / name, schema=make_schema()).to_pylist()
         ents = [[[span[key] for key in keys] for span in row["spans"]] for row in rows]
         outputs.append(sorted((row["id"], row["text"], found) for row, found in zip(rows, ents)))
@@ -143,11 +149,14 @@ def main():
         folder = Path(name)
         pipeline = str((args.pipeline or make_tiny(folder)).resolve())
         n_words = write_texts(folder / "in.parquet", args.words)
-        systems = make_systems(folder, pipeline, spark)
-        for run in systems.values():
+        write_texts(folder / "small.parquet", args.words // 50)
+        for run in make_systems(folder, pipeline, spark, folder / "small.parquet").values():
             run()
-        n_docs = check_rows(folder)
+        systems = make_systems(folder, pipeline, spark, folder / "in.parquet")
         rows = to_rows(measure(systems, args.repeats), n_words, REFERENCE)
+        n_docs = check_rows(folder)
+        for row, name in zip(rows, OUTPUTS):
+            row["bytes_per_word"] = round(get_size(folder / name) / n_words, 1)
         rows += measure_files(folder, n_words)
     spark.stop()
     ray.shutdown()

@@ -24,13 +24,15 @@ def annotate(
     ds (ray.data.Dataset): The dataset.
     pipeline (str): Path or name of a trained pipeline, which all workers can load.
     column, max_words, skip_broken (Any): See `Annotator`.
-    workers (int): Number of actors. There should be several blocks for each.
+    workers (int): The most actors. There should be several blocks for each.
     threads (int): Threads of torch in each actor, which has so many of Ray's CPUs.
     gpu_share (float): The share of a GPU for each actor, such as 0.25 for four on each GPU; 0 for
         the CPU.
     RETURNS (ray.data.Dataset): The same rows as the command `annotate` writes to a Parquet file,
         computed as they are needed.
     """
+    from ray.data import ActorPoolStrategy
+
     # Ray shows an actor its GPU as number 0.
     use_gpu = 0 if gpu_share else -1
     annotator = Annotator(pipeline, column, max_words, skip_broken, threads, use_gpu)
@@ -39,7 +41,8 @@ def annotate(
         fn_constructor_args=(annotator,),
         batch_size=None,
         batch_format="pyarrow",
-        concurrency=(1, workers),
+        # Actors that take all CPUs before the texts are read would wait forever.
+        compute=ActorPoolStrategy(min_size=1, max_size=workers),
         num_cpus=threads,
         num_gpus=gpu_share or None,
     )

@@ -69,12 +69,6 @@ def test_killed_worker(spark, tiny_pipeline, killing, tmp_path):
     assert len({row["text"] for row in rows}) == len(rows) == 401
 
 
-def test_broken_rows(spark, ruler_path, tmp_path):
-    path = write_texts(tmp_path / "in.parquet", 20)
-    with pytest.raises(Exception, match="none of its columns is named 'body'"):
-        run(spark, path, ruler_path, column="body")
-
-
 def test_page(spark, project):
     """The code of the page, as it stands there."""
     path = write_texts(project / "texts.parquet", 50)
