@@ -7,8 +7,9 @@ Parquet file.
 
 Without a pipeline, one with a tiny random encoder is made: what is measured is mostly what happens
 around the encoder. The engines run already; all systems load the pipeline in each round, except for
-Spark, which keeps its workers. Further rows show how fast one process reads and writes files without
-an encoder, and how large they are: so many bytes per word go through a disk or a network.
+Spark, which keeps its workers. Further rows show how fast one process reads, skips and writes files
+without an encoder, and how large they are. To skip is what a shard of a single file does with the
+records of others.
 
 Writes results/engines_NAME.md, .json and .png, with the name of the pipeline's encoder or `tiny`.
 """
@@ -39,6 +40,7 @@ from spacy_bert_ner.engines.ray import annotate as annotate_ray
 from spacy_bert_ner.engines.spark import annotate as annotate_spark
 from spacy_bert_ner.formats import read_docs, write_docs
 from spacy_bert_ner.formats.arrow_rows import make_schema
+from spacy_bert_ner.formats.source import Shard
 
 N_WORKERS = 2
 REFERENCE = "annotate --jobs 2"
@@ -88,32 +90,23 @@ def make_systems(folder, pipeline, spark, source):
 def measure_files(folder, n_words):
     """RETURNS (list): Rows for files: how fast a process reads and writes them, and their size."""
     nlp = spacy.blank("en")
-    annotated = folder / "out.parquet"
+    docs = list(read_docs(folder / "out.parquet", nlp))
     rows = []
     for name in ("parquet", "jsonl"):
         path = folder / f"copy.{name}"
-        start = time.perf_counter()
-        write_docs(path, read_docs(annotated, nlp))
-        middle = time.perf_counter()
-        n = sum(len(doc) for doc in read_docs(path, nlp))
-        end = time.perf_counter()
-        rows.append(
-            {
-                "system": f"{name}: read (one process, no encoder)",
-                "words_per_second": round(n / (end - middle)),
-                "bytes_per_word": round(path.stat().st_size / n, 1),
-            }
-        )
-        rows.append(
-            {
-                "system": f"{name}: write, after reading parquet",
-                "words_per_second": round(n / (middle - start)),
-                "bytes_per_word": round(path.stat().st_size / n, 1),
-            }
-        )
-    size = (folder / "in.parquet").stat().st_size
-    rows.append({"system": "parquet: texts alone", "bytes_per_word": round(size / n_words, 1)})
-    return rows
+        steps = {
+            "write": lambda path=path: write_docs(path, docs),
+            "read": lambda path=path: list(read_docs(path, nlp)),
+            "skip": lambda path=path: list(read_docs(path, nlp, shard=Shard(1, len(docs)))),
+        }
+        for step, run in steps.items():
+            start = time.perf_counter()
+            run()
+            seconds = time.perf_counter() - start
+            row = {"system": f"{name}: {step}", "words_per_second": round(n_words / seconds)}
+            rows.append({**row, "bytes_per_word": round(get_size(path) / n_words, 1)})
+    size = get_size(folder / "in.parquet")
+    return [*rows, {"system": "parquet: texts alone", "bytes_per_word": round(size / n_words, 1)}]
 
 
 def get_size(path):

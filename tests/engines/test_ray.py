@@ -1,6 +1,7 @@
 """Ray Data, on a cluster of two workers. `make engines` installs Ray."""
 
 import warnings
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_killed_worker(tiny_pipeline, killing, tmp_path):
     assert (killing.parent / "marker").exists()
     assert_alike(sort_rows(rows), annotate_file(tiny_pipeline, path))
     assert len({row["text"] for row in rows}) == len(rows) == 401
+
+
+def test_share_of_a_gpu():
+    """Ray shows an actor its own GPU as the first one."""
+    ds = SimpleNamespace(map_batches=lambda actor, **settings: settings)
+    settings = annotate(ds, "pipeline", workers=8, threads=2, gpu_share=0.25)
+    assert (settings["num_cpus"], settings["num_gpus"]) == (2, 0.25)
+    (annotator,) = settings["fn_constructor_args"]
+    assert (annotator.threads, annotator.use_gpu) == (2, 0)
+    (annotator,) = annotate(ds, "pipeline")["fn_constructor_args"]
+    assert annotator.use_gpu == -1
 
 
 def test_broken_rows(ruler_path, tmp_path):
