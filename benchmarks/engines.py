@@ -11,7 +11,7 @@ Spark, which keeps its workers. Further rows show how fast one process reads, sk
 without an encoder, and how large they are. To skip is what a shard of a single file does with the
 records of others.
 
-Writes results/engines_NAME.md, .json and .png, with the name of the pipeline's encoder or `tiny`.
+Writes results/engines_NAME.md, .json and .png. NAME is the folder of the pipeline, or `tiny`.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from annotate import make_tiny
 from harness import measure, plot_bars, report, to_rows
 from pyarrow import parquet as pq
 from pyspark.sql import SparkSession
-from systems import read_tagged
+from systems import read_sentences
 
 from spacy_bert_ner.commands.annotate import annotate
 from spacy_bert_ner.engines.ray import annotate as annotate_ray
@@ -52,18 +52,19 @@ OUTPUTS = ("out.parquet", "ray", "spark")
 
 
 def write_texts(path, n_words):
-    """Documents of 1 to 12 sentences of the sample corpus.
+    """Documents of 1 to 12 sentences of the sample corpus, each with its words in another order:
+    files of repeated sentences would be much smaller.
 
     RETURNS (int): The number of their words.
     """
     rng, nlp = numpy.random.default_rng(0), spacy.blank("en")
-    sentences = [" ".join(words) for words, _ in read_tagged()]
-    lengths = [len(nlp.make_doc(sentence)) for sentence in sentences]
+    sentences = read_sentences()
     texts, n = [], 0
     while n < n_words:
         drawn = rng.integers(len(sentences), size=int(rng.integers(1, MOST_SENTENCES + 1)))
-        texts.append(" ".join(sentences[i] for i in drawn))
-        n += sum(lengths[i] for i in drawn)
+        mixed = [" ".join(rng.permutation(sentences[i][:-1])) for i in drawn]
+        texts.append(". ".join(mixed) + ".")
+        n += len(nlp.make_doc(texts[-1]))
     table = pa.table({"id": range(len(texts)), "text": texts})
     pq.write_table(table, path, row_group_size=max(1, len(texts) // (N_WORKERS * N_PARTS)))
     return n
@@ -154,7 +155,7 @@ def main():
     spark.stop()
     ray.shutdown()
     kind = "tiny" if args.pipeline is None else args.pipeline.parent.name
-    title = f"Engines: {n_words:,} words in {n_docs:,} documents, {kind} encoder"
+    title = f"Engines: {n_words:,} words in {n_docs:,} documents, pipeline: {kind}"
     notes = (f"Ray {ray.__version__}, Spark {spark.version}, pyarrow {pa.__version__}.",)
     measured = [row for row in rows if "median_s" in row]
     report(f"engines_{kind}", title, rows, notes=notes, plot=lambda axes: plot_bars(axes, measured))
