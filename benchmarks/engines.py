@@ -6,10 +6,10 @@ Parquet file.
     python benchmarks/engines.py --pipeline training/sample/model-last --words 100000
 
 Without a pipeline, one with a tiny random encoder is made: what is measured is mostly what happens
-around the encoder. The engines run already; all systems load the pipeline in each round, except for
-Spark, which keeps its workers. Further rows show how fast one process reads, skips and writes files
-without an encoder, and how large they are. To skip is what a shard of a single file does with the
-records of others.
+around the encoder. The engines run already, and `annotate` is started in each round. All load the
+pipeline in each round, except for Spark, which keeps its workers. Further rows show how fast one
+process reads, skips and writes files without an encoder, and how large they are. To skip is what a
+shard of a single file does with the records of others.
 
 Writes results/engines_NAME.md, .json and .png. NAME is the folder of the pipeline, or `tiny`.
 """
@@ -17,6 +17,7 @@ Writes results/engines_NAME.md, .json and .png. NAME is the folder of the pipeli
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,7 +36,6 @@ from pyarrow import parquet as pq
 from pyspark.sql import SparkSession
 from systems import read_sentences
 
-from spacy_bert_ner.commands.annotate import annotate
 from spacy_bert_ner.engines.ray import annotate as annotate_ray
 from spacy_bert_ner.engines.spark import annotate as annotate_spark
 from spacy_bert_ner.formats import read_docs, write_docs
@@ -72,8 +72,10 @@ def write_texts(path, n_words):
 
 def make_systems(folder, pipeline, spark, source):
     def run_annotate():
-        target = folder / "out.parquet"
-        annotate(pipeline, source, target, n_jobs=N_WORKERS, restart=True)
+        """As users do: processes that this one starts would import all of its modules."""
+        command = [sys.executable, "-m", "spacy", "bert-ner", "annotate", pipeline, source]
+        options = [folder / "out.parquet", "--jobs", N_WORKERS, "--restart"]
+        subprocess.run(list(map(str, [*command, *options])), check=True)
 
     def run_ray():
         shutil.rmtree(folder / "ray", ignore_errors=True)
