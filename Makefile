@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 ONNX_VENV ?= .venv-onnx
 
-.PHONY: demo test lint docs onnx wnut17 bench
+.PHONY: demo test lint docs onnx engines wnut17 bench
 
 demo: $(VENV)/ready
 	$(BIN)/python -m spacy project run all
@@ -32,6 +32,12 @@ onnx: training/sample/model-last
 	$(ONNX_VENV)/bin/pip install --quiet --no-deps .
 	$(BIN)/python -m spacy bert-ner quantize training/sample/model-last training/onnx --dev corpus/sample/dev.spacy --max-loss 1 --force
 	$(BIN)/python tests/without_torch.py training/onnx corpus/sample/test.spacy $(ONNX_VENV)/bin/python training/sample/model-last
+
+# Pipelines on Ray Data, Spark (which needs Java) and Hugging Face datasets. The other targets don't
+# need these packages, which are large.
+engines: training/sample/model-last
+	$(BIN)/pip install --quiet --constraint constraints.txt "ray[data]" pyspark pandas datasets
+	$(BIN)/python -m pytest tests/engines
 
 # What the documentation shows is tested with the pipeline of `make demo`, and with one of the plain
 # recipe.

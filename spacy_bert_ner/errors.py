@@ -72,6 +72,23 @@ def needing_torch() -> Iterator[None]:
         raise UserError(message) from error
 
 
+@contextmanager
+def needing_package(purpose: str, package: str) -> Iterator[None]:
+    """A context to import an optional package in: if it is missing, the error says how to install
+    it. It doesn't name an extra of this package, which would install torch where that is missing.
+
+    purpose (str): What it is for, as in "Can't fit a mixture".
+    package (str): Its name in the package index.
+    RAISES (UserError): If it isn't installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(
+            f"Can't {purpose}: {package} isn't installed: python -m pip install {package}."
+        ) from error
+
+
 def _explain_missing(error: ModuleNotFoundError) -> Optional[str]:
     package = (error.name or "").split(".")[0]
     if package not in TORCH_PACKAGES:

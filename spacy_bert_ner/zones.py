@@ -75,3 +75,23 @@ def take_at_most(size: int) -> Callable[[Iterator[Doc]], List[Doc]]:
     size (int): The most documents to return.
     """
     return lambda docs: list(islice(docs, size))
+
+
+def take_words(n_words: int) -> Callable[[Iterator[Doc]], List[Doc]]:
+    """RETURNS (Callable[[Iterator[Doc]], List[Doc]]): Returns the next documents, see
+        `take_batches`. The last one is that with which they have so many words.
+
+    n_words (int): Number of words.
+    """
+
+    def take(docs: Iterator[Doc]) -> List[Doc]:
+        batch: List[Doc] = []
+        n_taken = 0
+        for doc in docs:
+            batch.append(doc)
+            n_taken += len(doc)
+            if n_taken >= n_words:
+                break
+        return batch
+
+    return take

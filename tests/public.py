@@ -170,8 +170,8 @@ def add_recipes(surface: Surface) -> None:
 def add_python(surface: Surface) -> None:
     """Functions and classes, with parameters, and public methods of classes."""
     exports = {name: f"spacy_bert_ner.{module}" for name, module in spacy_bert_ner._EXPORTS.items()}
-    documented = find_imports()
-    for name, module in {**documented, **MORE_PYTHON, **exports}.items():
+    named = {(module, name) for name, module in {**MORE_PYTHON, **exports}.items()}
+    for module, name in sorted(named | find_imports()):
         value = getattr(import_module(module), name)
         where = "spacy_bert_ner" if name in exports else module
         owner = f"python {where}.{name}"
@@ -182,15 +182,15 @@ def add_python(surface: Surface) -> None:
             add_members(surface, owner, value)
 
 
-def find_imports() -> Dict[str, str]:
-    """RETURNS (Dict[str, str]): What the README and the pages of docs/ import, and from where. The
-    pages of docs/concepts show how the package works inside, and promise nothing."""
-    found = {}
+def find_imports() -> Set[Tuple[str, str]]:
+    """RETURNS (Set[Tuple[str, str]]): What the README and the pages of docs/ import: modules and
+    names. The pages of docs/concepts show how the package works inside, and promise nothing."""
+    found = set()
     pages = {*(ROOT / "docs").rglob("*.md")} - {*(ROOT / "docs" / "concepts").rglob("*.md")}
     for path in [ROOT / "README.md", *sorted(pages)]:
         pattern = r"^ *from (spacy_bert_ner[\w.]*) import ([\w, ]+)$"
         for module, names in re.findall(pattern, path.read_text("utf-8"), re.M):
-            found.update(dict.fromkeys(names.replace(" ", "").split(","), module))
+            found.update((module, name) for name in names.replace(" ", "").split(","))
     return found
 
 

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "commands": GROUND | {"tagging", "model", "formats", "training", "pipeline", "hf", "pages"},
     "presidio": GROUND | {"tagging", "commands"},
     "server": GROUND | {"commands", "pages", "tagging"},
+    "engines": GROUND | {"commands", "formats", "pipeline"},
     # It prints what a command returns, or writes it to the file that is named.
     "cli": GROUND | {"commands", "formats.output", "server"},
 }
@@ -56,6 +57,7 @@ LIGHT = (
     "commands.translate",
     "presidio",
     "server",
+    "engines",
     "cli",
 )
 

@@ -5,7 +5,9 @@ from typing import Any, Dict
 
 from typer import BadParameter, Context, Option, echo
 
-READ_AND_WRITTEN = "spacy, jsonl (Prodigy), doccano, label-studio, conll, biluo, text, lines"
+READ_AND_WRITTEN = (
+    "spacy, jsonl (Prodigy), doccano, label-studio, conll, biluo, parquet, text, lines"
+)
 READ_ONLY = "csv, tsv"
 
 
@@ -21,7 +23,7 @@ class OnError(str, Enum):
 # fmt: off
 SOURCE: Any = Option(None, "--from", metavar="NAME", help=f"Format of the input, if the file name doesn't show it: {READ_AND_WRITTEN}, {READ_ONLY}")
 TARGET: Any = Option(None, "--to", metavar="NAME", help=f"Format of the output, if the file name doesn't show it: {READ_AND_WRITTEN}, html")
-COLUMN: Any = Option(None, "--column", metavar="NAME", help="Column with the texts in csv and tsv files, if it isn't 'text'")
+COLUMN: Any = Option(None, "--column", metavar="NAME", help="Column with the texts in csv, tsv and parquet files, if it isn't 'text'")
 ON_ERROR: Any = Option(OnError.stop, "--on-error", help="What to do with a record that can't be read")
 BATCH_SIZE: Any = Option(None, "--batch-size", "-n", min=1, help="Documents read at once; default: the batch size of the pipeline")
 USE_GPU: Any = Option(-1, "--use-gpu", "-g", help="Number of the GPU, or -1 for the CPU")

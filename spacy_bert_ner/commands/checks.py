@@ -2,15 +2,14 @@
 
 import configparser
 import os
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, ContextManager, Dict, Iterator, List, Optional, Tuple, Union
 
 from spacy.language import Language
 from spacy.util import SimpleFrozenDict, load_config, load_model_from_config
 from thinc.api import Config
 
-from ..errors import MissingFileError, UserError, describe_error
+from ..errors import MissingFileError, UserError, describe_error, needing_package
 from ..findings import number
 from ..formats import check_format
 from ..formats.output import check_target
@@ -111,20 +110,12 @@ def plan_jobs(use_gpu: Union[int, List[int]], n_jobs: Optional[int]) -> Tuple[Li
     return gpus, n_jobs
 
 
-@contextmanager
-def needing_sklearn(purpose: str) -> Iterator[None]:
-    """A context to import scikit-learn in: if it is missing, the error says how to install it. It
-    doesn't name an extra of this package, which would install torch where that is missing.
+def needing_sklearn(purpose: str) -> ContextManager[None]:
+    """RETURNS (ContextManager[None]): See `needing_package`.
 
-    purpose (str): What it is for, as in "Can't fit a mixture".
-    RAISES (UserError): If it isn't installed.
+    purpose (str): What scikit-learn is for.
     """
-    try:
-        yield
-    except ImportError as error:
-        raise UserError(
-            f"Can't {purpose}: scikit-learn isn't installed: python -m pip install scikit-learn."
-        ) from error
+    return needing_package(purpose, "scikit-learn")
 
 
 def load_blank(path: Union[str, Path], overrides: Dict[str, Any] = SimpleFrozenDict()) -> Language:

@@ -61,11 +61,8 @@ class Worker:
     """
 
     def __init__(self, settings: JobSettings, gpu: int):
-        require_gpu(gpu)
         self.settings = settings
-        self.nlp = load_pipeline(settings.pipeline)
-        if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(settings.n_threads)
+        self.nlp = load_in_worker(settings.pipeline, gpu, settings.n_threads)
 
     def predict(self, data: Packed) -> Packed:
         """RETURNS (Packed): Documents with entities.
@@ -77,6 +74,22 @@ class Worker:
         size, keep_ents = self.settings.batch_size, self.settings.keep_ents
         docs = unpack(self.nlp.vocab, data)
         return pack(predict(self.nlp, docs, batch_size=size, keep_ents=keep_ents))
+
+
+def load_in_worker(pipeline: str, use_gpu: int, n_threads: int) -> Language:
+    """Load a pipeline in a process that only predicts.
+
+    pipeline (str): Its name or path.
+    use_gpu (int): Number of the GPU, -1 for the CPU.
+    n_threads (int): Threads of torch.
+    RETURNS (Language): The pipeline.
+    RAISES (UserError): For a GPU that can't be used and a pipeline that can't be loaded.
+    """
+    require_gpu(use_gpu)
+    nlp = load_pipeline(pipeline)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n_threads)
+    return nlp
 
 
 class Pool:

@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 from ..errors import UserError
 from ..findings import number, show
 from ..formats import FORMATS, Report, check_format, conll, read_docs
+from ..formats.arrow_rows import to_id
 from ..formats.files import get_fields
 from ..formats.folders import list_files
 from ..formats.output import get_part
@@ -19,7 +20,7 @@ from .pipelines import load_pipeline
 from .shards import Share, check_outputs, find_n_shards, is_pattern, plan_shares
 
 # Formats that keep the id of a record, and documents without text.
-EXACT = ("spacy", "jsonl", "doccano", "label-studio")
+EXACT = ("spacy", "jsonl", "doccano", "label-studio", "parquet")
 TOKEN_PER_LINE = ("conll", "biluo")
 # Documents compared at once.
 BATCH = 256
@@ -142,7 +143,9 @@ def _make_keys(docs: Iterator[Doc], target: str) -> Iterator[Key]:
     """YIELDS (Key): What a format keeps of each document, as far as it keeps the document."""
     for doc in docs:
         if target in EXACT:
-            yield Key(get_fields(doc).get("id"), "".join(doc.text.split()))
+            number = get_fields(doc).get("id")
+            number = to_id(number) if target == "parquet" else number
+            yield Key(number, "".join(doc.text.split()))
             continue
         text = doc.text
         if target in TOKEN_PER_LINE:

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from . import conll, docbin, doccano, html, jsonl, label_studio, tables, text
+from . import arrow_rows, conll, docbin, doccano, html, jsonl, label_studio, parquet, tables, text
 from .files import open_bytes, shorten
 from .json_values import read_values
 from .report import FormatError, Report
@@ -54,12 +54,15 @@ FORMATS: Dict[str, Format] = {
     "biluo": Format((".biluo", ".bilou", ".iobes"), _CONLL, TextWriter(conll.render_biluo)),
     "csv": Format((".csv",), Reader(tables.read_csv, tables.parse), None),
     "tsv": Format((".tsv",), Reader(tables.read_tsv, tables.parse), None),
+    "parquet": Format(
+        (".parquet",), Reader(parquet.read, arrow_rows.parse), parquet.ParquetWriter()
+    ),
     "text": Format((".txt",), Reader(text.read, text.parse), TextWriter(text.render, between=None)),
     "lines": Format((), Reader(text.read_lines, text.parse), TextWriter(text.render_line)),
     "html": Format((".html", ".htm"), None, TextWriter(html.render, html.start, "", html.end())),
 }
 # Formats with columns.
-TABLES = ("csv", "tsv")
+TABLES = ("csv", "tsv", "parquet")
 # Number of records that are used to guess the format of a JSON file.
 N_GUESSED = 100
 
@@ -91,10 +94,19 @@ def read_docs(
     check_column(name, column)
     reader: Reader = FORMATS[name].reader  # type: ignore[assignment]
     source = Source(path, nlp, "text" if column is None else column)
-    return _read(reader, source, Report() if report is None else report, skip, shard)
+    return read_records(reader, source, Report() if report is None else report, skip, shard)
 
 
-def _read(reader: Reader, source: Source, report: Report, skip: int, shard: Shard) -> Iterator[Doc]:
+def read_records(
+    reader: Reader, source: Source, report: Report, skip: int = 0, shard: Shard = WHOLE
+) -> Iterator[Doc]:
+    """YIELDS (Doc): The documents of a reader, one at a time.
+
+    reader (Reader): Reads the format.
+    source (Source): The input.
+    report, skip, shard (Any): See `read_docs`.
+    RAISES (ValueError): For input that can't be read.
+    """
     # The records have no name, so that an error doesn't keep their file open.
     for item in shard.pick(reader.read(source), skip):
         report.n_read += 1
@@ -185,7 +197,7 @@ def check_column(name: str, column: Optional[str]) -> None:
     if column is not None and name not in TABLES:
         raise FormatError(
             f"Can't use the column {column!r}: the format '{name}' has no columns, only "
-            f"{' and '.join(TABLES)} have. Leave it out, or name the format with --from."
+            f"{', '.join(TABLES)} have. Leave it out, or name the format with --from."
         )
 
 

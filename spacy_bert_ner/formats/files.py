@@ -27,10 +27,7 @@ SIGNATURES = {
     b"BZh91AY&SY": ("a bzip2 file", "Unpack it with bunzip2"),
     b"\xfd7zXZ": ("an xz file", "Unpack it with unxz"),
     b"SQLite format 3\0": ("an SQLite database", "Export the table as CSV in UTF-8"),
-    b"PAR1\x15": (
-        "a Parquet file",
-        "Export it as JSON lines, with `to_json` of datasets or pandas",
-    ),
+    b"PAR1\x15": ("a Parquet file", "Read it with --from parquet"),
     b"ARROW1\0\0": (
         "an Arrow file",
         "Export it as JSON lines, with `to_json` of datasets or pandas",
@@ -88,7 +85,8 @@ def check_utf8(path: Path, line: int, text: str) -> None:
 
 
 class Record(NamedTuple):
-    """One record of a file, with its number and the line at which it begins, both from 1."""
+    """One record of a file, with its number and the line at which it begins, both from 1; line 0 if
+    the file has no lines."""
 
     path: Path
     number: int
@@ -101,14 +99,15 @@ class Record(NamedTuple):
 
         RETURNS (str): Its number and line.
         """
-        return f"record {self.number}, line {self.line}"
+        return f"record {self.number}" + (f", line {self.line}" if self.line else "")
 
     def error(self, problem: str) -> FormatError:
         """RETURNS (FormatError): An error that names the record.
 
         problem (str): What is wrong with it, and the way out.
         """
-        return FormatError(f"Can't read the record at line {self.line} of {self.path}: {problem}")
+        name = f"the record at line {self.line}" if self.line else f"record {self.number}"
+        return FormatError(f"Can't read {name} of {self.path}: {problem}")
 
     def get_list(self, key: str) -> Optional[List[Any]]:
         """RETURNS (Optional[List[Any]]): The list under a key, None if there is none.

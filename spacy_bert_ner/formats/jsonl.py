@@ -212,9 +212,9 @@ def _make_answer(doc: Doc, report: Report) -> Dict[str, Any]:
     knowledge = get_knowledge(doc)
     wrong = list(doc.spans.get(INCORRECT_KEY, []))
     if not knowledge.is_annotated:
-        return {"spans": _make_spans(doc, wrong), "answer": "reject"} if wrong else {}
+        return {"spans": make_spans(doc, wrong), "answer": "reject"} if wrong else {}
     report_incorrect(doc, report)
-    answer: Dict[str, Any] = {"spans": _make_spans(doc, doc.ents)}
+    answer: Dict[str, Any] = {"spans": make_spans(doc, doc.ents)}
     if knowledge.is_missing and knowledge.is_outside:
         report.add(PARTIAL, show(doc.text))
     elif knowledge.is_missing:
@@ -222,7 +222,12 @@ def _make_answer(doc: Doc, report: Report) -> Dict[str, Any]:
     return answer
 
 
-def _make_spans(doc: Doc, spans: Iterable[Span]) -> List[Dict[str, Any]]:
+def make_spans(doc: Doc, spans: Iterable[Span]) -> List[Dict[str, Any]]:
+    """RETURNS (List[Dict[str, Any]]): Spans as Prodigy writes them, with `score` if there is one.
+
+    doc (Doc): The document.
+    spans (Iterable[Span]): The spans.
+    """
     scores = get_scores(doc) or {}
     made = []
     for span in spans:

@@ -30,8 +30,8 @@ class Progress:
         """
         self.path = Watched(path)
         self.report, self.shard = report, shard
-        # A DocBin is read as a whole before its first document.
-        self.in_bytes = path.is_file() and name != "spacy"
+        # A DocBin is read as a whole before its first document, and Parquet column by column.
+        self.in_bytes = path.is_file() and name not in ("spacy", "parquet")
         self.is_resumed = report.n_read > 0
         self.bar: Optional[tqdm] = None
 

@@ -416,7 +416,10 @@ def test_wrong_input(ruler_path, tmp_path, name, content):
         (["out", "--to", "xls"], "There is no format 'xls'"),
         (["out.spacy", "--from", "xls"], "There is no format 'xls'"),
         (["out.csv"], "'csv' can only be read. Formats to write (--to): spacy, jsonl"),
-        (["out.spacy", "--column", "a"], "the format 'text' has no columns, only csv and tsv have"),
+        (
+            ["out.spacy", "--column", "a"],
+            "the format 'text' has no columns, only csv, tsv, parquet have",
+        ),
         (["--restart"], "--restart needs an output file. Add OUTPUT_PATH"),
         (["--from", "html"], "'html' can only be written"),
         (["text.txt/out.jsonl"], "text.txt is a file, not a folder"),

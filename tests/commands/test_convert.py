@@ -67,7 +67,7 @@ def test_convert_names_of_formats(tmp_path):
         (["--from", "iob"], "There is no format 'iob'. Formats: spacy, jsonl"),
         (["--to", "xls"], "There is no format 'xls'. Formats: spacy, jsonl"),
         (["--to", "csv"], "'csv' can only be read. Formats to write (--to): spacy, jsonl"),
-        (["--column", "a"], "the format 'conll' has no columns, only csv and tsv have"),
+        (["--column", "a"], "the format 'conll' has no columns, only csv, tsv, parquet have"),
         (["--from", "html"], "'html' can only be written. Formats to read: spacy"),
         (["--lang", "zz"], "spaCy has no language with the code 'zz'. Use a code"),
         (["--lang", "tokenizer_exceptions"], "no language with the code 'tokenizer_exceptions'"),

@@ -105,7 +105,7 @@ def test_folder_to_a_file_is_one_output(ruler_path, folder, tmp_path):
     assert list_names(tmp_path / "out") == ["a.jsonl", "c.jsonl", "sub/b.jsonl"]
 
 
-@pytest.mark.parametrize("target", ["jsonl", "spacy", "conll", "label-studio", "lines"])
+@pytest.mark.parametrize("target", ["jsonl", "parquet", "spacy", "conll", "label-studio", "lines"])
 @pytest.mark.parametrize("n", [1, 30])
 def test_records_are_divided(ruler_path, tmp_path, target, n):
     """Also with more shards than records: some outputs are empty."""

@@ -267,7 +267,7 @@ def test_an_array_whose_first_value_is_nested(tmp_path):
         (b"\xd0\xcf\x11\xe0\xa1", "an older Excel or Word file. Export it as CSV"),
         (b"{\\rtf1", "an RTF file. Export"),
         (b"\x1f\x8b\x08", "a gzip file. Unpack it with gunzip"),
-        (b"PAR1\x15\x04", "a Parquet file. Export it as JSON lines"),
+        (b"PAR1\x15\x04", "a Parquet file. Read it with --from parquet"),
     ],
 )
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ class Keeps(NamedTuple):
     incorrect: bool = False  # where nothing else is known
     sents: bool = False
     fields: bool = True
+    ids: bool = True  # of any type, else they become text
     scores: bool = False
 
 
@@ -39,6 +40,7 @@ FORMATS = {
     "label-studio": Keeps(),
     "conll": Keeps(text=False, words=True, missing=True, sents=True, fields=False),
     "biluo": Keeps(text=False, words=True, missing=True, sents=True, fields=False),
+    "parquet": Keeps(ids=False),
 }
 
 
@@ -102,7 +104,10 @@ def test_pairs(tmp_path, first, second):
             words = [sent[0].text for sent in doc.sents]
             assert [sent[0].text for sent in other.sents] == words
         if keeps.fields:
-            assert other.user_data.get(RECORD_KEY) == doc.user_data.get(RECORD_KEY)
+            record = doc.user_data.get(RECORD_KEY)
+            if record and not keeps.ids:
+                record = {**record, "id": str(record["id"])}
+            assert other.user_data.get(RECORD_KEY) == record
 
 
 @pytest.mark.parametrize("name", [name for name, keeps in FORMATS.items() if keeps.missing])
@@ -201,7 +206,7 @@ def annotated_docs(draw):
     return doc
 
 
-@pytest.mark.parametrize("name", ["jsonl", "doccano", "label-studio", "spacy"])
+@pytest.mark.parametrize("name", ["jsonl", "doccano", "label-studio", "spacy", "parquet"])
 @settings(
     max_examples=150,
     deadline=None,

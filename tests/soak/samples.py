@@ -1,11 +1,17 @@
 """Good files of every readable format, and of the dialects of each."""
 
 import functools
+import io
 import json
 from typing import Any, List, NamedTuple, Optional
 
+import pyarrow
 import spacy
+from pyarrow import parquet
 from spacy.tokens import Doc, DocBin, Span
+
+from spacy_bert_ner.formats import Report
+from spacy_bert_ner.formats.arrow_rows import make_batches
 
 NLP = spacy.blank("xx")
 TEXT = "Anna Berg joined Acme in \U0001f600 Oslo."
@@ -67,6 +73,7 @@ def make_samples() -> List[Sample]:
         Sample("a.tsv", "tsv", b"text\tid\nAnna\t1\nBerg\t2\n"),
         Sample("a.txt", None, TEXT.encode() * 5),
         Sample("b.txt", "lines", f"{TEXT}\n\n{TEXT}\r\nb\n".encode()),
+        Sample("a.parquet", None, make_parquet()),
     ]
 
 
@@ -92,6 +99,13 @@ def make_docs() -> List[Doc]:
 
 def make_docbin() -> bytes:
     return DocBin(store_user_data=True, docs=make_docs()).to_bytes()
+
+
+def make_parquet() -> bytes:
+    sink = io.BytesIO()
+    batches = make_batches(make_docs(), Report(), n_rows=2)
+    parquet.write_table(pyarrow.Table.from_batches(batches), sink, write_page_checksum=True)
+    return sink.getvalue()
 
 
 def dump_lines(values: List[Any]) -> bytes:

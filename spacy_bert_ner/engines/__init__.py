@@ -1,0 +1,1 @@
+"""Adapters for engines that distribute work over processes and machines."""
