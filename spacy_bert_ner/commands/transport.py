@@ -2,6 +2,7 @@
 would call msgpack up to eight times for a document, and srsly searches the metadata of all
 installed packages in each call: together milliseconds, as much as an encoder needs for a text."""
 
+import pickle
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 from spacy.tokens import Doc, Span, SpanGroup
@@ -15,13 +16,14 @@ class PackedDoc(NamedTuple):
     """A document, to be pickled.
 
     tokens (Dict[str, Any]): Its tokens, their annotation and its categories, from `Doc.to_dict`.
-    user_data (Dict[Any, Any]): Its user data.
+    user_data (bytes): Its user data, without what can't be pickled, such as spans: no format can
+        write that.
     groups (List[Tuple]): For each key in `doc.spans`, the group's name, attributes and spans: first
         token, the one after the last, label, knowledge base id and id.
     """
 
     tokens: Dict[str, Any]
-    user_data: Dict[Any, Any]
+    user_data: bytes
     groups: List[Tuple[str, str, Dict[str, Any], List[Tuple[int, int, int, int, int]]]]
 
 
@@ -33,7 +35,7 @@ def pack(docs: Iterable[Doc]) -> List[PackedDoc]:
     return [
         PackedDoc(
             doc.to_dict(exclude=LEFT_OUT),
-            dict(doc.user_data),
+            _pickle(doc.user_data),
             [
                 (key, group.name, dict(group.attrs), [_to_ids(span) for span in group])
                 for key, group in doc.spans.items()
@@ -50,11 +52,27 @@ def unpack(vocab: Vocab, packed: Iterable[PackedDoc]) -> Iterator[Doc]:
     packed (Iterable[PackedDoc]): The output of `pack`.
     """
     for tokens, user_data, groups in packed:
-        doc = Doc(vocab, user_data=user_data).from_dict(tokens)
+        doc = Doc(vocab, user_data=pickle.loads(user_data)).from_dict(tokens)
         for key, name, attrs, spans in groups:
             found = [_to_span(doc, ids) for ids in spans]
             doc.spans[key] = SpanGroup(doc, name=name, attrs=attrs, spans=found)
         yield doc
+
+
+def _pickle(user_data: Dict[Any, Any]) -> bytes:
+    try:
+        return pickle.dumps(user_data)
+    # Any exception: classes raise their own, such as E112 of spans.
+    except Exception:
+        return pickle.dumps({key: user_data[key] for key in user_data if _is_sent(user_data[key])})
+
+
+def _is_sent(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:
+        return False
+    return True
 
 
 def _to_ids(span: Span) -> Tuple[int, int, int, int, int]:

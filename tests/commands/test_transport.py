@@ -45,6 +45,15 @@ def test_round_trip():
     assert [token.is_sent_start for token in read] == [token.is_sent_start for token in doc]
 
 
+def test_what_cant_be_sent():
+    """A component may keep spans or functions with a document. No format writes them."""
+    doc = make_doc()
+    doc.user_data["people"] = list(doc.ents)
+    doc.user_data["hook"] = lambda: None
+    (read,) = unpack(Vocab(), pickle.loads(pickle.dumps(pack([doc]))))
+    assert read.user_data == make_doc().user_data
+
+
 def test_nothing_is_searched_for(monkeypatch):
     """srsly looks for functions of other packages whenever msgpack is called."""
 
