@@ -15,7 +15,13 @@ from ..findings import N_SHOWN
 # spaCy numbers its own messages.
 NUMBERED = re.compile(r"\[[EW]\d+\]")
 # Packages whose components declare what they set.
-KNOWN = ("spacy", "spacy_legacy", "spacy_transformers", "spacy_curated_transformers", __package__)
+KNOWN = (
+    "spacy",
+    "spacy_legacy",
+    "spacy_transformers",
+    "spacy_curated_transformers",
+    __name__.split(".")[0],
+)
 
 
 def load_pipeline(name: str) -> Language:

@@ -34,9 +34,11 @@ from spacy_bert_ner.commands.evaluate import ask, evaluate_file, read_gold
 from spacy_bert_ner.commands.evaluate_page import MAX_ROWS, render_page
 from spacy_bert_ner.commands.evaluate_table import format_evaluation
 from spacy_bert_ner.commands.evaluation import Answer, GoldData, evaluate
+from spacy_bert_ner.commands.pipelines import explain_no_ents
 from spacy_bert_ner.commands.score_curves import get_reliability, get_thresholds
 from spacy_bert_ner.commands.summary import get_interval
 from spacy_bert_ner.pipeline.scorer import bert_ner_score
+from spacy_bert_ner.training.callbacks import make_set_max_length
 
 from ..util import TAGS, WORDS, Elements, plain, run_cli
 
@@ -355,6 +357,15 @@ def test_wrong_input(trained_path, gold_path, tmp_path):
     spacy.blank("en").to_disk(tmp_path / "blank")
     result = run(tmp_path / "blank", gold_path)
     assert result.exit_code == 1 and "sets no entities" in plain(result)
+
+
+def test_no_component_sets_entities():
+    """Nor does the `doc_cleaner` of this package, which takes the place of spaCy's."""
+    nlp = spacy.blank("en")
+    cleaner = nlp.add_pipe("doc_cleaner")
+    make_set_max_length(10)(nlp)
+    assert type(cleaner).__module__.startswith("spacy_bert_ner.")
+    assert "sets no entities" in (explain_no_ents(nlp, "cleaned") or "")
 
 
 def test_hostile_labels_and_texts():
