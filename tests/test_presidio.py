@@ -124,7 +124,7 @@ def test_lemmas_of_the_pipeline(tiny_pipeline, tmp_path):
     nlp.add_pipe("attribute_ruler").add([[{"ORTH": "was"}]], {"LEMMA": "be"})
     nlp.to_disk(tmp_path)
     made = make_engine(tmp_path)
-    assert made.process_text("Anna was", "en").lemmas[1] == "be"
+    assert made.process_text("Anna was", "en").lemmas == ["anna", "be"]
 
 
 def test_batches(analyzer):
@@ -156,6 +156,48 @@ def test_configuration(tiny_pipeline, tiny):
     found = find(TEXT, make_analyzer(made).analyze(TEXT, "en"))
     ents = [ent for ent in tiny(TEXT).ents if ent.label_ == "LOC"]
     assert found == [[e.text, "PLACE", pytest.approx(0.5 * e._.score)] for e in ents]
+
+
+@pytest.mark.parametrize("name", ["labels_to_ignore", "low_score_entity_names"])
+def test_empty_settings(name, tiny_pipeline, tiny):
+    """As in a YAML file with a key that has no value."""
+    found = make_analyzer(make_engine(tiny_pipeline, **{name: None})).analyze(TEXT, "en")
+    assert find(TEXT, found) == expect(tiny, TEXT)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        (configure(model_to_presidio_entity_mapping=None), "has no names of labels. Set"),
+        (configure(model_to_presidio_entity_mapping={}), "has no names of labels. Set"),
+        ({"labels_to_ignore": []}, "has a dict as its configuration. Make"),
+    ],
+)
+def test_configurations_that_cant_be_used(configuration, message):
+    with pytest.raises(UserError, match=message):
+        BertNerEngine([{"lang_code": "en", "model_name": "x"}], configuration)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ([], "has no models. Name"),
+        (["en", "de", "en"], "has several models of 'en'. Name one"),
+        ([None], '"lang_code" is None. Use a code'),
+    ],
+)
+def test_models_that_cant_be_used(codes, message):
+    with pytest.raises(UserError, match=message):
+        BertNerEngine([{"lang_code": code, "model_name": "x"} for code in codes])
+
+
+def test_language_without_a_pipeline(engine):
+    message = "no pipeline of the language 'de', only of en. Name one"
+    analyzer = AnalyzerEngine(nlp_engine=engine, supported_languages=["en", "de"])
+    with pytest.raises(UserError, match=message):
+        analyzer.analyze(TEXT, "de")
+    with pytest.raises(UserError, match=message):
+        list(engine.process_batch([TEXT], "de"))
 
 
 def test_provider(tiny_pipeline):

@@ -83,8 +83,10 @@ def _parse_gpus(text: str) -> List[int]:
         gpus = [int(part) for part in text.split(",")]
     except ValueError as error:
         raise BadParameter(f"--use-gpu {text}: name numbers of GPUs, such as 0,1.") from error
-    if len(gpus) > 1 and min(gpus) < 0:
-        raise BadParameter(f"--use-gpu {text}: GPUs are numbered from 0.")
+    if min(gpus) < 0 and gpus != [-1]:
+        raise BadParameter(f"--use-gpu {text}: GPUs are numbered from 0, and -1 is the CPU.")
+    if len(set(gpus)) < len(gpus):
+        raise BadParameter(f"--use-gpu {text}: name each GPU once.")
     return gpus
 
 

@@ -3,6 +3,8 @@ from typing import Optional
 
 from typer import Argument, Option, echo
 
+from ._util import notify
+
 # fmt: off
 
 
@@ -25,7 +27,13 @@ def push_cli(
     from ..terminal import printable
 
     pushed = push(
-        pipeline, repo, private=private, message=message, revision=revision, dry_run=dry_run
+        pipeline,
+        repo,
+        private=private,
+        message=message,
+        revision=revision,
+        dry_run=dry_run,
+        notify=notify,
     )
     done = f"Wrote {dry_run}." if pushed.commit_url is None else f"Uploaded {pushed.commit_url}"
     echo(printable(done))

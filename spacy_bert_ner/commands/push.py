@@ -2,11 +2,13 @@
 
 import tempfile
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
+
+from spacy.util import logger
 
 from ..errors import UserError
 from ..hf.folders import check_folder, write_folder
-from ..hf.hub import check_login, check_repo, get_url, upload
+from ..hf.hub import check_login, check_repo, check_revision, get_endpoint, get_url, upload
 from ..hf.pipeline_repo import name_wheel, write_repo
 from ..pipeline.bert_ner import BertNER
 from .pipelines import load_pipeline
@@ -31,6 +33,7 @@ def push(
     message: str = "Upload pipeline",
     revision: Optional[str] = None,
     dry_run: Optional[Path] = None,
+    notify: Callable[[str], None] = logger.info,
 ) -> Pushed:
     """Upload a pipeline to the Hugging Face hub: its files, a model card, and a wheel for pip. The
     token is that of `hf auth login` or of the environment variable HF_TOKEN.
@@ -43,11 +46,14 @@ def push(
         none.
     dry_run (Optional[Path]): A folder, new or empty, to write the files to instead of uploading
         them.
+    notify (Callable[[str], None]): Gets a message when the upload begins.
     RETURNS (Pushed): Where it is, or would be.
     RAISES (UserError): For a pipeline that can't be loaded or packaged, without a token, and if the
         hub can't be reached or refuses.
     """
     check_repo(repo)
+    if revision is not None:
+        check_revision(revision)
     if dry_run is None:
         check_login()
     else:
@@ -65,6 +71,7 @@ def push(
         return Pushed(None, url)
     with tempfile.TemporaryDirectory() as temporary:
         write_repo(nlp, Path(temporary), url)
+        notify(f"Uploading to {get_endpoint()}/{repo}.")
         commit_url = upload(
             Path(temporary), repo, private=private, message=message, revision=revision
         )

@@ -1,6 +1,5 @@
 """Parts of model cards, from the meta.json of a pipeline. All texts of this file are escaped."""
 
-import math
 from typing import Any, Dict, List, Tuple
 
 import srsly
@@ -144,4 +143,4 @@ def _as_dict(value: Any) -> Dict[str, Any]:
 
 
 def _is_score(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    return isinstance(value, (int, float)) and 0 <= value <= 1

@@ -1,8 +1,11 @@
 """Upload a folder to the Hugging Face hub."""
 
+import re
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Iterator, Optional
+from urllib.parse import quote, urlsplit
 
 from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -10,6 +13,11 @@ from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
 
+# Rules of https://git-scm.com/docs/git-check-ref-format.
+BRANCH = re.compile(
+    r"(?![-./]|@\Z)(?!.*(\.\.|@\{|//|/\.|\.lock(/|\Z)))"
+    r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]+(?<![./])"
+)
 # What to do about an answer of the hub.
 WAYS_OUT = {
     401: "the token isn't valid. Log in again: hf auth login",
@@ -35,6 +43,19 @@ def check_repo(name: str) -> None:
         ) from error
 
 
+def check_revision(name: str) -> None:
+    """Check the name of a branch, without asking the hub.
+
+    name (str): The name.
+    RAISES (UserError): If git accepts no branch of this name.
+    """
+    if not BRANCH.fullmatch(name):
+        raise UserError(
+            f"Can't upload to the branch {name!r}: git accepts no such name. Use letters, digits, "
+            "hyphens and single dots, such as v1.0."
+        )
+
+
 def check_login() -> None:
     """RAISES (UserError): If there is no token for the hub."""
     if constants.HF_HUB_OFFLINE:
@@ -53,8 +74,14 @@ def get_url(repo: str, revision: Optional[str], name: str) -> str:
     revision (Optional[str]): Its branch, None for the main one.
     name (str): Name of the file.
     """
-    revision = revision or constants.DEFAULT_REVISION
-    return f"{constants.ENDPOINT}/{repo}/resolve/{revision}/{name}"
+    branch = quote(revision or constants.DEFAULT_REVISION, safe="")
+    return f"{get_endpoint()}/{repo}/resolve/{branch}/{name}"
+
+
+def get_endpoint() -> str:
+    """RETURNS (str): Address of the hub, without a user name and a password that it may have."""
+    parts = urlsplit(constants.ENDPOINT)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def upload(folder: Path, repo: str, *, private: bool, message: str, revision: Optional[str]) -> str:
@@ -103,17 +130,23 @@ def explain_hub(repo: str) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else 0
         reason = WAYS_OUT.get(status) or f"{_quote(error.server_message)}. Try again later"
         raise UserError(f"Can't upload to '{repo}' (error {status}): {reason}.") from error
+    except (TypeError, LookupError, AttributeError, JSONDecodeError) as error:
+        raise UserError(
+            f"Can't upload to '{repo}': {get_endpoint()} doesn't answer like the Hugging Face hub. "
+            "Check the environment variable HF_ENDPOINT."
+        ) from error
     # A model card that the hub refuses, and an upload that failed after several tries.
     except (ValueError, RuntimeError) as error:
         raise UserError(f"Can't upload to '{repo}': {_quote(error)}. Try again later.") from error
     except unreachable as error:
         raise UserError(
-            f"Can't upload to '{repo}': {constants.ENDPOINT} can't be reached. Check the network, "
+            f"Can't upload to '{repo}': {get_endpoint()} can't be reached. Check the network, "
             "and try again."
         ) from error
 
 
 def _quote(answer: Any) -> str:
-    """RETURNS (str): What the hub has answered, in one line, without the token."""
+    """RETURNS (str): What the hub has answered, in one line, without the token and a password."""
     text = " ".join(str(answer or "no reason given").split()).rstrip(".")
+    text = text.replace(constants.ENDPOINT, get_endpoint())
     return text.replace(get_token() or "\n", "(token)")

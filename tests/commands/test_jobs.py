@@ -239,7 +239,9 @@ def test_processes_are_spread_over_gpus(gpus, monkeypatch):
     [
         ("0,x", "--use-gpu 0,x: name numbers of GPUs, such as 0,1."),
         ("", "--use-gpu : name numbers of GPUs"),
-        ("0,-1", "--use-gpu 0,-1: GPUs are numbered from 0."),
+        ("0,-1", "--use-gpu 0,-1: GPUs are numbered from 0, and -1 is the CPU."),
+        ("-2", "--use-gpu -2: GPUs are numbered from 0"),
+        ("0,1,0", "--use-gpu 0,1,0: name each GPU once."),
     ],
 )
 def test_numbers_of_gpus(numbers, message, tmp_path):
