@@ -25,8 +25,8 @@ def convert_cli(
     The file name shows the format: .spacy, .jsonl (Prodigy and others, or
     doccano, depending on the keys), .json (Label Studio), .conll and .iob2 (one
     token per line: CoNLL-2003, Universal NER, tags of any scheme), .biluo, .txt
-    (one document per file; "lines": one document per line), .csv and .tsv
-    (input only), and .html (output only).
+    (one document per file; "lines": one document per line), .parquet (one row
+    per document), .csv and .tsv (input only), and .html (output only).
 
     In files with one token per line, the tag is in the last column, or, if the
     first column numbers the tokens (Universal NER), after the token. Documents

@@ -24,7 +24,7 @@ def annotate(
     ds (ray.data.Dataset): The dataset.
     pipeline (str): Path or name of a trained pipeline, which all workers can load.
     column, max_words, skip_broken (Any): See `Annotator`.
-    workers (int): The most actors. There should be several blocks for each.
+    workers (int): The largest number of actors. There should be several blocks for each.
     threads (int): Threads of torch in each actor, which has so many of Ray's CPUs.
     gpu_share (float): The share of a GPU for each actor, such as 0.25 for four on each GPU; 0 for
         the CPU.

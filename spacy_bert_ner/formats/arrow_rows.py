@@ -3,6 +3,7 @@ such as Ray Data and Spark."""
 
 import json
 import math
+from collections import Counter
 from contextlib import suppress
 from datetime import date, time
 from pathlib import Path
@@ -16,8 +17,8 @@ from . import jsonl
 from .files import Record, get_fields
 from .json_values import Value, dump
 from .report import FormatError, Report
-from .spans import NO_LABELS, get_ents
-from .tables import LONG, META_LIMIT
+from .spans import LABEL_KEYS, NO_LABELS, get_ents
+from .tables import LONG, META_LIMIT, UNREAD
 from .words import TAGS_KEYS, WORDS_KEYS
 
 # A batch of rows that are written has at most so many characters, or a single document: the offsets
@@ -25,7 +26,8 @@ from .words import TAGS_KEYS, WORDS_KEYS
 N_CHARS = 1 << 24
 # Columns that aren't part of the meta, if they have lists.
 LISTS = {*jsonl.ENTITY_KEYS, *WORDS_KEYS, *TAGS_KEYS, *NO_LABELS}
-BINARY = "values of other columns are bytes, and are left out"
+BINARY = "values of other columns are or contain bytes, which are left out"
+UNCONVERTED = "values of other columns can't be converted, and are left out"
 
 
 class Row(NamedTuple):
@@ -67,15 +69,18 @@ def make_schema() -> Any:
 
 
 def check_columns(path: Path, schema: Any, column: str) -> None:
-    """RAISES (ValueError): If there is no column with texts, or more than one.
+    """RAISES (ValueError): If there is no column with texts, or if columns share a name.
 
     path (Path): The file, as named in the message.
     schema (pyarrow.Schema): Its columns.
     column (str): Name of the column with the texts.
     """
     types = import_pyarrow().types
-    n = schema.names.count(column)
-    if n == 1:
+    for name, n in Counter(schema.names).items():
+        if n > 1:
+            problem = f"{n} of its columns are named {name!r}. Rename all but one."
+            raise FormatError(f"Can't read {path}: {problem}")
+    if column in schema.names:
         kind = schema.field(column).type
         kind = kind.value_type if types.is_dictionary(kind) else kind
         kinds = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
@@ -84,12 +89,11 @@ def check_columns(path: Path, schema: Any, column: str) -> None:
                 f"Can't read {path}: its column {column!r} has the type {kind}, but must have "
                 "strings. Name the one with the texts with --column (convert, annotate)."
             )
-    elif n > 1 or not {*WORDS_KEYS}.intersection(schema.names):
+    elif not {*WORDS_KEYS}.intersection(schema.names):
         names = ", ".join(map(repr, schema.names)) or "none"
         raise FormatError(
-            f"Can't read {path}: {n or 'none'} of its columns {'are' if n else 'is'} named "
-            f"{column!r}. Its columns: {names}. Name the one with the texts with --column "
-            "(convert, annotate)."
+            f"Can't read {path}: none of its columns is named {column!r}. Its columns: {names}. "
+            "Name the one with the texts with --column (convert, annotate)."
         )
 
 
@@ -117,9 +121,7 @@ def parse(nlp: Language, row: Row, report: Report) -> Optional[Doc]:
     RAISES (ValueError): For a row that can't be read, with its number.
     """
     try:
-        columns = zip(row.batch.schema.names, row.batch.columns)
-        values = {name: column[row.at].as_py() for name, column in columns}
-        data = _make_record(values, row, report)
+        data = _make_record(_read_values(row, report), row, report)
     # Any exception: which one is raised depends on the values, such as bytes that aren't UTF-8.
     except Exception as error:
         problem = f"it can't be converted ({describe_error(error)}). Repair or remove it."
@@ -127,21 +129,68 @@ def parse(nlp: Language, row: Row, report: Report) -> Optional[Doc]:
     return jsonl.parse(nlp, Value(row.path, row.number, 0, data=data), report)
 
 
+def _read_values(row: Row, report: Report) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): The values of a row in JSON types."""
+    values = {}
+    for name, column in zip(row.batch.schema.names, row.batch.columns):
+        try:
+            value = _to_python(column[row.at])
+            values[name] = to_json(value)
+        # Any exception, see `parse`.
+        except Exception:
+            if name in {row.column, "id", *LISTS}:
+                raise
+            report.add(UNCONVERTED, f"{name!r} (record {row.number})")
+            continue
+        if _has_bytes(value):
+            report.add(BINARY, f"{name!r} (record {row.number})")
+    return values
+
+
+def _to_python(scalar: Any) -> Any:
+    """RETURNS (Any): The value in Python's types, with maps as dicts; times that Python's types
+    can't have, such as nanoseconds, as text."""
+    pa = import_pyarrow()
+    types, kind = pa.types, scalar.type
+    try:
+        # In nanoseconds, they would have types of pandas if it is installed.
+        if types.is_timestamp(kind):
+            scalar = scalar.cast(pa.timestamp("us", kind.tz))
+        elif types.is_duration(kind):
+            scalar = scalar.cast(pa.duration("us"))
+        elif types.is_time64(kind):
+            scalar = scalar.cast(pa.time64("us"))
+        value = scalar.as_py()
+        return dict(value) if types.is_map(kind) and value is not None else value
+    except (ValueError, OverflowError):
+        if not types.is_temporal(kind):
+            raise
+    text = scalar.cast(pa.string()).as_py()
+    return f"{text} {scalar.type.unit}" if types.is_duration(kind) else text.replace(" ", "T")
+
+
+def _has_bytes(value: Any) -> bool:
+    parts = value.values() if isinstance(value, dict) else value
+    is_nested = isinstance(value, (dict, list, tuple))
+    return isinstance(value, bytes) or (is_nested and any(map(_has_bytes, parts)))
+
+
 def _make_record(values: Dict[str, Any], row: Row, report: Report) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): The record that a line of the format `jsonl` would have."""
     record = {"text": values.pop(row.column, None)}
     meta = _read_meta(values)
     for name, value in values.items():
-        if isinstance(value, bytes):
-            report.add(BINARY, f"{name!r} (record {row.number})")
-            continue
-        value = to_json(value)
-        is_answer = name == "answer" and value in jsonl.ANSWERS
         if value is None:
             continue
+        if name in jsonl.SURE_KEYS:
+            value = _zip_spans(value)
+        is_answer = name == "answer" and value in jsonl.ANSWERS
         if name in ("id", "_view_id") or is_answer or (name in LISTS and isinstance(value, list)):
             record[name] = value
-        elif len(value if isinstance(value, str) else dump(value)) > META_LIMIT:
+            continue
+        if name in LABEL_KEYS and _may_have_labels(value):
+            report.add(UNREAD, f"{name!r} (record {row.number})")
+        if len(value if isinstance(value, str) else dump(value)) > META_LIMIT:
             report.add(LONG, f"{name!r} (record {row.number})")
         else:
             meta[name] = value
@@ -150,16 +199,32 @@ def _make_record(values: Dict[str, Any], row: Row, report: Report) -> Dict[str, 
     return {**record, "meta": meta} if meta else record
 
 
+def _zip_spans(value: Any) -> Any:
+    """Convert an object of lists to a list of objects, which Hugging Face datasets store so."""
+    if not isinstance(value, dict) or not {"start", "end", "label"} <= value.keys():
+        return value
+    lists = list(value.values())
+    if not all(isinstance(part, list) and len(part) == len(lists[0]) for part in lists):
+        return value
+    return [dict(zip(value, parts)) for parts in zip(*lists)]
+
+
+def _may_have_labels(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.lstrip().startswith(("[", "{"))
+    return isinstance(value, (list, dict)) and bool(value)
+
+
 def _read_meta(values: Dict[str, Any]) -> Dict[str, Any]:
     """Take the meta out of the values of a row, if it is an object, or the text of one."""
     meta = values.get("meta")
     if isinstance(meta, str) and meta.startswith("{"):
         with suppress(ValueError, RecursionError):
-            meta = json.loads(meta)
+            meta = to_json(json.loads(meta))
     if not isinstance(meta, dict):
         return {}
     del values["meta"]
-    return to_json(meta)
+    return meta
 
 
 def to_json(value: Any) -> Any:
@@ -169,9 +234,11 @@ def to_json(value: Any) -> Any:
     value (Any): The value, in Python's types.
     RETURNS (Any): The value in JSON types.
     """
+    if isinstance(value, list) and value and isinstance(value[0], tuple):
+        value = dict(value)  # a map
     if isinstance(value, dict):
         return {str(key): to_json(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return [to_json(part) for part in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -192,6 +259,8 @@ def make_row(doc: Doc, report: Report) -> Dict[str, Any]:
     """
     fields = get_fields(doc)
     meta = fields.get("meta")
+    if meta is not None and not isinstance(meta, dict):
+        meta = {"meta": meta}  # as which it is read
     ents = get_ents(doc, report)
     return {
         "text": doc.text,

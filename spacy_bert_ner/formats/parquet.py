@@ -27,6 +27,11 @@ def read(source: Source) -> Iterator[Row]:
     """
     path = source.path
     pa = import_pyarrow()
+    if path.is_dir():
+        raise FormatError(
+            f"Can't read {path}: it is a folder. Name one of its files; annotate reads all of them "
+            "if the output is an existing folder."
+        )
     if path.exists() and not path.is_file():
         raise FormatError(f"Can't read {path}: Parquet can't be read from a pipe. Name a file.")
     with path.open("rb") as opened, _explain_damage(path):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_page(project, monkeypatch):
     """The code of the page, as it stands there."""
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", project / "cache")
-    path = write_texts(project / "texts.parquet", 50)
+    path = write_texts(project / "long.parquet", 50)
     exec(compile(read_code("Hugging Face datasets"), "docs/scale.md", "exec"), {})
     (project / "entities").mkdir()
     (project / "entities.parquet").rename(project / "entities" / "a.parquet")

@@ -71,8 +71,8 @@ def test_broken_rows(ruler_path, tmp_path):
 
 def test_page(project):
     """The code of the page, as it stands there."""
-    path = write_texts(project / "texts.parquet", 50)
+    path = write_texts(project / "long.parquet", 50)
     exec(compile(read_code("Ray Data"), "docs/scale.md", "exec"), {})
     # The pipeline of the page may use bf16.
     expected = annotate_file("training/sample/model-last", path)
-    assert_alike(read_output("entities"), expected, most=0.02)
+    assert_alike(read_output("ray-entities"), expected, most=0.02)

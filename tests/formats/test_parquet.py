@@ -58,14 +58,80 @@ def test_columns_are_kept_as_meta(tmp_path):
         "meta": {
             **{"n": 7, "ratio": 0.5, "day": "2024-02-29", "at": "2024-01-02T03:04:05.000600"},
             **{"price": "1.10", "label": "news", "kind": "a"},
-            **{"more": {"deep": [{"er": False}]}, "keys": [["k", 1]], "raws": [None]},
+            **{"more": {"deep": [{"er": False}]}, "keys": {"k": 1}, "raws": [None]},
         },
     }
     assert record_of(second) == {"meta": {"label": "sports", "kind": "b", "long": "z" * 1000}}
     assert record_of(third) == {"id": 3, "meta": {"n": 9, "kind": "a"}}
     assert not first.has_annotation("ENT_IOB")
     shown = [finding.shown for finding in report.findings.values()]
-    assert shown == [["'long' (record 1)"], ["'raw' (record 1)"]]
+    assert shown == [["'raw' (record 1)", "'raws' (record 1)"], ["'long' (record 1)"]]
+
+
+def test_times_that_python_cannot_have(tmp_path):
+    """They are text. Without one, they are left out, but not their rows."""
+    columns = {
+        "text": ["Oslo"],
+        "at": pa.array([1700000000123456789], pa.timestamp("ns")),
+        "time": pa.array([1001], pa.time64("ns")),
+        "length": pa.array([1001], pa.duration("ns")),
+        "far": pa.array([253402300800 * 2], pa.timestamp("s")),
+        "zone": pa.array([1700000000], pa.timestamp("s", "Nowhere/X")),
+        "deep": pa.array([[1001]], pa.list_(pa.time64("ns"))),
+    }
+    report = Report()
+    (doc,) = read(write(tmp_path, columns), report)
+    assert record_of(doc)["meta"] == {
+        **{"at": "2023-11-14T22:13:20.123456789", "time": "00:00:00.000001001"},
+        **{"length": "1001 ns", "far": "18029-12-31T00:00:00.000000"},
+    }
+    (finding,) = report.findings.values()
+    assert finding.what == "values of other columns can't be converted, and are left out"
+    assert finding.shown == ["'zone' (record 1)", "'deep' (record 1)"]
+    with pytest.raises(FormatError, match="record 1 of .*: it can't be converted"):
+        read(write(tmp_path, {"text": ["a"], "id": columns["zone"]}))
+
+
+def test_maps(tmp_path):
+    kind = pa.map_(pa.string(), pa.string())
+    meta = pa.array([[("a", "b")], [], None], kind)
+    deep = pa.array([[[("c", "d")]], None, None], pa.list_(kind))
+    docs = read(write(tmp_path, {"text": ["x"] * 3, "meta": meta, "deep": deep}))
+    assert record_of(docs[0]) == {"meta": {"a": "b", "deep": [{"c": "d"}]}}
+    assert record_of(docs[1]) is record_of(docs[2]) is None
+
+
+def test_bytes_in_lists_and_objects(tmp_path):
+    report = Report()
+    columns = {"text": ["x"], "meta": [{"a": b"y", "b": 1}], "deep": [[{"c": [b"y"]}]]}
+    (doc,) = read(write(tmp_path, columns), report)
+    assert record_of(doc) == {"meta": {"a": None, "b": 1, "deep": [{"c": [None]}]}}
+    assert found(report) == {"values of other columns are or contain bytes, which are left out": 2}
+
+
+def test_entities_as_lists_of_parts(tmp_path):
+    """As Hugging Face datasets store a sequence of objects."""
+    parts = {"start": [0, 5], "end": [4, 7], "label": ["LOC", "PER"]}
+    (doc,) = read(write(tmp_path, {"text": ["Oslo Bo"], "entities": [parts]}))
+    assert ents_of(doc) == [("Oslo", "LOC"), ("Bo", "PER")]
+    assert record_of(doc) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("spans", '[{"start": 0, "end": 4, "label": "LOC"}]'),
+        ("entities", {"start": [0], "end": [4, 5], "label": ["LOC"]}),
+        ("annotations", [SPAN]),
+    ],
+)
+def test_entities_that_are_not_read(tmp_path, key, value):
+    report = Report()
+    (doc,) = read(write(tmp_path, {"text": ["Oslo"], key: [value]}), report)
+    assert not doc.has_annotation("ENT_IOB")
+    assert record_of(doc) == {"meta": {key: value}}
+    (what,) = found(report)
+    assert what.startswith("rows have a column that may contain labels")
 
 
 def test_ids_of_bytes(tmp_path):
@@ -112,12 +178,12 @@ def test_what_is_written(tmp_path):
     span = {**SPAN, "token_start": 0, "token_end": 0, "score": None}
     assert table.to_pylist() == [
         {"text": "Oslo x ", "id": "3", "meta": '{"page": 4}', "spans": [span]},
-        {"text": "y", "id": "é", "meta": '"none"', "spans": None},
+        {"text": "y", "id": "é", "meta": '{"meta": "none"}', "spans": None},
         {"text": "", "id": None, "meta": None, "spans": []},
     ]
     first, second, third = read(path)
     assert record_of(first) == {"id": "3", "meta": {"page": 4}}
-    assert record_of(second) == {"id": "é", "meta": {"meta": '"none"'}}
+    assert record_of(second) == {"id": "é", "meta": {"meta": "none"}}
     assert record_of(third) is None
 
 
@@ -157,6 +223,12 @@ def test_to_a_pipe(tmp_path):
         read(tmp_path / "pipe", name="parquet")
 
 
+def test_folder(tmp_path):
+    """As Ray and Spark write."""
+    with pytest.raises(FormatError, match="it is a folder. Name one of its files; annotate reads"):
+        read(tmp_path, name="parquet")
+
+
 @pytest.mark.parametrize(
     ("columns", "match"),
     [
@@ -174,7 +246,11 @@ def test_to_a_pipe(tmp_path):
         ),
         (
             pa.Table.from_arrays([pa.array(["a"])] * 2, names=["text", "text"]),
-            "2 of its columns are named 'text'",
+            "2 of its columns are named 'text'. Rename all but one",
+        ),
+        (
+            pa.Table.from_arrays([pa.array(["a"])] * 4, names=["text", "id", "x", "id"]),
+            "2 of its columns are named 'id'. Rename all but one",
         ),
     ],
 )
