@@ -7,8 +7,9 @@ from base64 import b64encode
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any, AsyncIterator, Callable, List, Optional, Sequence, Set
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,24 +17,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import __version__
 from ..pages import HUES, render
+from . import descriptions
 from .batcher import Batcher
 from .guard import ENTITIES, HEALTH, METRICS, PAGE, SCHEMA, Guard
 from .limits import Limits
 from .metrics import Metrics
 from .predictor import Asked, Predictor
 from .problems import RETRY, Problem, answer
-from .requests import Places, Query, read_texts, receive
+from .requests import Places, read_texts, receive
 
 # Bytes of an answer that are sent at once.
 PART = 65_536
-
-# For the description of the service in OpenAPI: the body is read by `requests`, within limits.
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": Query.model_json_schema()}},
-    }
-}
 
 
 def make_app(
@@ -59,12 +53,21 @@ def make_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.add_api_route(ENTITIES, service.find_entities, methods=["POST"], openapi_extra=BODY)
+    bearer = [] if token is None else [Security(HTTPBearer(auto_error=False))]  # see `Guard`
+    app.add_api_route(
+        ENTITIES,
+        service.find_entities,
+        methods=["POST"],
+        dependencies=bearer,
+        responses=descriptions.PROBLEMS,
+        openapi_extra=descriptions.BODY,
+        **descriptions.FIND,
+    )
     app.add_api_route(PAGE, service.show_page, include_in_schema=False)
-    app.add_api_route(HEALTH, service.show_health)
+    app.add_api_route(HEALTH, service.show_health, **descriptions.HEALTH)
     for path, show in ((PAGE, service.show_page), (HEALTH, service.show_health)):
         app.add_api_route(path, show, methods=["HEAD"], include_in_schema=False)
-    app.add_api_route(METRICS, service.show_metrics)
+    app.add_api_route(METRICS, service.show_metrics, dependencies=bearer, **descriptions.METRICS)
     app.add_exception_handler(HTTPException, _answer)
     app.add_exception_handler(Exception, _answer)
     return Guard(app, token, address, limits.timeout, metrics)

@@ -176,8 +176,18 @@ def test_other_paths(client):
         assert client.head(path).status_code == 200
     for path in ("/docs", "/redoc"):
         assert client.get(path).status_code == 404
-    query = client.get("/openapi.json").json()["paths"]["/entities"]["post"]["requestBody"]
-    assert "text" in query["content"]["application/json"]["schema"]["properties"]
+
+
+def test_description_for_programs(client, serve):
+    described = client.get("/openapi.json").json()
+    query = described["paths"]["/entities"]["post"]
+    assert "text" in query["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    assert {"200", "413", "503"} <= set(query["responses"])
+    assert "security" not in query and "RETURNS" not in str(described)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    described = serve(token=TOKEN).get("/openapi.json", headers=headers).json()
+    assert described["paths"]["/entities"]["post"]["security"] == [{"HTTPBearer": []}]
+    assert "security" not in described["paths"]["/health"]["get"]
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/texts", "/entities"])
