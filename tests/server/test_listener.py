@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from spacy_bert_ner.server import predictor
 from spacy_bert_ner.server.app import make_app
 from spacy_bert_ner.server.limits import Limits
 from spacy_bert_ner.server.listener import Listener
-from spacy_bert_ner.server.predictor import Predictor
 from spacy_bert_ner.server.serve import serve
 
 HEAD = (
@@ -48,14 +48,15 @@ def running(app, timeout):
 
 
 @pytest.fixture
-def handler():
-    """Restores the handler of SIGTERM."""
-    before = signal.getsignal(signal.SIGTERM)
+def handlers():
+    """Restores the handlers of signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_a_signal_at_once_ends_it(ruler_path, handler):
+def test_a_signal_at_once_ends_it(ruler_path, handlers):
     shown = []
 
     def notify(text):
@@ -66,6 +67,16 @@ def test_a_signal_at_once_ends_it(ruler_path, handler):
 
     serve(str(ruler_path), host="127.0.0.2", port=0, notify=notify)
     assert len(shown) == 1
+
+
+def test_a_second_signal_while_loading_ends_the_process(handlers, monkeypatch):
+    def load(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predictor, "Predictor", load)
+    with pytest.raises(KeyboardInterrupt):
+        serve("none", port=0)
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
 
 
 def test_the_end_does_not_wait_for_clients_that_do_not_read():
@@ -86,7 +97,7 @@ def test_the_end_does_not_wait_for_clients_that_do_not_read():
 
 
 def test_a_second_signal_ends_requests(ruler_path, caplog):
-    app = make_app(Predictor(str(ruler_path)), Limits())
+    app = make_app(predictor.Predictor(str(ruler_path)), Limits())
     with caplog.at_level(logging.ERROR), running(app, timeout=60.0) as (server, connection):
         connection.sendall(HEAD + b'{"text": ')
         while not server.server_state.tasks:
