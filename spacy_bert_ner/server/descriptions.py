@@ -4,12 +4,12 @@ from typing import Any, Dict
 
 from .requests import Query
 
-FIND = {
+FIND: Dict[str, Any] = {
     "summary": "Find entities",
     "description": "Finds the entities in a text or in a list of texts, with their scores.",
 }
-HEALTH = {"summary": "Health", "description": "Whether the server can answer."}
-METRICS = {"summary": "Metrics", "description": "Counts and times, for Prometheus."}
+HEALTH: Dict[str, Any] = {"summary": "Health", "description": "Whether the server can answer."}
+METRICS: Dict[str, Any] = {"summary": "Metrics", "description": "Counts and times, for Prometheus."}
 REASONS = {
     400: "Not JSON in UTF-8",
     401: "The token is missing or wrong",
