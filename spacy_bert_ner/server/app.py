@@ -4,41 +4,41 @@ import asyncio
 import hashlib
 import re
 from base64 import b64encode
-from contextlib import asynccontextmanager
-from typing import Any, AsyncIterator, List, Optional, Sequence, Set
+from contextlib import ExitStack, asynccontextmanager, suppress
+from typing import Any, AsyncIterator, Callable, List, Optional, Sequence, Set
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import __version__
 from ..pages import HUES, render
+from . import descriptions
 from .batcher import Batcher
 from .guard import ENTITIES, HEALTH, METRICS, PAGE, SCHEMA, Guard
 from .limits import Limits
 from .metrics import Metrics
 from .predictor import Asked, Predictor
 from .problems import RETRY, Problem, answer
-from .requests import Places, Query, read_texts, receive
+from .requests import Places, read_texts, receive
 
-# For the description of the service in OpenAPI: the body is read by `requests`, within limits.
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": Query.model_json_schema()}},
-    }
-}
+# Bytes of an answer that are sent at once.
+PART = 65_536
 
 
-def make_app(predictor: Predictor, limits: Limits, token: Optional[str] = None) -> ASGIApp:
+def make_app(
+    predictor: Predictor, limits: Limits, token: Optional[str] = None, *, address: str = "localhost"
+) -> ASGIApp:
     """Make the application.
 
     predictor (Predictor): The pipeline. It is closed when the application ends.
     limits (Limits): What to accept.
     token (Optional[str]): What clients must send; None if any program on this machine may ask.
+    address (str): The address of the server, in brackets if it is one of IPv6.
     RETURNS (ASGIApp): The application.
     """
     metrics = Metrics()
@@ -53,13 +53,62 @@ def make_app(predictor: Predictor, limits: Limits, token: Optional[str] = None) 
         docs_url=None,
         redoc_url=None,
     )
-    app.add_api_route(ENTITIES, service.find_entities, methods=["POST"], openapi_extra=BODY)
+    bearer = [] if token is None else [Security(HTTPBearer(auto_error=False))]  # see `Guard`
+    app.add_api_route(
+        ENTITIES,
+        service.find_entities,
+        methods=["POST"],
+        dependencies=bearer,
+        responses=descriptions.PROBLEMS,
+        openapi_extra=descriptions.BODY,
+        **descriptions.FIND,
+    )
     app.add_api_route(PAGE, service.show_page, include_in_schema=False)
-    app.add_api_route(HEALTH, service.show_health)
-    app.add_api_route(METRICS, service.show_metrics)
+    app.add_api_route(HEALTH, service.show_health, **descriptions.HEALTH)
+    for path, show in ((PAGE, service.show_page), (HEALTH, service.show_health)):
+        app.add_api_route(path, show, methods=["HEAD"], include_in_schema=False)
+    app.add_api_route(METRICS, service.show_metrics, dependencies=bearer, **descriptions.METRICS)
     app.add_exception_handler(HTTPException, _answer)
     app.add_exception_handler(Exception, _answer)
-    return Guard(app, token, limits.timeout, metrics)
+    return Guard(app, token, address, limits.timeout, metrics)
+
+
+class Answer(Response):
+    """Entities, which are sent as fast as the client receives them.
+
+    content (str): JSON.
+    timeout (float): Seconds in which it must be received.
+    free (Callable[[], None]): Called when it is sent, or can't be.
+    """
+
+    media_type = "application/json"
+
+    def __init__(self, content: str, timeout: float, free: Callable[[], None]):
+        super().__init__(content)
+        self.timeout, self.free = timeout, free
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it.
+
+        scope (Scope): The request without its body.
+        receive (Receive): Receives its body.
+        send (Send): Sends a part, when most of those before it are received.
+        RAISES (ClientDisconnect): If it isn't received in time.
+        """
+        try:
+            await asyncio.wait_for(self._send(send), self.timeout)
+        except asyncio.TimeoutError:
+            raise ClientDisconnect from None
+        finally:
+            self.free()
+
+    async def _send(self, send: Send) -> None:
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+        for start in range(0, len(self.body), PART):
+            part = {"body": self.body[start : start + PART], "more_body": True}
+            await send({"type": "http.response.body", **part})
+        await send({"type": "http.response.body", "body": b""})
 
 
 class Service:
@@ -93,7 +142,8 @@ class Service:
         app (FastAPI): The application.
         """
         self.batcher.start()
-        yield
+        with suppress(asyncio.CancelledError):  # a second Ctrl+C
+            yield
         await self.batcher.stop()
         self.predictor.close()
 
@@ -104,17 +154,15 @@ class Service:
         RETURNS (Response): The entities with their scores, as JSON.
         RAISES (Problem): If it is over a limit, isn't a query, or takes too long.
         """
-        n_places = 1
-        self.places.take(n_places)
-        try:
+        with ExitStack() as places:
+            self.places.take(1)
+            places.callback(self.places.free, 1)
             asked, is_list = read_texts(await receive(request, self.limits), self.limits)
-            self.places.take(len(asked) - n_places)
-            n_places = len(asked)
+            self.places.take(len(asked) - 1)
+            places.callback(self.places.free, len(asked) - 1)
             results = await self._read(request, asked) if asked else []
-        finally:
-            self.places.free(n_places)
-        content = f"[{','.join(results)}]" if is_list else results[0]
-        return Response(content, media_type="application/json")
+            content = f"[{','.join(results)}]" if is_list else results[0]
+            return Answer(content, self.limits.timeout, places.pop_all().close)
 
     async def _read(self, request: Request, asked: Sequence[Asked]) -> List[str]:
         """RAISES (ClientDisconnect): If the client has gone."""

@@ -87,17 +87,26 @@ class Batcher:
                 await self.task
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            await self.arrived.wait()
-            left = self.jobs[0].start + self.max_wait / 1000 - loop.time()
-            if left > 0 and len(self.jobs) < self.predictor.batch_size:
-                await asyncio.sleep(left)
-            batch = self._take()
             if not self.jobs:
                 self.arrived.clear()
+                await self.arrived.wait()
+            await self._wait_for_others()
+            batch = self._take()
             if batch:
                 await self._read(batch)
+
+    async def _wait_for_others(self) -> None:
+        """Wait until a batch is full, or the first text has waited long enough."""
+        loop = asyncio.get_running_loop()
+        end = self.jobs[0].start + self.max_wait / 1000
+        while self._count() < self.predictor.batch_size and loop.time() < end:
+            self.arrived.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.arrived.wait(), end - loop.time())
+
+    def _count(self) -> int:
+        return sum(len(job.asked) - job.n_taken for job in self.jobs)
 
     def _take(self) -> List[Tuple[Job, int]]:
         """RETURNS (List[Tuple[Job, int]]): The next texts, as requests and numbers of texts. The

@@ -5,7 +5,7 @@ import hmac
 from contextlib import suppress
 from time import perf_counter
 from types import MappingProxyType
-from typing import Optional
+from typing import Optional, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -27,8 +27,9 @@ HEADERS = MappingProxyType(
     }
 )
 # Names by which programs on the same machine reach a server.
-LOCAL = frozenset(("localhost", "127.0.0.1", "[::1]"))
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
 TOO_SLOW = 408
+ENDED = Problem(503, "The server was stopped. Send the request again when it runs.")
 CLIENT_GONE = 499  # as nginx counts it: nobody gets this answer
 
 
@@ -66,12 +67,16 @@ class Guard:
 
     app (ASGIApp): The application.
     token (Optional[str]): What clients must send; None if any program on this machine may ask.
+    address (str): The address of the server, which the header Host may name.
     timeout (float): Seconds in which a request must arrive.
     metrics (Metrics): Counts the answers.
     """
 
-    def __init__(self, app: ASGIApp, token: Optional[str], timeout: float, metrics: Metrics):
+    def __init__(
+        self, app: ASGIApp, token: Optional[str], address: str, timeout: float, metrics: Metrics
+    ):
         self.app, self.timeout, self.metrics = app, timeout, metrics
+        self.names = tuple(dict.fromkeys((*LOCAL, address)))
         self.token = None if token is None else token.encode("ascii")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,6 +107,10 @@ class Guard:
             await answer(problem)(scope, body, send_counted)
         except ClientDisconnect:
             status = CLIENT_GONE
+        except asyncio.CancelledError:  # the server ends without waiting any longer
+            if not status:
+                status = ENDED.status_code
+                await answer(ENDED)(scope, receive, send)
         except Exception as error:
             # FastAPI has answered it, see `app`.
             log_error(error)
@@ -113,20 +122,21 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         if self.token is None:
-            _check_host(headers.get("host", ""))
+            if scope["path"] != HEALTH:  # programs that ask for it may send no Host
+                _check_host(headers.get("host", ""), self.names)
         elif scope["path"] not in OPEN:
             _check_token(headers.get("authorization", ""), self.token)
 
 
-def _check_host(host: str) -> None:
+def _check_host(host: str, names: Sequence[str]) -> None:
     """Refuse pages of other sites, which could ask in their visitors' names, under a host name that
     leads here (DNS rebinding)."""
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name.lower() not in LOCAL:
+    if name.lower() not in names:
         raise Problem(
             421,
-            "The header Host must be localhost, 127.0.0.1 or [::1]. To allow others, start the "
-            "server with a --token.",
+            f"The header Host must be one of {', '.join(names)}. To allow others, start the server "
+            "with a --token.",
         )
 
 

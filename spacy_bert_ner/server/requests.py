@@ -1,7 +1,8 @@
 """Receive a request: its body, within limits, and the texts in it."""
 
 import asyncio
-from typing import List, Literal, Union
+from codecs import BOM_UTF8
+from typing import Any, List, Literal, Mapping, Sequence, Union
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,7 +36,7 @@ async def receive(request: Request, limits: Limits) -> bytes:
     request (Request): The request.
     limits (Limits): The most bytes, and the seconds in which they must arrive.
     RETURNS (bytes): The body.
-    RAISES (Problem): If it isn't JSON by its header, is too long, or arrives too slowly.
+    RAISES (Problem): If it isn't plain JSON by its headers, is too long, or arrives too slowly.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -44,6 +45,9 @@ async def receive(request: Request, limits: Limits) -> bytes:
         raise Problem(
             415, "The request isn't JSON. Send the header Content-Type: application/json."
         )
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise Problem(415, "The request is compressed. Send it without Content-Encoding.")
     try:
         return await asyncio.wait_for(_receive(request, limits.max_body), limits.timeout)
     except asyncio.TimeoutError:
@@ -81,7 +85,7 @@ def read_texts(body: bytes, limits: Limits) -> "tuple[List[Asked], bool]":
     RAISES (Problem): If the body isn't a query, or has too many or too long texts.
     """
     try:
-        query = Query.model_validate_json(body)
+        query = Query.model_validate_json(body.removeprefix(BOM_UTF8))
     except ValidationError as error:
         raise _explain(error) from None
     is_list = isinstance(query.text, list)
@@ -108,15 +112,30 @@ def read_texts(body: bytes, limits: Limits) -> "tuple[List[Asked], bool]":
 
 def _explain(error: ValidationError) -> Problem:
     """What is wrong, without the values of the request."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    if found["type"] == "json_invalid":
-        return Problem(400, f'{found["msg"]}. Send an object such as {{"text": "…"}}, in UTF-8.')
-    place = ".".join(map(str, found["loc"])) or "the request"
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    kinds = {found["type"]: found for found in errors}
+    if "json_invalid" in kinds:
+        message = kinds["json_invalid"]["msg"]
+        return Problem(400, f'{message}. Send an object such as {{"text": "…"}}, in UTF-8.')
+    if "extra_forbidden" in kinds:
+        found = f"The key '{kinds['extra_forbidden']['loc'][0]:.40}' is unknown"
+    else:
+        found = _describe(errors)
     return Problem(
         422,
-        f"{place}: {found['msg']}. Send an object with 'text', a string or a list of strings, and "
-        "optionally 'format', 'spacy' or 'huggingface'.",
+        f"{found}. Send an object with 'text', a string or a list of strings, and optionally "
+        "'format', 'spacy' or 'huggingface'.",
     )
+
+
+def _describe(errors: Sequence[Mapping[str, Any]]) -> str:
+    """For a text that is neither a string nor a list of strings, there is an error for each."""
+    for error in errors:
+        place = error["loc"][-1] if error["loc"] else None
+        if isinstance(place, int):
+            return f"Text {place + 1}: {error['msg']}"
+    place = errors[0]["loc"][0] if errors[0]["loc"] else "the request"
+    return f"{place}: {errors[0]['msg']}"
 
 
 class Places:

@@ -43,38 +43,37 @@ def serve(
         without.
     batch_size (Optional[int]): The most texts to read at once; by default that of the pipeline.
     use_gpu (int): Number of the GPU, -1 for the CPU.
-    notify (Callable[[str], None]): Gets a message when the pipeline is loaded.
+    notify (Callable[[str], None]): Gets a message when clients can connect.
     RAISES (UserError): For a missing or weak token, an address that can't be used, packages that
         aren't installed, or a pipeline that can't be used.
     """
+    host = host.strip("[]").lower()
     check_token(host, token)
     with needing_server():
-        import uvicorn
-
         from .app import make_app
+        from .listener import Listener
         from .predictor import Predictor
 
     with _bind(host, port) as listening:
-        predictor = Predictor(pipeline, batch_size, use_gpu)
+        try:
+            predictor = Predictor(pipeline, batch_size, use_gpu)
+        except KeyboardInterrupt:
+            # Its thread goes on, and Python waits for it: a second Ctrl+C ends the process.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            raise
         gc.collect()
         gc.freeze()  # the pipeline stays: searching it for garbage would delay requests
-        config = uvicorn.Config(
-            make_app(predictor, limits, token),
-            # A log of requests would have their paths, which may contain texts.
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-        )
         address, chosen = listening.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        notify(f"Serving {pipeline} on http://{shown}:{chosen}. Stop with Ctrl+C.")
-        # uvicorn raises the signal that ended it once more, when all requests are answered.
-        signal.signal(signal.SIGTERM, lambda *_: None)
+        name = f"[{address}]" if ":" in address else address
+        server = Listener(
+            make_app(predictor, limits, token, address=name),
+            limits.timeout,
+            lambda: notify(f"Serving {pipeline} on http://{name}:{chosen}. Stop with Ctrl+C."),
+        )
+        # uvicorn also raises the signal that ended it once more, when all requests are answered.
+        signal.signal(signal.SIGTERM, server.handle_exit)
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+            server.run(sockets=[listening])
 
 
 def check_token(host: str, token: Optional[str]) -> None:
@@ -133,8 +132,9 @@ def _bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise UserError(f"Can't listen on {host}: {error.strerror}. Check --host.") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", "it isn't the name of a host")
+        raise UserError(f"Can't listen on {host}: {reason}. Check --host.") from error
     try:
         if os.name == "posix":  # on Windows, another process could take the port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -12,6 +12,7 @@ import spacy
 from fastapi.testclient import TestClient
 from spacy.tokens import Doc
 
+from spacy_bert_ner.server import app as app_module
 from spacy_bert_ner.server import predictor as predictor_module
 from spacy_bert_ner.server.app import make_app
 from spacy_bert_ner.server.limits import Limits
@@ -117,11 +118,13 @@ PROBLEMS = {
     "half a pair": (b'{"text": "\\ud800"}', JSON, 400, "hex escape"),
     "deep": (DEEP, JSON, 400, "recursion"),
     "no text": ("{}", JSON, 422, "text: Field required"),
-    "a number": ('{"text": 1}', JSON, 422, "valid string"),
+    "a number": ('{"text": 1}', JSON, 422, "text: Input should be a valid string"),
+    "a number in a list": ('{"text": ["a", 1]}', JSON, 422, "Text 2: Input should be a valid str"),
     "an unknown format": ('{"text": "", "format": "x"}', JSON, 422, "'spacy' or 'huggingface'"),
-    "an unknown key": ('{"text": "", "txet": ""}', JSON, 422, "txet"),
+    "an unknown key": ('{"txet": ""}', JSON, 422, "key 'txet' is unknown"),
     "an array": ("[]", JSON, 422, "the request"),
     "a form": ('{"text": ""}', {"Content-Type": "text/plain"}, 415, "application/json"),
+    "compressed": ("{}", {**JSON, "Content-Encoding": "gzip"}, 415, "compressed"),
     "no type": ('{"text": ""}', {}, 415, "application/json"),
     "a long body": (json.dumps({"text": "a" * 2000}), JSON, 413, "2,012 bytes, the limit is 2,000"),
     "a long text": (json.dumps({"text": ["", "ü" * 501]}, ensure_ascii=False).encode(), JSON, 413,
@@ -154,6 +157,11 @@ def test_problems(case, client, caplog):
     assert ask(client).status_code == 200
 
 
+def test_a_byte_order_mark(client):
+    content = json.dumps({"text": TEXT}).encode("utf-8-sig")
+    assert client.post("/entities", content=content, headers=JSON).json() == ask(client).json()
+
+
 def test_chunks_without_a_length_are_counted(client):
     chunks = (b"a" * 500 for _ in range(5))
     response = client.post("/entities", content=chunks, headers=JSON)
@@ -164,10 +172,22 @@ def test_other_paths(client):
     assert client.get("/texts").json() == {"status": 404, "detail": "Not Found"}
     assert client.get("/entities").status_code == 405
     assert client.get("/health").json() == {"status": "ok"}
+    for path in ("/", "/health"):
+        assert client.head(path).status_code == 200
     for path in ("/docs", "/redoc"):
         assert client.get(path).status_code == 404
-    query = client.get("/openapi.json").json()["paths"]["/entities"]["post"]["requestBody"]
-    assert "text" in query["content"]["application/json"]["schema"]["properties"]
+
+
+def test_description_for_programs(client, serve):
+    described = client.get("/openapi.json").json()
+    query = described["paths"]["/entities"]["post"]
+    assert "text" in query["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    assert {"200", "413", "503"} <= set(query["responses"])
+    assert "security" not in query and "RETURNS" not in str(described)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    described = serve(token=TOKEN).get("/openapi.json", headers=headers).json()
+    assert described["paths"]["/entities"]["post"]["security"] == [{"HTTPBearer": []}]
+    assert "security" not in described["paths"]["/health"]["get"]
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/texts", "/entities"])
@@ -202,8 +222,18 @@ def test_metrics(client):
     ("example.com", 421), ("localhost.example.com:8000", 421), ("", 421),
 ])  # fmt: skip
 def test_other_names_of_the_host_are_refused(host, status, client):
-    response = client.get("/health", headers={"Host": host})
+    response = client.get("/", headers={"Host": host})
     assert response.status_code == status
+    assert client.get("/health", headers={"Host": host}).status_code == 200
+
+
+def test_the_address_is_a_name_of_the_host(trained_path):
+    app = make_app(Predictor(str(trained_path)), LIMITS, address="127.0.0.2")
+    with TestClient(app) as client:
+        for host, status in (("127.0.0.2:8000", 200), ("127.0.0.3", 421)):
+            response = client.get("/", headers={"Host": host})
+            assert response.status_code == status
+    assert "localhost, 127.0.0.1, [::1], 127.0.0.2." in response.json()["detail"]
 
 
 def test_token(serve):
@@ -254,14 +284,6 @@ def test_requests_that_do_not_arrive(path, status, trained_path):
     """The beginning of a body, and never the rest."""
     predictor = Predictor(str(trained_path))
     app = make_app(predictor, LIMITS._replace(timeout=0.05))
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "headers": headers,
-        "query_string": b"",
-    }
     parts = [{"type": "http.request", "body": b'{"text": "', "more_body": True}]
     sent = []
 
@@ -271,10 +293,41 @@ def test_requests_that_do_not_arrive(path, status, trained_path):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(asyncio.wait_for(app(scope, receive, send), 20))
+    asyncio.run(asyncio.wait_for(app(make_scope(path), receive, send), 20))
     predictor.close()
     assert sent[0]["status"] == status
     assert json.loads(sent[1]["body"])["status"] == status
+
+
+def make_scope(path):
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "headers": headers,
+        "query_string": b"",
+    }
+
+
+def test_answers_that_are_not_received(serve, monkeypatch):
+    """They keep their places until the time is over."""
+    monkeypatch.setattr(app_module, "PART", 10)
+    client = serve(LIMITS._replace(timeout=1.0))
+    places, taken = get_service(client).places, []
+    parts = [{"type": "http.request", "body": b'{"text": ["a", "b"]}'}]
+
+    async def receive():
+        return parts.pop() if parts else await asyncio.Event().wait()
+
+    async def send(message):
+        if message.get("body"):
+            taken.append(places.n_taken)
+            await asyncio.Event().wait()
+
+    client.portal.call(client.app, make_scope("/entities"), receive, send)
+    assert (taken, places.n_taken) == ([2], 0)
+    assert 'path="/entities",status="499"' in client.get("/metrics").text
 
 
 def test_errors_are_those_of_their_text(serve, monkeypatch, caplog):

@@ -71,8 +71,12 @@ def test_a_full_batch_does_not_wait():
     async def scenario(queue, predictor):
         futures = [queue.submit(ask(text)) for text in "abcd"]
         await asyncio.wait_for(asyncio.gather(*futures), 10)
+        assert await asyncio.wait_for(queue.submit(ask(*"efgh")), 10) == [*"efgh"]
+        first = queue.submit(ask("i"))
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(asyncio.gather(first, queue.submit(ask(*"jkl"))), 10)
 
-    assert run(scenario, max_wait=60_000.0) == [["a", "b", "c", "d"]]
+    assert run(scenario, max_wait=60_000.0) == [[*"abcd"], [*"efgh"], [*"ijkl"]]
 
 
 def test_requests_take_turns():

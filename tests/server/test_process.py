@@ -24,8 +24,8 @@ PROGRAM = (
 from spacy_bert_ner.server.limits import Limits
 from spacy_bert_ner.server.serve import serve
 
-serve(sys.argv[1], Limits(max_body=100_000, max_wait=50.0, max_queue=64),
-      token=sys.argv[2], port=0, notify=lambda text: print(text, flush=True))
+serve(sys.argv[1], Limits(max_body=100_000, max_wait=200.0, max_queue=64),
+      token=sys.argv[2], port=0, batch_size=64, notify=lambda text: print(text, flush=True))
 assert not hidden & set(sys.modules)
 """
 )

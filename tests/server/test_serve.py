@@ -61,6 +61,15 @@ def test_a_port_that_is_in_use(ruler_path):
     assert f"Can't listen on 127.0.0.1, port {port}: " in plain(result)
 
 
+@pytest.mark.parametrize("host", ["a..b", "LOCALHOST", "[::1]"])
+def test_forms_of_hosts(host, ruler_path, monkeypatch):
+    """Without a pipeline, the server ends when it has an address."""
+    monkeypatch.setenv("SPACY_BERT_NER_TOKEN", TOKEN) if host == "a..b" else None
+    result = run_cli("serve", "none", "--host", host, "--port", 0)
+    expected = "Can't listen on a..b: it isn't" if host == "a..b" else "There is no pipeline"
+    assert (result.exit_code, expected in plain(result)) == (1, True), plain(result)
+
+
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn", "prometheus_client"])
 def test_a_package_that_is_missing(package, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("spacy_bert_ner.server.")]:
