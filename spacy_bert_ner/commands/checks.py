@@ -153,8 +153,6 @@ def read_config(
         check_input(Path(path))
     try:
         return load_config(path, overrides, interpolate=interpolate)
-    except UserError:
-        raise
     except (ValueError, configparser.Error) as error:
         raise UserError(f"Can't read the config {path}: {describe_error(error)}") from error
 

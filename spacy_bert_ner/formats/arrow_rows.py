@@ -131,10 +131,11 @@ def parse(nlp: Language, row: Row, report: Report) -> Optional[Doc]:
 
 def _read_values(row: Row, report: Report) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): The values of a row in JSON types."""
+    pa = import_pyarrow()
     values = {}
     for name, column in zip(row.batch.schema.names, row.batch.columns):
         try:
-            value = _to_python(column[row.at])
+            value = _to_python(pa, column[row.at])
             values[name] = to_json(value)
         # Any exception, see `parse`.
         except Exception:
@@ -147,10 +148,9 @@ def _read_values(row: Row, report: Report) -> Dict[str, Any]:
     return values
 
 
-def _to_python(scalar: Any) -> Any:
+def _to_python(pa: Any, scalar: Any) -> Any:
     """RETURNS (Any): The value in Python's types, with maps as dicts; times that Python's types
     can't have, such as nanoseconds, as text."""
-    pa = import_pyarrow()
     types, kind = pa.types, scalar.type
     try:
         # In nanoseconds, they would have types of pandas if it is installed.

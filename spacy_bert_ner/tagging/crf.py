@@ -192,8 +192,9 @@ def _make_step(transitions: Floats2d) -> Callable[[Floats2d], Floats2d]:
     """RETURNS (Callable[[Floats2d], Floats2d]): A function that continues log-scores of paths to
     tags, (n_sequences, n_tags), by one transition, and sums over the tags that they come from."""
     top = _get_highest(transitions, axis=None)
-    weights = numpy.exp(transitions - top)
-    reach = REACH - _get_span(transitions - top)
+    below = transitions - top
+    weights = numpy.exp(below)
+    reach = REACH - _get_span(below)
 
     def step(X: Floats2d) -> Floats2d:
         highest = _get_highest(X, axis=1)
