@@ -1,4 +1,5 @@
-"""Runs all cases on the stand-in for a GPU, and writes what went wrong as JSON:
+"""Runs all cases on the stand-in for a GPU, or without its folder on a GPU, and writes what went
+wrong as JSON:
 
 PYTHONPATH=tests/gpu/stand_in:. python -m tests.gpu OUTPUT
 """
@@ -9,7 +10,13 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from . import gpu  # first, since it changes what others import
+import cupy
+
+# First, since the stand-in changes what others import.
+if hasattr(cupy, "EVENTS"):
+    from . import gpu
+else:
+    from . import real as gpu
 
 gpu.install()
 
@@ -27,9 +34,10 @@ def run(work):
 
 def main():
     errors = {name: run(work)[1] for name, work in CASES.items()}
-    events, errors["budgets"] = run(count_all)
-    output = json.dumps({"errors": errors, "events": events})
-    Path(sys.argv[1]).write_text(output, encoding="utf-8")
+    output = {"errors": errors}
+    if not gpu.IS_REAL:  # which counts no events
+        output["events"], errors["budgets"] = run(count_all)
+    Path(sys.argv[1]).write_text(json.dumps(output), encoding="utf-8")
 
 
 main()

@@ -10,6 +10,7 @@ import torch
 
 assert "thinc.api" not in sys.modules, "its modules have copies of what is replaced here"
 
+IS_REAL = False
 # Whether tensors count as tensors of the GPU: in all threads, as theirs do.
 _state = {"on": True}
 _to_torch = thinc.util.xp2torch

@@ -1,5 +1,5 @@
 """Training and prediction on a GPU, without one: a process of its own runs all cases on a stand-in
-for CuPy, since thinc must first be imported with it.
+for CuPy, since thinc must first be imported with it. Where there is a GPU, they also run there.
 
 What a batch and a step cost is limited by budgets, the tables below: lower their numbers where the
 code got better."""
@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 
 import pytest
+import torch
 
 from ..util import ROOT
 from .cases import CASES, SIZES
@@ -39,16 +40,30 @@ ALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """What the process writes."""
-    path = tmp_path_factory.mktemp("gpu") / "results.json"
-    paths = [str(ROOT / "tests" / "gpu" / "stand_in"), str(ROOT), os.environ.get("PYTHONPATH", "")]
+def run(path, *folders):
+    """RETURNS (Dict[str, Any]): What the process writes.
+
+    path (Path): Where to write.
+    folders (Path): What it imports first.
+    """
+    paths = [*map(str, folders), str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", "tests.gpu", str(path)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    path = tmp_path_factory.mktemp("gpu") / "results.json"
+    return run(path, ROOT / "tests" / "gpu" / "stand_in")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU and CuPy")
+def test_cases_on_a_gpu(tmp_path):
+    errors = run(tmp_path / "results.json")["errors"]
+    assert not any(errors.values()), "\n".join(errors.values())
 
 
 @pytest.mark.parametrize("name", [*CASES, "budgets"])
