@@ -230,7 +230,7 @@ def main():
     sentences = [" ".join(words) for words, _ in read_tagged([args.corpus])]
     rows = []
     for row in iter_rows(sentences, args.gpu, args.processes, args.jobs):
-        print(row, file=sys.stderr)
+        sys.stderr.write(f"{row}\n")
         rows.append(row)
     notes = [torch.cuda.get_device_name(args.gpu), "us: microseconds"]
     report("gpu", "BERT-base on a GPU", rows, notes=notes, plot=lambda axes: plot_bars(axes, rows))
