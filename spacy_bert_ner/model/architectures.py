@@ -161,7 +161,8 @@ def build_transformer_model_v1(
         for none. Its norm over a window is about this size divided by the square root of 3
         (NEFTune, Jain et al. 2023, uses 5 to 15).
     batch_pieces (Optional[int]): Wordpieces that the encoder reads at once, padding included, in
-        training and in prediction; null for 1,024 on CPUs and 16,384 on GPUs.
+        training and in prediction; null for 1,024 on CPUs, and on GPUs for 1,024 to 16,384, by
+        their free memory.
     freeze_layers (Optional[int]): Number of layers, from the first, that aren't trained, besides
         the embeddings (Wu & Dredze 2019). 0 freezes the embeddings alone; null trains everything.
     RETURNS (Model[List[Doc], FullTransformerBatch]): A model that gives vectors of wordpieces,

@@ -1,10 +1,12 @@
 """The blocks of a Hugging Face encoder: freezing, averaging, and learning rates by block."""
 
 import math
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from ...errors import UserError
 
@@ -112,3 +114,30 @@ def find_blocks(model: Any, what: str, way_out: str) -> Tuple[str, torch.nn.Modu
         f"Can't {what} of {type(model).__name__}: it has no list of {n_blocks} blocks. Set "
         f"{way_out}."
     )
+
+
+@contextmanager
+def keeping_inputs(model: Any) -> Iterator[None]:
+    """Keep only the inputs of blocks for the backward pass, which runs each block again, with the
+    same dropout, when it comes to it. (That of Hugging Face is missing in some encoders.)
+
+    model (PreTrainedModel): The encoder.
+    YIELDS (None): While the encoder may be run.
+    """
+    blocks = list(_find_outer_blocks(model))
+    for block in blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for block in blocks:
+            del block.forward  # of this block alone, so that of its class is back
+
+
+def _find_outer_blocks(module: torch.nn.Module) -> Iterator[Any]:
+    """YIELDS (Module): The modules of lists that aren't within other lists."""
+    for child in module.children():
+        if isinstance(child, torch.nn.ModuleList):
+            yield from child.children()
+        else:
+            yield from _find_outer_blocks(child)

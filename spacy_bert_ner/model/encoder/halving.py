@@ -1,10 +1,11 @@
 """Micro-batches for which a GPU has no memory."""
 
-from typing import Callable, Iterator, Tuple, TypeVar
+from typing import Callable, Iterator, List, Tuple, TypeVar
 
 import torch
 
 from ...errors import UserError, warn
+from .backward import Backward
 from .batches import Batch
 from .settings import BLOCK
 
@@ -13,7 +14,7 @@ ResultT = TypeVar("ResultT")
 
 class Halving:
     """Runs an encoder on micro-batches. One that doesn't fit into the memory of the GPU is halved
-    and run again, which is told once.
+    and run again, which is told once. In the backward pass, it is run again with fewer activations.
 
     Attributes
     ----------
@@ -72,6 +73,35 @@ class Halving:
             self.most_kept = n_kept
         return encode(batch, keep=False)
 
+    def backward(self, backward: Backward, gradient: torch.Tensor, others: List[Backward]) -> None:
+        """Run the backward pass of a micro-batch. Without memory for it, free all activations that
+        are kept, and run the rest of it with those of one block at a time. (Not in halves: dropout
+        would be another than that of the output, to which the gradient belongs.)
+
+        backward (Backward): The backward pass.
+        gradient (torch.Tensor): Of the output, float32, (n_windows, longest, width).
+        others (List[Backward]): Those of this step that come after it.
+        RAISES (UserError): If there is no memory for that either.
+        """
+        before = backward.get_versions()
+        try:
+            backward(gradient)
+        except torch.cuda.OutOfMemoryError:
+            n_kept = sum(other.free() for other in others)
+        else:
+            return
+        torch.cuda.empty_cache()
+        self._tell_backward(backward.n_pieces, n_kept)
+        try:
+            backward.complete(gradient, before)
+        except torch.cuda.OutOfMemoryError as error:
+            raise UserError(
+                f"The GPU has no memory to train on a micro-batch of {backward.n_pieces} "
+                f"wordpieces: close other programs that use it, set batch_pieces in {BLOCK} to "
+                f'{backward.n_pieces // 2} or less, precision = "auto" or freeze_layers there, or '
+                f"use the CPU."
+            ) from error
+
     def _tell(self, n_pieces: int) -> None:
         if self.most_pieces > n_pieces:
             warn(
@@ -80,3 +110,17 @@ class Halving:
                 f"{BLOCK} to {n_pieces // 2} or less."
             )
         self.most_pieces = min(self.most_pieces, n_pieces // 2)
+
+    def _tell_backward(self, n_pieces: int, n_kept: int) -> None:
+        """n_kept (int): Wordpieces of other micro-batches whose activations were kept."""
+        n_all = n_pieces + n_kept
+        if self.most_kept > n_all // 2 or (not n_kept and self.most_pieces > n_pieces // 2):
+            warn(
+                f"The GPU has no memory for the backward pass with the activations of {n_all} "
+                f"wordpieces: some are calculated again, which takes more time, and fewer are kept "
+                f"from now on. To keep fewer from the start, set batch_pieces in {BLOCK} to "
+                f"{n_all // 2} or less."
+            )
+        self.most_kept = min(self.most_kept, n_all // 2)
+        if not n_kept:
+            self.most_pieces = min(self.most_pieces, n_pieces // 2)

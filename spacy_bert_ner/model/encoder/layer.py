@@ -18,13 +18,14 @@ from transformers.utils import ModelOutput
 from ...damage import WAY_OUT, DamagedPipelineError, reading
 from ...errors import UserError
 from ...types import Bools1d
+from .backward import Backward
 from .batches import Batch, get_batches
 from .huggingface import load_pretrained
 from .inlining import replace_listener_cfg, split_by_doc
+from .memory import get_default_pieces
 from .precision import casting
 from .rows import Rows, TakeT, make_rows
 from .settings import BLOCK, EncoderSettings
-from .shim import BackpropT as ShimBackpropT
 from .shim import EncoderShim
 from .windows import Windows, check_window, cut_docs
 
@@ -32,9 +33,6 @@ from .windows import Windows, check_window, cut_docs
 # are recomputed. With 6 layers of 384, one takes 0.2 MB in windows of 32 wordpieces and 0.6 MB in
 # windows of 512, where attention weighs more.
 KEPT_PIECES = 1536
-
-# Where `batch_pieces` is null. A CPU is fully used with fewer wordpieces, which need less padding.
-DEFAULT_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}
 
 # The cost of one call of the encoder, in wordpieces: a micro-batch is divided where that saves more
 # padding. On one thread of a CPU, 40 to 80, in training and in prediction, with 6 layers of 384 and
@@ -135,13 +133,13 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
     width = model.get_dim("nO")
     device = shim.device
     rows = make_rows([len(windows.ids) for windows in cut], width, device, share=is_train)
-    batch_pieces = settings.batch_pieces or DEFAULT_BATCH_PIECES.get(device.type, 1024)
+    batch_pieces = settings.batch_pieces or _get_default_pieces(shim, cut, is_train)
     batch_pieces = min(batch_pieces, shim.halving.most_pieces)
     # No division saves as many as `batch_pieces`.
     call_pieces = CALL_PIECES.get(device.type, batch_pieces)
     sizes = {"batch_pieces": batch_pieces, "call_pieces": call_pieces}
     batches = list(get_batches(cut, **sizes, pad_id=shim.pad_id))
-    backprops: List[Tuple[TakeT, ShimBackpropT]] = []
+    backprops: List[Tuple[TakeT, Backward]] = []
     if is_train:
         # A GPU needs memory for a whole micro-batch in any case.
         kept = KEPT_PIECES if device.type == "cpu" else max(KEPT_PIECES, batch_pieces)
@@ -164,8 +162,8 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, B
         gradient = gradient.float()
         backprops.reverse()
         while backprops:  # first those whose activations are kept, to free them
-            take, backprop_batch = backprops.pop()
-            backprop_batch(take(gradient))
+            take, backward = backprops.pop()
+            shim.backward(backward, take(gradient), [other for _, other in backprops])
         return docs
 
     return output, backprop
@@ -182,29 +180,35 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
     return cut_docs(shim.pieces, docs, settings, limit=shim.limit, context_dropout=dropout)
 
 
+def _get_default_pieces(shim: EncoderShim, cut: List[Windows], is_train: bool) -> int:
+    """RETURNS (int): What `batch_pieces` is where the setting is null."""
+    longest = max((int(windows.lengths.max(initial=0)) for windows in cut), default=0)
+    return get_default_pieces(shim.device, shim._model.config, longest, is_train=is_train)
+
+
 def _encode_for_update(
     shim: EncoderShim, batches: List[Batch], rows: Rows, kept: int
-) -> List[Tuple[TakeT, ShimBackpropT]]:
+) -> List[Tuple[TakeT, Backward]]:
     """Run the encoder for training, the shortest windows first: activations grow with length, and
     the first ones are kept.
 
     rows (Rows): The vectors are written to it.
     kept (int): Wordpieces, padding included, whose activations are kept for the backward pass.
         On a GPU without memory for them, fewer are kept.
-    RETURNS (List[Tuple[TakeT, Callable]]): For each part that was run, in this order: the callback
-        that finds the gradient of its output, and the one that takes it.
+    RETURNS (List[Tuple[TakeT, Backward]]): For each part that was run, in this order: the callback
+        that finds the gradient of its output, and the backward pass that takes it.
     """
     backprops = []
     n_pieces = 0
 
-    def encode(part: Batch) -> Tuple[torch.Tensor, ShimBackpropT]:
+    def encode(part: Batch) -> Tuple[torch.Tensor, Backward]:
         return shim.halving.keep(shim.encode_for_update, part, n_pieces, kept)
 
     with casting(shim.precision, shim.device, is_train=True):
         for batch in reversed(batches):
-            for part, (hidden, backprop_part) in shim.halving.run(encode, batch):
+            for part, (hidden, backward) in shim.halving.run(encode, batch):
                 n_pieces += part.ids.size
-                backprops.append((rows.write(part, hidden), backprop_part))
+                backprops.append((rows.write(part, hidden), backward))
     return backprops
 
 

@@ -4,7 +4,7 @@ import copy
 import os
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple, cast
+from typing import Any, Dict, Iterator, List, Optional, Tuple, cast
 
 import srsly
 import torch
@@ -13,9 +13,10 @@ from thinc.shims import PyTorchShim, Shim
 
 from ...damage import reading
 from ..optimizers import LayeredAdam
+from .backward import Backward
 from .batches import Batch
 from .blocks import add_noise, check_mixed_layers, freeze, get_depths
-from .devices import get_random_state, shares_memory, using_random_state, wait_for
+from .devices import shares_memory, wait_for
 from .fused_adam import Params, is_adam, step_adam
 from .halving import Halving
 from .huggingface import (
@@ -26,7 +27,6 @@ from .huggingface import (
     get_place,
     get_rows,
 )
-from .memory import return_free_memory
 from .precision import check_precision, computing, name_precision
 from .tokenizer import PieceTokenizer
 
@@ -35,10 +35,6 @@ from .tokenizer import PieceTokenizer
 # processes.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
-
-
-# A function that takes the gradient of an output.
-BackpropT = Callable[[torch.Tensor], None]
 
 
 class EncoderShim(PyTorchShim):
@@ -122,35 +118,27 @@ class EncoderShim(PyTorchShim):
         with torch.inference_mode():
             return self._forward(*self._inputs(batch))
 
-    def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, BackpropT]:
+    def encode_for_update(self, batch: Batch, *, keep: bool) -> Tuple[torch.Tensor, Backward]:
         """As `encode`, in training mode.
 
         batch (Batch): Windows.
-        keep (bool): Keep the activations for the backward pass; if not, the batch is run again
-            there, with the same dropout (Chen et al. 2016).
-        RETURNS (Tuple[torch.Tensor, BackpropT]): float32, (n_windows, longest, width), and a
-            callback that takes its gradient and adds to those of the weights.
+        keep (bool): Keep the activations for the backward pass, see `Backward.encode`.
+        RETURNS (Tuple[torch.Tensor, Backward]): float32, (n_windows, longest, width), and the
+            backward pass, for `backward`.
         """
-        self._model.train()
-        inputs = self._inputs(batch)
-        random_state = None if keep else get_random_state(self.device)
-        with torch.set_grad_enabled(keep):
-            hidden = self._forward(*inputs)
+        run = partial(self._forward, *self._inputs(batch))
+        backward = Backward(self._model, batch.ids.size, run, self.device)
+        return backward.encode(keep=keep), backward
 
-        def backprop(gradient: torch.Tensor) -> None:
-            if random_state is None:
-                output = hidden
-            else:
-                with using_random_state(self.device, random_state):
-                    self._model.train()
-                    output = self._forward(*inputs)
-            if output.requires_grad:  # not if all layers are frozen
-                (scaled,) = self.grad_scaler.scale([gradient], inplace=True)
-                torch.autograd.backward(output, scaled)
-            if not keep:
-                return_free_memory()
+    def backward(self, backward: Backward, gradient: torch.Tensor, others: List[Backward]) -> None:
+        """Add to the gradients of the weights, see `Halving.backward`.
 
-        return hidden.detach(), backprop
+        backward (Backward): The backward pass of a micro-batch.
+        gradient (torch.Tensor): Of its output, float32, (n_windows, longest, width). Changed.
+        others (List[Backward]): Those of this step that come after it.
+        """
+        (scaled,) = self.grad_scaler.scale([gradient], inplace=True)
+        self.halving.backward(backward, scaled, others)
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update the weights with the gradients accumulated since the last update, clipped by one
