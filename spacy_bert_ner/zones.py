@@ -10,6 +10,41 @@ from spacy.tokens import Doc
 
 # The most words in the index of a vocabulary, removed ones included: a few megabytes.
 MAX_INDEXED = 200_000
+# New strings in the vocabularies of a zone, after which it is renewed: a few megabytes. A word has
+# about four: itself, its shape, prefix and suffix.
+MAX_NEW = 100_000
+
+
+class Zone:
+    """A memory zone of some pipelines that is renewed after many new words. A zone for each batch
+    would make the words of all batches again: most of the time of spaCy's tokenizer.
+
+    nlps (Sequence[Language]): The pipelines whose vocabularies are bounded.
+    """
+
+    def __init__(self, nlps: Sequence[Language]):
+        self.nlps = nlps
+        self._zones = ExitStack()
+
+    def __enter__(self) -> "Zone":
+        self._zones.__enter__()
+        for nlp in self.nlps:
+            self._zones.enter_context(bounded_zone(nlp))
+        self._n_before = self._count()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._zones.__exit__(*error)
+
+    def renew(self) -> None:
+        """End the zone and open another, if there are many new words. Don't use objects from the
+        zone after that."""
+        if self._count() - self._n_before > MAX_NEW:
+            self.__exit__(None, None, None)
+            self.__enter__()
+
+    def _count(self) -> int:
+        return sum(len(nlp.vocab.strings) for nlp in self.nlps)
 
 
 @contextmanager
@@ -43,8 +78,8 @@ def renew_indexes(vocab: Any) -> None:
 def take_batches(
     nlps: Sequence[Language], docs: Iterable[Doc], take: Callable[[Iterator[Doc]], List[Doc]]
 ) -> Iterator[List[Doc]]:
-    """Yield documents in batches, each in a memory zone of some pipelines, so that their
-    vocabularies don't grow with the number of documents.
+    """Yield documents in batches, in a `Zone` of some pipelines, so that their vocabularies don't
+    grow with the number of documents.
 
     nlps (Sequence[Language]): The pipelines that read the documents.
     docs (Iterable[Doc]): The documents, read as they are needed.
@@ -56,16 +91,14 @@ def take_batches(
     docs = iter(docs)
     # A DocBin adds the strings of all its documents with the first one, so that is read outside.
     docs = chain(list(islice(docs, 1)), docs)
-    is_first = True
-    while True:
-        with ExitStack() as zones:
-            for nlp in nlps:
-                zones.enter_context(bounded_zone(nlp))
+    with Zone(nlps) as zone:
+        batch = take(docs)
+        yield batch
+        while batch:
+            zone.renew()
             batch = take(docs)
-            if not batch and not is_first:
-                return
-            yield batch
-        is_first = False
+            if batch:
+                yield batch
 
 
 def take_at_most(size: int) -> Callable[[Iterator[Doc]], List[Doc]]:

@@ -20,7 +20,7 @@ from spacy.tokens import Doc
 
 from ..errors import UserError
 from ..formats import Report
-from ..zones import bounded_zone
+from ..zones import Zone
 from .checks import require_gpu
 from .pipelines import load_pipeline
 from .transport import PackedDoc, pack, unpack
@@ -54,7 +54,7 @@ class JobSettings(NamedTuple):
 
 
 class Worker:
-    """The pipeline of a process.
+    """The pipeline of a process, and the zone in which it predicts.
 
     settings (JobSettings): How to predict.
     gpu (int): Number of its GPU, -1 for the CPU.
@@ -63,6 +63,7 @@ class Worker:
     def __init__(self, settings: JobSettings, gpu: int):
         self.settings = settings
         self.nlp = load_in_worker(settings.pipeline, gpu, settings.n_threads)
+        self.zone = Zone([self.nlp])
 
     def predict(self, data: Packed) -> Packed:
         """RETURNS (Packed): Documents with entities.
@@ -71,6 +72,7 @@ class Worker:
         """
         from .annotate import predict
 
+        self.zone.renew()
         size, keep_ents = self.settings.batch_size, self.settings.keep_ents
         docs = unpack(self.nlp.vocab, data)
         return pack(predict(self.nlp, docs, batch_size=size, keep_ents=keep_ents))
@@ -231,9 +233,10 @@ def predict_in_processes(
         next ones.
     """
     blank = spacy.blank(nlp.lang or "xx")
-    for data, counted in pool.map((pack(batch), reading.take()) for batch in batches):
-        report.merge(counted)
-        with bounded_zone(blank):
+    with Zone([blank]) as zone:
+        for data, counted in pool.map((pack(batch), reading.take()) for batch in batches):
+            zone.renew()
+            report.merge(counted)
             yield unpack(blank.vocab, data)
     report.merge(reading.take())  # of records behind the last document
 
@@ -265,6 +268,7 @@ def _start(settings: JobSettings, gpus: "SimpleQueue[int]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     _WORKER = Worker(settings, gpus.get())
+    _WORKER.zone.__enter__()  # it ends with the process
 
 
 def _end_with_parent() -> None:

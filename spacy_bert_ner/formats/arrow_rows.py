@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..characters import get_text
 from ..errors import describe_error, needing_package
 from . import jsonl
 from .files import Record, get_fields
@@ -263,7 +264,7 @@ def make_row(doc: Doc, report: Report) -> Dict[str, Any]:
         meta = {"meta": meta}  # as which it is read
     ents = get_ents(doc, report)
     return {
-        "text": doc.text,
+        "text": get_text(doc),
         "id": to_id(fields.get("id")),
         "meta": None if meta is None else dump(meta),
         "spans": None if ents is None else jsonl.make_spans(doc, ents),

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..characters import add_before, get_codes
+from ..characters import add_before, get_codes, get_text
 from ..types import Ints1d
 from .files import Record, get_fields, make_doc, shorten
 from .json_values import Value, dump, read_values
@@ -126,9 +126,10 @@ def render(doc: Doc, report: Report) -> str:
     doc (Doc): The document.
     report (Report): Counts what doesn't fit.
     """
-    record = {"text": doc.text, **get_fields(doc)}
+    text = get_text(doc)
+    record = {"text": text, **get_fields(doc)}
     ents = get_ents(doc, report)
     if ents is not None:
-        units = count_units(doc.text).tolist()
+        units = count_units(text).tolist()
         record["label"] = [[units[e.start_char], units[e.end_char], e.label_] for e in ents]
     return dump(record) + "\n"

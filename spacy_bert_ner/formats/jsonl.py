@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from ..characters import token_chars
+from ..characters import get_text, token_chars
 from ..findings import show
 from .files import Record, check_text, get_fields, keep_fields, make_doc, shorten
 from .json_values import Value, dump, read_values
@@ -197,7 +197,7 @@ def render(doc: Doc, report: Report) -> str:
     doc (Doc): The document.
     report (Report): Counts what doesn't fit.
     """
-    text = doc.text
+    text = get_text(doc)
     spaces = doc.to_array("SPACY").tolist()
     starts, ends = (offsets.tolist() for offsets in token_chars(doc))
     tokens = [

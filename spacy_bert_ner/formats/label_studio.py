@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from ..characters import get_text
 from ..findings import show
 from .doccano import count_units
 from .files import Record, get_fields, make_doc, shorten
@@ -240,7 +241,7 @@ def render(doc: Doc, report: Report) -> str:
 
 
 def _make_task(doc: Doc, report: Report) -> Dict[str, Any]:
-    task = {**get_fields(doc), "data": {"text": doc.text}}
+    task = {**get_fields(doc), "data": {"text": get_text(doc)}}
     ents = get_ents(doc, report)
     if ents is None:
         return task

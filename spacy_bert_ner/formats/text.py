@@ -7,6 +7,7 @@ from typing import Iterator, List
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..characters import get_text
 from ..findings import show
 from .files import Record, check_utf8, make_doc, open_text
 from .report import FormatError, Report
@@ -90,7 +91,7 @@ def render(doc: Doc, report: Report) -> str:
     """
     for ent in doc.ents:
         report.add(UNWRITTEN, f"{show(ent.text)} ({ent.label_})")
-    return doc.text
+    return get_text(doc)
 
 
 def render_line(doc: Doc, report: Report) -> str:
@@ -99,9 +100,10 @@ def render_line(doc: Doc, report: Report) -> str:
     doc (Doc): The document.
     report (Report): Counts what doesn't fit.
     """
-    if not doc.text.strip():
-        report.add(EMPTY, show(doc.text))
+    text = render(doc, report)
+    if not text.strip():
+        report.add(EMPTY, show(text))
         return ""
-    if LINE_BREAKS.search(doc.text):
-        report.add(BROKEN, show(doc.text))
-    return LINE_BREAKS.sub(" ", render(doc, report)) + "\n"
+    if LINE_BREAKS.search(text):
+        report.add(BROKEN, show(text))
+    return LINE_BREAKS.sub(" ", text) + "\n"

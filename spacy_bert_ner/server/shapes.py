@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from spacy.tokens import Doc, Span
 
-from ..characters import token_chars
+from ..characters import get_text, token_chars
 from ..tagging.entity_scores import get_scores
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -28,7 +28,7 @@ def to_spacy(doc: Doc) -> Dict[str, Any]:
     """
     starts, ends = (offsets.tolist() for offsets in token_chars(doc))
     return {
-        "text": doc.text,
+        "text": get_text(doc),
         "ents": [
             {"start": ent.start_char, "end": ent.end_char, "label": ent.label_, "score": score}
             for ent, score in _iter_ents(doc)

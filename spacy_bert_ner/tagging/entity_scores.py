@@ -194,7 +194,7 @@ def iter_scores(doc: Doc, name: str = "scores") -> Iterator[Tuple[Span, float]]:
 
 def _iter_group(key: str, group: SpanGroup, name: str = "scores") -> Iterator[Tuple[Span, float]]:
     try:
-        spans = list(group)
+        spans = list(iter(group))  # without its length, for which a ScoredSpans looks at the tokens
     except IndexError:  # E035: a loaded group, whose tokens were merged after loading
         follow_text(group)
         spans = list(group)
@@ -221,15 +221,17 @@ def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
         first group that has them; None if the document has no predictions.
     RAISES (ValueError): See `iter_scores`.
     """
-    groups = [group for group in doc.spans.values() if group.attrs.get("source") == SOURCE]
-    if not groups:
-        return None
-    for group in groups:
+    found: Optional[Dict[Key, float]] = None
+    for key, group in doc.spans.items():
+        attrs = group.attrs
+        if attrs.get("source") != SOURCE:
+            continue
+        found = {} if found is None else found
         if not isinstance(group, ScoredSpans):
             follow_text(group)
-    found: Dict[Key, float] = {}
-    for span, score in iter_scores(doc):
-        found.setdefault((span.start, span.end, span.label), score)
+        if "scores" in attrs:
+            for span, score in _iter_group(key, group):
+                found.setdefault((span.start, span.end, span.label), score)
     return found
 
 
