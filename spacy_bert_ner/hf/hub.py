@@ -100,7 +100,7 @@ def upload(folder: Path, repo: str, *, private: bool, message: str, revision: Op
         but a private one was asked for.
     """
     api = HfApi()
-    with explain_hub(repo), limit_waiting():
+    with limit_waiting(), explain_hub(repo):
         api.create_repo(repo, private=private or None, exist_ok=True)
         if private and not api.repo_info(repo, timeout=TIMEOUT).private:
             raise UserError(
@@ -119,11 +119,12 @@ def upload(folder: Path, repo: str, *, private: bool, message: str, revision: Op
 def limit_waiting() -> Iterator[None]:
     """A context in which huggingface_hub raises an error if the hub doesn't answer within
     `TIMEOUT`. By default, most of its versions wait forever."""
-    library: Any = _http  # mypy knows a single version of it
-    if hasattr(library, "set_client_factory"):  # from version 1.0 on, of httpx
-        make, set_make = library._GLOBAL_CLIENT_FACTORY, library.set_client_factory
-    else:
-        make, set_make = library._GLOBAL_BACKEND_FACTORY, library.configure_http_backend
+    # What makes sessions, of httpx from version 1.0 on, and of requests before.
+    make = getattr(_http, "_GLOBAL_CLIENT_FACTORY", getattr(_http, "_GLOBAL_BACKEND_FACTORY", None))
+    set_make = getattr(_http, "set_client_factory", getattr(_http, "configure_http_backend", None))
+    if make is None or set_make is None:
+        yield
+        return
 
     def make_limited() -> Any:
         session = make()

@@ -23,19 +23,30 @@ class Connection(H11Protocol):
     timer: Optional[asyncio.TimerHandle] = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait.
+
+        transport (asyncio.Transport): The connection.
+        """
         super().connection_made(transport)
         self._wait_for_request()
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
+        """Stop waiting.
+
+        exc (Optional[Exception]): The error that ended the connection, if any.
+        """
         super().connection_lost(exc)
         self._stop_waiting()
 
     def handle_events(self) -> None:
+        """Handle what has arrived. After the header of a request, the application waits for the
+        rest."""
         super().handle_events()
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
 
     def on_response_complete(self) -> None:
+        """Wait for the next request, which may have arrived already."""
         self._wait_for_request()
         super().on_response_complete()
 
