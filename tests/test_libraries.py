@@ -24,6 +24,8 @@ PRIVATE = {
     "cli/_util.py": {"spacy.cli._util"},
     "cli/debug_data.py": {"spacy.cli._util"},
     "commands/jobs.py": {"_inheriting"},  # tests/commands/test_jobs.py
+    # tests/hf/test_push.py
+    "hf/hub.py": {"_GLOBAL_BACKEND_FACTORY", "_GLOBAL_CLIENT_FACTORY", "_http"},
     # Of tensors, in torch's notes on autograd; tests/model/encoder/test_halving.py
     "model/encoder/backward.py": {"_version"},
     "model/encoder/precision.py": {"_linear_pointwise"},

@@ -1,11 +1,7 @@
 """Tables of Arrow, with the keys of JSON records as columns: those of Parquet files, and of engines
 such as Ray Data and Spark."""
 
-import json
-import math
 from collections import Counter
-from contextlib import suppress
-from datetime import date, time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
 
@@ -15,6 +11,7 @@ from spacy.tokens import Doc
 from ..characters import get_text
 from ..errors import describe_error, needing_package
 from . import jsonl
+from .arrow_values import has_bytes, parse_json, read_spans, to_json, to_python
 from .files import Record, get_fields
 from .json_values import Value, dump
 from .report import FormatError, Report
@@ -136,7 +133,7 @@ def _read_values(row: Row, report: Report) -> Dict[str, Any]:
     values = {}
     for name, column in zip(row.batch.schema.names, row.batch.columns):
         try:
-            value = _to_python(pa, column[row.at])
+            value = to_python(pa, column[row.at])
             values[name] = to_json(value)
         # Any exception, see `parse`.
         except Exception:
@@ -144,47 +141,24 @@ def _read_values(row: Row, report: Report) -> Dict[str, Any]:
                 raise
             report.add(UNCONVERTED, f"{name!r} (record {row.number})")
             continue
-        if _has_bytes(value):
+        if has_bytes(value):
             report.add(BINARY, f"{name!r} (record {row.number})")
     return values
-
-
-def _to_python(pa: Any, scalar: Any) -> Any:
-    """RETURNS (Any): The value in Python's types, with maps as dicts; times that Python's types
-    can't have, such as nanoseconds, as text."""
-    types, kind = pa.types, scalar.type
-    try:
-        # In nanoseconds, they would have types of pandas if it is installed.
-        if types.is_timestamp(kind):
-            scalar = scalar.cast(pa.timestamp("us", kind.tz))
-        elif types.is_duration(kind):
-            scalar = scalar.cast(pa.duration("us"))
-        elif types.is_time64(kind):
-            scalar = scalar.cast(pa.time64("us"))
-        value = scalar.as_py()
-        return dict(value) if types.is_map(kind) and value is not None else value
-    except (ValueError, OverflowError):
-        if not types.is_temporal(kind):
-            raise
-    text = scalar.cast(pa.string()).as_py()
-    return f"{text} {scalar.type.unit}" if types.is_duration(kind) else text.replace(" ", "T")
-
-
-def _has_bytes(value: Any) -> bool:
-    parts = value.values() if isinstance(value, dict) else value
-    is_nested = isinstance(value, (dict, list, tuple))
-    return isinstance(value, bytes) or (is_nested and any(map(_has_bytes, parts)))
 
 
 def _make_record(values: Dict[str, Any], row: Row, report: Report) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): The record that a line of the format `jsonl` would have."""
     record = {"text": values.pop(row.column, None)}
-    meta = _read_meta(values)
+    meta = parse_json(values.get("meta"))
+    if isinstance(meta, dict):
+        del values["meta"]
+    else:
+        meta = {}
     for name, value in values.items():
         if value is None:
             continue
         if name in jsonl.SURE_KEYS:
-            value = _zip_spans(value)
+            value = read_spans(value)
         is_answer = name == "answer" and value in jsonl.ANSWERS
         if name in ("id", "_view_id") or is_answer or (name in LISTS and isinstance(value, list)):
             record[name] = value
@@ -200,56 +174,10 @@ def _make_record(values: Dict[str, Any], row: Row, report: Report) -> Dict[str, 
     return {**record, "meta": meta} if meta else record
 
 
-def _zip_spans(value: Any) -> Any:
-    """Convert an object of lists to a list of objects, which Hugging Face datasets store so."""
-    if not isinstance(value, dict) or not {"start", "end", "label"} <= value.keys():
-        return value
-    lists = list(value.values())
-    if not all(isinstance(part, list) and len(part) == len(lists[0]) for part in lists):
-        return value
-    return [dict(zip(value, parts)) for parts in zip(*lists)]
-
-
 def _may_have_labels(value: Any) -> bool:
     if isinstance(value, str):
         return value.lstrip().startswith(("[", "{"))
     return isinstance(value, (list, dict)) and bool(value)
-
-
-def _read_meta(values: Dict[str, Any]) -> Dict[str, Any]:
-    """Take the meta out of the values of a row, if it is an object, or the text of one."""
-    meta = values.get("meta")
-    if isinstance(meta, str) and meta.startswith("{"):
-        with suppress(ValueError, RecursionError):
-            meta = to_json(json.loads(meta))
-    if not isinstance(meta, dict):
-        return {}
-    del values["meta"]
-    return meta
-
-
-def to_json(value: Any) -> Any:
-    """Convert a value of a table to JSON types. Dates become strings in ISO format. Bytes, and
-    numbers that JSON doesn't have, become null.
-
-    value (Any): The value, in Python's types.
-    RETURNS (Any): The value in JSON types.
-    """
-    if isinstance(value, list) and value and isinstance(value[0], tuple):
-        value = dict(value)  # a map
-    if isinstance(value, dict):
-        return {str(key): to_json(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [to_json(part) for part in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, bytes):
-        return None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    return str(value)  # such as Decimal, UUID and timedelta
 
 
 def make_row(doc: Doc, report: Report) -> Dict[str, Any]:

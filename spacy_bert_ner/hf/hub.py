@@ -2,6 +2,7 @@
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Iterator, Optional
@@ -9,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import _http, validate_repo_id
 
 from ..errors import UserError
 
@@ -18,6 +19,8 @@ BRANCH = re.compile(
     r"(?![-./]|@\Z)(?!.*(\.\.|@\{|//|/\.|\.lock(/|\Z)))"
     r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]+(?<![./])"
 )
+# Seconds to wait for a connection, and for each part of an answer.
+TIMEOUT = 120.0
 # What to do about an answer of the hub.
 WAYS_OUT = {
     401: "the token isn't valid. Log in again: hf auth login",
@@ -97,9 +100,9 @@ def upload(folder: Path, repo: str, *, private: bool, message: str, revision: Op
         but a private one was asked for.
     """
     api = HfApi()
-    with explain_hub(repo):
+    with limit_waiting(), explain_hub(repo):
         api.create_repo(repo, private=private or None, exist_ok=True)
-        if private and not api.repo_info(repo).private:
+        if private and not api.repo_info(repo, timeout=TIMEOUT).private:
             raise UserError(
                 f"Can't upload to '{repo}' as private: it exists, and is public. Leave out "
                 "--private, or choose another name."
@@ -110,6 +113,30 @@ def upload(folder: Path, repo: str, *, private: bool, message: str, revision: Op
             repo_id=repo, folder_path=folder, commit_message=message, revision=revision
         )
     return str(done.commit_url)
+
+
+@contextmanager
+def limit_waiting() -> Iterator[None]:
+    """A context in which huggingface_hub raises an error if the hub doesn't answer within
+    `TIMEOUT`. By default, most of its versions wait forever."""
+    # What makes sessions, of httpx from version 1.0 on, and of requests before.
+    make = getattr(_http, "_GLOBAL_CLIENT_FACTORY", getattr(_http, "_GLOBAL_BACKEND_FACTORY", None))
+    set_make = getattr(_http, "set_client_factory", getattr(_http, "configure_http_backend", None))
+    if make is None or set_make is None:
+        yield
+        return
+
+    def make_limited() -> Any:
+        session = make()
+        session.timeout = TIMEOUT  # of httpx
+        session.request = partial(session.request, timeout=TIMEOUT)  # of requests
+        return session
+
+    set_make(make_limited)
+    try:
+        yield
+    finally:
+        set_make(make)
 
 
 @contextmanager
@@ -140,8 +167,8 @@ def explain_hub(repo: str) -> Iterator[None]:
         raise UserError(f"Can't upload to '{repo}': {_quote(error)}. Try again later.") from error
     except unreachable as error:
         raise UserError(
-            f"Can't upload to '{repo}': {get_endpoint()} can't be reached. Check the network, "
-            "and try again."
+            f"Can't upload to '{repo}': {get_endpoint()} can't be reached, or doesn't answer "
+            f"within {TIMEOUT:g} seconds. Check the network, and try again."
         ) from error
 
 

@@ -105,7 +105,7 @@ def _write_files(nlp: Language, folder: Path) -> None:
     RAISES (UserError): For links out of the pipeline, so that no other file is uploaded.
     """
     for name in nlp.component_names:
-        if Path(name).name != name:
+        if Path(name).name != name or name in LICENCES:
             raise UserError(f"Can't upload '{nlp.path / name}'. Rename the component '{name}'.")
     nlp.to_disk(folder)
     written = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]

@@ -118,9 +118,39 @@ def test_entities_as_lists_of_parts(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '[{"start": 0, "end": 4, "label": "LOC"}]',
+        ' [[0, 4, "LOC"]]',
+        '{"start": [0], "end": [4], "label": ["LOC"], "score": [NaN]}',
+    ],
+)
+@pytest.mark.parametrize("key", ["spans", "ents", "entities"])
+def test_entities_as_json(tmp_path, key, text):
+    """As text, for tables in which each column has a simple type."""
+    report = Report()
+    columns = {"text": ["Oslo", "Bo", "a"], key: [text, "[]", None]}
+    docs = read(write(tmp_path, columns), report)
+    assert [ents_of(doc) for doc in docs] == [[("Oslo", "LOC")], [], []]
+    assert [doc.has_annotation("ENT_IOB") for doc in docs] == [True, True, False]
+    assert not report.findings and record_of(docs[0]) is None
+
+
+def test_broken_entities_as_json(tmp_path):
+    """They raise the error that they raise in JSON lines."""
+    text = '[{"start": 0, "end": 4, "label": "LOC"}, 5]'
+    with pytest.raises(FormatError, match="record 1 of .*: its span 5 is neither an object with"):
+        read(write(tmp_path, {"text": ["Oslo"], "spans": [text]}))
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("spans", '[{"start": 0, "end": 4, "label": "LOC"}]'),
+        ("spans", '[{"start": 0, "end": 4, "label": "LOC"}'),
+        ("spans", "[" * 999),
+        ("ents", '["Oslo"]'),
+        ("entities", '{"LOC": "Oslo"}'),
+        ("labels", '[{"start": 0, "end": 4, "label": "LOC"}]'),
         ("entities", {"start": [0], "end": [4, 5], "label": ["LOC"]}),
         ("annotations", [SPAN]),
     ],

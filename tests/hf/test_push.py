@@ -4,19 +4,22 @@ import json
 import os
 import shutil
 import zipfile
+from base64 import b64decode
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import huggingface_hub.constants
 import pytest
 import spacy
 import srsly
+from huggingface_hub.utils import get_session
 from markdown_it import MarkdownIt
 
 from spacy_bert_ner import push
 from spacy_bert_ner.errors import UserError
+from spacy_bert_ner.hf import hub as hub_module
 from spacy_bert_ner.hf import pipeline_repo
 from spacy_bert_ner.hf.pipeline_card import make_pipeline_card
 
@@ -29,7 +32,7 @@ WHEEL, ANY = "en_pipeline-0.0.0-py3-none-any.whl", "en_pipeline-any-py3-none-any
 
 class Hub(BaseHTTPRequestHandler):
     """The part of the API that uploads need. `server.refused` has the answers, by the beginnings of
-    paths, that are errors."""
+    paths, that are errors. There is no answer for paths that begin with `server.hanging`."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -70,6 +73,8 @@ class Hub(BaseHTTPRequestHandler):
             self.send_error(404)
 
     def do_PUT(self):
+        if self._refuse():
+            return
         self.server.stored.append(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer({})
 
@@ -83,7 +88,11 @@ class Hub(BaseHTTPRequestHandler):
             self._answer({"error": "Repository not found"}, 404)
 
     def _refuse(self):
-        self.server.tokens.append(self.headers["Authorization"])
+        if self.path.startswith(self.server.hanging):
+            self.server.has_ended.wait(60)
+            return True
+        if self.command != "PUT":  # its address has a signature instead
+            self.server.tokens.append(self.headers["Authorization"])
         for start, (status, message) in self.server.refused.items():
             if self.path.startswith(start):
                 self._answer({"error": message}, status)
@@ -108,7 +117,7 @@ def hub(monkeypatch, tmp_path):
     server.url = f"http://127.0.0.1:{server.server_port}"
     server.private, server.commits, server.refused = {}, defaultdict(list), {}
     server.cards, server.branches, server.stored, server.tokens = [], [], [], []
-    server.card_errors = []
+    server.card_errors, server.hanging, server.has_ended = [], "nothing", Event()
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
@@ -116,6 +125,7 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     Thread(target=server.serve_forever, daemon=True).start()
     yield server
+    server.has_ended.set()
     server.shutdown()
     server.server_close()
 
@@ -221,11 +231,12 @@ def test_hostile_card(trained):
         performance="none",
         spacy_bert_ner={"training": {"train": hostile, "dev": [hostile]}},
     )
+    trained.rename_pipe("bert_ner", hostile + "\n# ``")
     card = make_pipeline_card(trained, "en_pipeline", "url")
     front, body = card.split("\n---\n\n", 1)
     assert srsly.yaml_loads(front)["license"] == "other"
     html = MarkdownIt("commonmark").enable("table").render(body)
-    assert "<img" not in html and "href" not in html
+    assert "<img" not in html and "href" not in html and html.count("<h1>") == 1
 
 
 def test_push(hub, no_wheel, tiny_pipeline, written):
@@ -291,7 +302,7 @@ def test_password_of_the_hub(hub, no_wheel, tiny_pipeline, tmp_path, monkeypatch
     assert f"{hub.url}/{REPO}/resolve/main/{WHEEL}" in (tmp_path / "out/README.md").read_text()
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://me:PASSWORD@127.0.0.1:9")
     failed = run_cli("push", tiny_pipeline, REPO)
-    assert "http://127.0.0.1:9 can't be reached" in failed.stderr
+    assert "http://127.0.0.1:9 can't be reached, or doesn't answer within 120 sec" in failed.stderr
     assert "PASSWORD" not in run.output + failed.output + (tmp_path / "out/README.md").read_text()
 
 
@@ -307,8 +318,40 @@ def test_no_hub(hub, no_wheel, tiny_pipeline, monkeypatch):
         huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{closed.server_port}"
     )
     closed.server_close()
-    with pytest.raises(UserError, match="127.0.0.1:.* can't be reached. Check the network"):
+    with pytest.raises(UserError, match="127.0.0.1:.* can't be reached, or .* Check the net"):
         push(str(tiny_pipeline), REPO)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/repos/create",
+        f"/api/models/{REPO}",  # asked whether it is private
+        f"/api/models/{REPO}/branch",
+        f"/api/models/{REPO}/preupload",
+        "/lfs",
+        f"/api/models/{REPO}/commit",
+    ],
+)
+def test_hub_that_hangs(path, hub, no_wheel, tiny_pipeline, monkeypatch):
+    """Its client tries some requests again, with pauses, which are left out here."""
+    monkeypatch.setattr(hub_module, "TIMEOUT", 0.2)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    hub.hanging = path
+    with pytest.raises(UserError, match="Can't upload to 'someone/en_pipeline': .* [Tt]ry again"):
+        push(str(tiny_pipeline), REPO, private=True, revision="v1")
+    assert not hub.commits
+    hub.hanging = "nothing"
+    push(str(tiny_pipeline), REPO, private=True)
+    assert len(hub.commits["main"]) == 1
+
+
+def test_settings_of_the_hub_stay(hub, no_wheel, tiny_pipeline):
+    """Other programs of the process wait as before."""
+    before = getattr(get_session(), "timeout", None)
+    push(str(tiny_pipeline), REPO)
+    assert getattr(get_session(), "timeout", None) == before
+    assert "request" not in vars(get_session())
 
 
 def test_no_login(hub, tiny_pipeline, monkeypatch):
@@ -406,12 +449,39 @@ def test_links_within_the_pipeline(changed, no_wheel, tmp_path):
     assert not (tmp_path / "out" / "vocab" / "tokenizer").exists()
 
 
-def test_component_of_another_folder(tiny, no_wheel, tmp_path):
-    tiny.rename_pipe("bert_ner", "more/bert_ner")
-    (tmp_path / "source" / "more").mkdir(parents=True)
+@pytest.mark.parametrize("name", ["more/bert_ner", "LICENSE"])
+def test_component_of_another_folder(name, tiny, no_wheel, tmp_path):
+    tiny.rename_pipe("bert_ner", name)
+    (tmp_path / "source" / name).parent.mkdir(parents=True)
     tiny.to_disk(tmp_path / "source")
     with pytest.raises(UserError, match="Rename the component"):
         push(str(tmp_path / "source"), REPO, dry_run=tmp_path / "out")
+
+
+def test_two_bert_ners(hub, no_wheel, tiny, tmp_path):
+    """Both are described, and no label is listed twice."""
+    tiny.add_pipe("bert_ner", "a|`b", source=spacy.load(tiny.path))
+    tiny.get_pipe("a|`b").cfg["spans_key"] = "second"
+    tiny.to_disk(tmp_path / "source")
+    push(str(tmp_path / "source"), REPO)
+    ((_, items),) = hub.commits["main"]
+    paths = {item["value"]["path"] for item in items}
+    assert {"bert_ner/model", "a|`b/model"} <= paths
+    assert hub.cards[0].count("- `PER`") == 1
+    assert "\n``a|`b``: `BertModel` reads" in hub.cards[0]
+    assert "\n`bert_ner`: `BertModel` reads" in hub.cards[0]
+
+
+def test_exported_pipeline(hub, no_wheel, exported_paths, tmp_path):
+    """One without torch: what is uploaded can be loaded."""
+    push(str(exported_paths["int8"]), REPO)
+    ((_, items),) = hub.commits["main"]
+    for item in items:
+        if item["key"] == "file":
+            value, path = item["value"], tmp_path / item["value"]["path"]
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b64decode(value["content"]))
+    assert get_ents(spacy.load(tmp_path)(TEXT)) == EXPECTED
 
 
 def test_no_bert_ner(ruler_path, tmp_path):

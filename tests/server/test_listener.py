@@ -1,5 +1,6 @@
 """Beginning and end of a server, in a thread."""
 
+import asyncio
 import gc
 import json
 import logging
@@ -93,6 +94,58 @@ def test_the_end_does_not_wait_for_clients_that_do_not_read():
     with running(app, timeout=0.1) as (server, connection):
         connection.sendall(HEAD)
         assert is_called.wait(20)
+        server.should_exit = True
+
+
+def ask(connection):
+    body = b'{"text": "Anna"}'
+    connection.sendall(HEAD.replace(b"99", str(len(body)).encode()) + body)
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65536)
+    assert b"200 OK" in answer
+
+
+def send_until_closed(connection):
+    """A byte at a time, for at most 20 seconds."""
+    connection.settimeout(0.01)
+    for _ in range(2000):
+        try:
+            connection.sendall(b"x")
+            if connection.recv(65536) == b"":
+                return
+        except TimeoutError:
+            continue
+        except OSError:
+            return
+    pytest.fail("the connection stays")
+
+
+@pytest.mark.parametrize("n_requests", [0, 2])
+def test_headers_that_never_end(n_requests, ruler_path):
+    """Also after other requests. Connections on which requests arrive stay."""
+    app = make_app(predictor.Predictor(str(ruler_path)), Limits())
+    with running(app, timeout=1.0) as (server, connection):
+        for _ in range(n_requests):
+            ask(connection)
+        with socket.create_connection(connection.getpeername(), timeout=20) as other:
+            connection.sendall(b"POST /entities HTTP/1.1\r\nX: ")
+            send_until_closed(connection)
+            assert other.recv(1) == b""  # nothing was sent
+        assert not server.server_state.connections
+        server.should_exit = True
+
+
+def test_requests_that_take_longer_keep_their_connection():
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await asyncio.sleep(0.6)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    with running(app, timeout=0.2) as (server, connection):
+        connection.sendall(HEAD)
+        assert b"200 OK" in connection.recv(65536)
         server.should_exit = True
 
 
