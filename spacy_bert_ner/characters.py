@@ -114,12 +114,14 @@ def visible_tokens(*docs: Doc) -> Bools1d:
     docs (Doc): The documents.
     RETURNS (Bools1d): bool, (n_tokens,) of all of them.
     """
-    starts, lengths = concatenate(docs, ["IDX", "LENGTH"])
-    texts = [get_text(doc) for doc in docs]
-    first_chars = add_before([len(text) for text in texts])[:-1]
-    starts += numpy.repeat(first_chars, [len(doc) for doc in docs])
-    counts = count_before("".join(texts), visible_table())
-    return counts[starts + lengths] > counts[starts]
+    # Of each different word once: most tokens are repeated.
+    orths = numpy.concatenate([doc.to_array("ORTH") for doc in docs])
+    different, firsts, places = numpy.unique(orths, return_index=True, return_inverse=True)
+    owners = numpy.repeat(range(len(docs)), [len(doc) for doc in docs])[firsts].tolist()
+    words = [docs[i].vocab.strings[orth] for i, orth in zip(owners, different.tolist())]
+    counts = count_before("".join(words), visible_table())[add_before(list(map(len, words)))]
+    visible: Bools1d = (numpy.diff(counts) > 0)[places]
+    return visible
 
 
 def make_table(marks: Callable[[str], bool]) -> Bools1d:

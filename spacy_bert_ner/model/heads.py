@@ -6,12 +6,13 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
 from spacy.tokens import Doc
-from thinc.api import Dropout, Model, Ops, Softmax_v2, chain, with_array
+from thinc.api import Dropout, Model, Ops, Softmax_v2, chain
 from thinc.types import Floats2d, Shape
 
 from ..errors import UserError
 from ..types import Output
 from .layers.fixed_dropout import fixed_dropout
+from .layers.with_rows import with_rows
 
 # Standard deviation of new weights in the head, as in BERT's classification heads.
 INIT_STD = 0.02
@@ -143,7 +144,7 @@ def make_head(
     """
     *inner, output_layer = layers
     rate = Dropout() if dropout is None else fixed_dropout(dropout)
-    model: ModelT = chain(tok2vec, with_array(chain(*inner, rate, output_layer)))
+    model: ModelT = chain(tok2vec, with_rows(chain(*inner, rate, output_layer)))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output_layer)
     if nO is None:  # a number in the config must be right when the pipeline is loaded

@@ -79,7 +79,7 @@ def decode(
     starts, ends = find_entities(tags, breaks, tag_set)
     rows = numpy.arange(len(tags))
     # Of each tag, and of all tags with its prefix.
-    chosen = numpy.stack([log_probs[rows, tags], _log_prefixes(probs, tag_set)[rows, tags]])
+    chosen = numpy.stack([log_probs[rows, tags], _log_prefixes(probs, tags, tag_set)])
     sums = numpy.pad(numpy.cumsum(chosen, axis=1, dtype="float64"), ((0, 0), (1, 0)))
     exact, edges = (sums[:, ends] - sums[:, starts]) / (ends - starts)
     return Entities(
@@ -93,13 +93,16 @@ def decode(
     )
 
 
-def _log_prefixes(probs: Floats2d, tag_set: TagSet) -> Floats2d:
-    """Logarithms of the probabilities of the prefix of each tag, with any label; 0 for `O`,
-    (n_tokens, n_tags)."""
-    n_tokens, n_labels = len(probs), len(tag_set.labels)
-    by_label = probs[:, 1:].reshape(n_tokens, n_labels, len(tag_set.scheme.prefixes))
-    logs = numpy.log(numpy.maximum(by_label.sum(axis=1), TINY))
-    return numpy.hstack([numpy.zeros((n_tokens, 1)), numpy.tile(logs, n_labels)])
+def _log_prefixes(probs: Floats2d, tags: Ints1d, tag_set: TagSet) -> Floats1d:
+    """Logarithms of the probabilities of the prefix of the tag of each token, with any label; 0 for
+    `O`, (n_tokens,)."""
+    n_prefixes = len(tag_set.scheme.prefixes)
+    (inside,) = numpy.nonzero(tags)  # few of the tokens
+    by_label = probs[inside, 1:].reshape(len(inside), len(tag_set.labels), n_prefixes)
+    sums = by_label.sum(axis=1)[numpy.arange(len(inside)), (tags[inside] - 1) % n_prefixes]
+    logs = numpy.zeros(len(tags))
+    logs[inside] = numpy.log(numpy.maximum(sums, TINY))
+    return logs
 
 
 def crf_tags(scores: Floats2d, breaks: Bools1d, tag_set: TagSet, transitions: Floats2d) -> Ints1d:

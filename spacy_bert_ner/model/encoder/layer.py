@@ -258,7 +258,7 @@ def _doc_data(shim: EncoderShim, windows: Windows, vectors: Any) -> EncoderData:
         wordpieces=WordpieceBatch(
             strings=[shim.pieces.strings(windows.ids)],
             input_ids=ids,
-            attention_mask=cast(Any, numpy.ones_like(ids, dtype=bool)),
+            attention_mask=cast(Any, numpy.ones(ids.shape, dtype=bool)),
             lengths=[len(windows.ids)],
             token_type_ids=None,
         ),

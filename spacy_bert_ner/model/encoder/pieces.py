@@ -1,12 +1,13 @@
 """Split the text of documents into wordpieces, and align them with spaCy's tokens."""
 
 from dataclasses import dataclass
-from typing import List, Tuple
+from itertools import chain
+from typing import Any, Iterable, List, Tuple
 
 import numpy
 from spacy.tokens import Doc
 
-from ...characters import add_before, concatenate, count_before, get_text, nonspace_table
+from ...characters import add_before, concatenate, count_before, nonspace_table, split_by_doc
 from ...types import Bools1d, Ints1d, Ints2d
 from .tokenizer import PieceTokenizer
 
@@ -60,10 +61,11 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> Pieces:
     docs (List[Doc]): Documents that have tokens, at least one.
     RETURNS (Pieces): The pieces of all of them.
     """
-    texts = [get_text(doc) for doc in docs]
-    first_tokens, first_chars = (add_before(list(map(len, items))) for items in (docs, texts))
-    begins, lengths, sent_starts = concatenate(docs, ["IDX", "LENGTH", "SENT_START"])
-    begins += numpy.repeat(first_chars[:-1], numpy.diff(first_tokens))
+    names = ["ORTH", "SPACY", "LENGTH", "SENT_START"]
+    orths, spaces, lengths, sent_starts = concatenate(docs, names)
+    first_tokens = add_before(list(map(len, docs)))
+    edges = add_before(lengths + spaces)
+    first_chars, begins = edges[first_tokens], edges[:-1]
     ends = begins + lengths
     marks = sent_starts == 1
     marks[first_tokens[:-1]] = True
@@ -72,7 +74,7 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> Pieces:
     # A sentence begins where the one before it ends, and the first of a document at its beginning.
     cuts = ends[sent_tokens - 1]
     cuts[doc_sents[:-1]] = first_chars[:-1]
-    text = "".join(texts)
+    text = _join_words(docs, orths, spaces)
     sent_ends = ends[sent_tokens[1:] - 1]
     ids, offsets, counts = tokenizer(
         [text[i:j] for i, j in zip(cuts[:-1].tolist(), sent_ends.tolist())]
@@ -86,6 +88,19 @@ def get_pieces(tokenizer: PieceTokenizer, docs: List[Doc]) -> Pieces:
         pairs=align_tokens(text, begins, ends, offsets),
         has_sents=numpy.array([doc.has_annotation("SENT_START") for doc in docs]),
     )
+
+
+def _join_words(docs: List[Doc], orths: Ints1d, spaces: Ints1d) -> str:
+    """RETURNS (str): The texts of documents, one after the other.
+
+    orths (Ints1d): The ids of the words of all tokens, int64, (n_tokens,).
+    spaces (Ints1d): 1 where a space follows, int64, (n_tokens,).
+    """
+    ids = split_by_doc(orths.view("uint64").tolist(), docs)  # as they are in the vocabulary
+    words: Iterable[Any] = chain.from_iterable(
+        map(doc.vocab.strings.__getitem__, own) for doc, own in zip(docs, ids)
+    )
+    return "".join([f"{word} " if space else word for word, space in zip(words, spaces.tolist())])
 
 
 def align_tokens(

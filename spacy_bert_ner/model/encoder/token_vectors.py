@@ -14,7 +14,7 @@ from transformers.utils import ModelOutput
 
 from ...characters import add_before
 from ...types import Ints1d
-from ..transfer import split_like
+from ..transfer import join, split_like
 from ..types import PoolingT
 
 InT = List[TransformerData]
@@ -78,7 +78,7 @@ def forward(
     vectors, backprop_pool = pool(ops, _gather(ops, pieces), pieces.lengths)
 
     def backprop(d_vectors: OutT) -> InT:
-        d_flat = backprop_pool(ops.flatten(d_vectors)) * model.attrs["grad_factor"]
+        d_flat = backprop_pool(join(ops, d_vectors)) * model.attrs["grad_factor"]
         return [
             TransformerData(
                 model_output=ModelOutput(last_hidden_state=d_hidden.reshape(_get(data).shape)),

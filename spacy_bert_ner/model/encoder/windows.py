@@ -55,7 +55,6 @@ class Windows:
         data = cast(Ints1d, self.align.dataXd) - numpy.repeat(
             first_rows[:-1].astype("int32"), numpy.diff(first_pairs)
         )
-        starts = self.starts[:-1] - numpy.repeat(first_rows[:-1], numpy.diff(docs))
         ranges = [
             list(map(slice, edges, edges[1:]))
             for edges in (x.tolist() for x in (docs, first_rows, doc_tokens, first_pairs))
@@ -63,7 +62,7 @@ class Windows:
         return [
             Windows(
                 ids=self.ids[rows].copy(),
-                starts=numpy.append(starts[windows], rows.stop - rows.start),
+                starts=self.starts[windows.start : windows.stop + 1] - rows.start,
                 align=Ragged(cast(Any, data[pairs].copy()), cast(Any, lengths[tokens].copy())),
                 has_pieces=self.has_pieces[tokens].copy(),
             )
