@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
+import spacy
 
 from spacy_bert_ner.commands import checks, jobs
 from spacy_bert_ner.commands.annotate import annotate
@@ -224,7 +225,7 @@ def test_processes_are_spread_over_gpus(gpus, monkeypatch):
             return super().submit(function, data or [b"start"])
 
     monkeypatch.setattr(jobs, "ProcessPoolExecutor", Starting)
-    monkeypatch.setattr(jobs, "load_pipeline", lambda name: name)
+    monkeypatch.setattr(jobs, "load_pipeline", lambda name: spacy.blank("en"))
     monkeypatch.setattr(jobs, "_end_with_parent", lambda: None)
     monkeypatch.setattr(jobs.signal, "signal", lambda *args: None)
     settings = JobSettings("pipeline", [0, 3], 1, 2, False)
