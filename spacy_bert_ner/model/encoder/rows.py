@@ -1,5 +1,6 @@
 """The vectors of a call, from the rows of padded batches to the rows of documents, and back."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, List, Protocol, cast
 
@@ -108,7 +109,11 @@ class _DeviceRows:
 
     def arrays(self) -> List[Any]:
         parts = self._packed.split(self._sizes)
-        return [torch2xp(part if self._share else part.clone()) for part in parts]
+        if not self._share:
+            # Without memory for copies, a document that is kept keeps all vectors of its batch.
+            with suppress(torch.cuda.OutOfMemoryError):
+                parts = tuple(part.clone() for part in parts)
+        return list(map(torch2xp, parts))
 
     def _find(self, batch: Batch) -> torch.Tensor:
         """RETURNS (torch.Tensor): For each wordpiece of a batch, its row there, as if windows were

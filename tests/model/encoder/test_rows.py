@@ -58,3 +58,16 @@ def test_documents_share_memory_only_where_they_may(is_host, batches, share):
     one, two = rows.arrays()
     together = one.base is not None and one.ctypes.data + one.nbytes == two.ctypes.data
     assert together == (share and not is_host)
+
+
+def test_documents_share_memory_if_there_is_none_for_copies(is_host, batches, monkeypatch):
+    rows = make_rows([5, 2], WIDTH, CPU, share=False)
+    for batch in batches:
+        rows.write(batch, numbers(*batch.ids.shape, WIDTH))
+    expected = [array.tolist() for array in rows.arrays()]
+
+    def clone(part):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(torch.Tensor, "clone", clone)
+    assert [array.tolist() for array in rows.arrays()] == expected
