@@ -35,10 +35,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 # Sentences of a text, and texts that are read at once.
 KINDS = {"short": (1, 512), "paragraph": (10, 64), "long": (400, 4)}
 N_WORDS = 200_000
-N_SHARE, N_JOB = (
-    600_000,
-    150_000,
-)  # words of a process that reads for itself, and of one that doesn't
+N_SHARE, N_JOB = 600_000, 150_000  # words for each process, with --shard and with --jobs
 
 
 class Utilization(threading.Thread):

@@ -3,7 +3,7 @@
 import sys
 import unicodedata
 from functools import cache
-from typing import Any, Callable, List, Sequence, Tuple
+from typing import Any, Callable, Iterable, List, Sequence, Tuple
 
 import numpy
 from spacy.tokens import Doc
@@ -56,10 +56,16 @@ def get_text(doc: Doc) -> str:
     """
     array = doc.to_array(["ORTH", "SPACY"]).reshape(len(doc), 2)
     strings: Any = doc.vocab.strings
-    words = map(strings.__getitem__, array[:, 0].tolist())
-    return "".join(
-        [f"{word} " if space else word for word, space in zip(words, array[:, 1].tolist())]
-    )
+    return join_words(map(strings.__getitem__, array[:, 0].tolist()), array[:, 1].tolist())
+
+
+def join_words(words: Iterable[str], spaces: Iterable[int]) -> str:
+    """RETURNS (str): The text of words.
+
+    words (Iterable[str]): The words.
+    spaces (Iterable[int]): Whether a space follows each of them.
+    """
+    return "".join([f"{word} " if space else word for word, space in zip(words, spaces)])
 
 
 def copy_sent_starts(source: Doc, doc: Doc) -> None:

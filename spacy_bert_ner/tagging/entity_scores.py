@@ -187,9 +187,18 @@ def iter_scores(doc: Doc, name: str = "scores") -> Iterator[Tuple[Span, float]]:
     RAISES (ValueError): For a group that was changed, so that it doesn't have as many scores as
         spans.
     """
-    for key, group in doc.spans.items():
-        if group.attrs.get("source") == SOURCE and name in group.attrs:
+    for key, group, attrs in _iter_groups(doc):
+        if name in attrs:
             yield from _iter_group(key, group, name)
+
+
+def _iter_groups(doc: Doc) -> Iterator[Tuple[str, SpanGroup, Dict[str, Any]]]:
+    """YIELDS (Tuple[str, SpanGroup, Dict[str, Any]]): Key, group and attributes of each group of a
+    `bert_ner`. To get the attributes, a ScoredSpans looks at the tokens: so once for each."""
+    for key, group in doc.spans.items():
+        attrs = group.attrs
+        if attrs.get("source") == SOURCE:
+            yield key, group, attrs
 
 
 def _iter_group(key: str, group: SpanGroup, name: str = "scores") -> Iterator[Tuple[Span, float]]:
@@ -222,10 +231,7 @@ def get_scores(doc: Doc) -> Optional[Dict[Key, float]]:
     RAISES (ValueError): See `iter_scores`.
     """
     found: Optional[Dict[Key, float]] = None
-    for key, group in doc.spans.items():
-        attrs = group.attrs
-        if attrs.get("source") != SOURCE:
-            continue
+    for key, group, attrs in _iter_groups(doc):
         found = {} if found is None else found
         if not isinstance(group, ScoredSpans):
             follow_text(group)

@@ -183,7 +183,9 @@ def _cut(model: Model[InT, OutT], docs: InT, is_train: bool) -> List[Windows]:
 def _get_default_pieces(shim: EncoderShim, cut: List[Windows], is_train: bool) -> int:
     """RETURNS (int): What `batch_pieces` is where the setting is null."""
     assert shim.encoder is not None
-    longest = max((int(windows.lengths.max(initial=0)) for windows in cut), default=0)
+    # At once for all documents: where one begins, the difference is negative.
+    starts = numpy.concatenate([[0], *(windows.starts for windows in cut)])
+    longest = int(numpy.diff(starts).max(initial=0))
     config = shim.encoder.model.config
     return get_default_pieces(shim.device, config, longest, is_train=is_train)
 

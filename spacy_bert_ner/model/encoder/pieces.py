@@ -7,7 +7,14 @@ from typing import Any, Iterable, List, Tuple
 import numpy
 from spacy.tokens import Doc
 
-from ...characters import add_before, concatenate, count_before, nonspace_table, split_by_doc
+from ...characters import (
+    add_before,
+    concatenate,
+    count_before,
+    join_words,
+    nonspace_table,
+    split_by_doc,
+)
 from ...types import Bools1d, Ints1d, Ints2d
 from .tokenizer import PieceTokenizer
 
@@ -100,7 +107,7 @@ def _join_words(docs: List[Doc], orths: Ints1d, spaces: Ints1d) -> str:
     words: Iterable[Any] = chain.from_iterable(
         map(doc.vocab.strings.__getitem__, own) for doc, own in zip(docs, ids)
     )
-    return "".join([f"{word} " if space else word for word, space in zip(words, spaces.tolist())])
+    return join_words(words, spaces.tolist())
 
 
 def align_tokens(
